@@ -1,0 +1,60 @@
+"""Gathers the commands and turns every failure that a user can mend into one line and an exit code."""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from ganport_cli.commands import demo, doctor, embed, export, features, generate, info, train
+from ganport_cli.extras import missing_extra
+
+INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended: 128 + SIGINT
+
+app = typer.Typer(
+    name="ganport",
+    help="From a PyTorch GAN to images served, fast and verified, on whatever machine is there.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for command in (train.train, export.export, info.info, generate.generate):
+    app.command()(command)
+for command in (embed.embed, features.features, doctor.doctor, demo.demo):
+    app.command()(command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (without the program's name) and return its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return int(app(words, prog_name="ganport", standalone_mode=False) or 0)
+    except KeyboardInterrupt:
+        return _fail(words, "interrupted", INTERRUPTED)
+    except typer.Abort:
+        return _fail(words, "interrupted", INTERRUPTED)
+    except typer.TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # its text is the help page itself
+            print(error.format_message(), file=sys.stderr)
+            return error.exit_code
+        return _fail(words, f"{error.format_message().rstrip('.')}. Try --help.", error.exit_code)
+    except ModuleNotFoundError as error:
+        remedy = missing_extra(error)
+        if remedy is None:
+            raise
+        return _fail(words, remedy, 1)
+    except Exception as error:
+        if not _is_expected(error):
+            raise
+        return _fail(words, str(error), 1)
+
+
+def _is_expected(error: Exception) -> bool:
+    """Whether an error is one of ganport's own types, or the system's word about a file: not a defect of ours."""
+    return isinstance(error, OSError) or type(error).__module__.split(".")[0].startswith("ganport_")
+
+
+def _fail(words: Sequence[str], message: str, exit_code: int) -> int:
+    name = f"ganport {words[0]}" if words and not words[0].startswith("-") else "ganport"
+    print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
+    return exit_code

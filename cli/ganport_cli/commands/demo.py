@@ -1,0 +1,5 @@
+"""`ganport demo`."""
+
+
+def demo() -> None:
+    """To come."""

@@ -1,0 +1,5 @@
+"""`ganport doctor`."""
+
+
+def doctor() -> None:
+    """To come."""

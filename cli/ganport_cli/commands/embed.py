@@ -1,0 +1,5 @@
+"""`ganport embed`."""
+
+
+def embed() -> None:
+    """To come."""

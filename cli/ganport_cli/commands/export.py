@@ -1,0 +1,5 @@
+"""`ganport export`."""
+
+
+def export() -> None:
+    """To come."""

@@ -1,0 +1,5 @@
+"""`ganport features`."""
+
+
+def features() -> None:
+    """To come."""

@@ -1,0 +1,5 @@
+"""`ganport generate`."""
+
+
+def generate() -> None:
+    """To come."""

@@ -1,0 +1,5 @@
+"""`ganport info`."""
+
+
+def info() -> None:
+    """To come."""

@@ -1,0 +1,5 @@
+"""`ganport train`."""
+
+
+def train() -> None:
+    """To come."""

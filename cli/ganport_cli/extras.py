@@ -1,0 +1,21 @@
+"""Which extra of the distribution brings which module."""
+
+EXTRA_OF_MODULE = {
+    "torch": "train",
+    "safetensors": "train",
+    "sklearn": "features",
+    "matplotlib": "features",
+    "onnx": "export",
+    "onnxscript": "export",
+    "onnxruntime": "cpu",
+    "PIL": "cli",
+}
+
+
+def missing_extra(error: ModuleNotFoundError) -> str | None:
+    """One line that says which extra to install, or None where the missing module is in no extra."""
+    module = (error.name or "").split(".")[0]
+    extra = EXTRA_OF_MODULE.get(module)
+    if extra is None:
+        return None
+    return f"this needs {module}, which is not installed here: pip install 'ganport[{extra}]'"

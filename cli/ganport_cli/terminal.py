@@ -1,0 +1,48 @@
+"""What a command shows: people's text and progress on stderr, one JSON document on stdout when asked."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; people's text goes to stderr.")]
+
+PLAIN_WIDTH = 160  # columns where stderr is no terminal: rich would break lines at 80 there
+
+
+def console() -> Console:
+    """The console that people read: stderr, so that stdout holds documents alone."""
+    return Console(stderr=True, width=None if sys.stderr.isatty() else PLAIN_WIDTH, highlight=False)
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """Print the one JSON document of a command on stdout; a NaN or infinity in it is a defect and raises."""
+    print(json.dumps(document, indent=2, allow_nan=False))
+
+
+def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
+    """A plain table; every cell is shown as its `str`."""
+    result = Table(title=title, title_justify="left")
+    for column in columns:
+        result.add_column(column)
+    for row in rows:
+        result.add_row(*(str(cell) for cell in row))
+    return result
+
+
+def progress(unit: str) -> Progress:
+    """A progress bar on stderr that counts in `unit`; tasks may set the field `note` for figures beside the bar."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(),
+        console=console(),
+    )
