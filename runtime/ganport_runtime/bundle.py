@@ -1,0 +1,171 @@
+"""Reads a bundle and trusts nothing in it: every file's digest is checked on the very bytes that the engine gets."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from threading import Thread
+from typing import Self
+
+from ganport_runtime.errors import BundleError
+from ganport_runtime.fields import parse_json
+from ganport_runtime.manifest import Engine, Manifest, Role, Variant
+from ganport_runtime.text import one_line
+
+__all__ = ["MANIFEST", "Bundle"]
+
+MANIFEST = "manifest.json"
+MAX_MANIFEST_BYTES = 16 * 2**20  # a larger one is damage, not a description
+SMALL_BYTES = 2**18  # whose digest takes as long as a thread does to start
+REMEDY = "copy the bundle again or export it again"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle directory whose manifest has been read and whose files are where it says.
+
+    Attributes:
+        path: the directory.
+        manifest: what it holds.
+        digest: SHA-256 of the manifest's bytes, and through the digests inside of every file it lists.
+    """
+
+    path: Path
+    manifest: Manifest
+    digest: str
+
+    @classmethod
+    def open(cls, path: str | PathLike[str]) -> Self:
+        """Read the manifest of a bundle and see that every file it lists is there.
+
+        Raises:
+            BundleError: no bundle, an unknown format, a malformed manifest, a missing or empty file, or one outside
+                the bundle; the text names the file and the remedy.
+        """
+        root = Path(path)
+        manifest_file = root / MANIFEST
+        data = _read_manifest(root)
+        try:
+            manifest = Manifest.from_json(parse_json(data))
+        except BundleError as error:
+            raise BundleError(f"{manifest_file}: {error}; {REMEDY}") from None
+        bundle = cls(root, manifest, _sha256(data))
+        for entry in bundle.files:
+            _locate(root, entry.file)
+        return bundle
+
+    @property
+    def files(self) -> tuple[Variant | Engine, ...]:
+        """Every entry that has a file: variants, then engines."""
+        return (*self.manifest.variants, *self.manifest.engines)
+
+    def variants(self, role: Role) -> tuple[Variant, ...]:
+        """The variants of one role, in the manifest's order."""
+        return tuple(variant for variant in self.manifest.variants if variant.role == role)
+
+    def read(self, entry: Variant | Engine) -> bytes:
+        """Read an entry's file once and return its bytes, the same that were checked.
+
+        Raises:
+            BundleError: the file is missing, empty, outside the bundle, or altered.
+        """
+        with self.reading(entry) as data:
+            return data
+
+    @contextmanager
+    def reading(self, entry: Variant | Engine) -> Iterator[bytes]:
+        """The bytes of an entry's file, whose digest another thread takes while the block runs.
+
+        An engine loads a graph about as fast as its digest is taken, so both at once make opening nearly half as long.
+        Nothing made of the bytes may be used before the block has ended. Small files are checked before it begins.
+
+        Raises:
+            BundleError: the file is missing, empty or outside the bundle; or, as the block ends and whatever happened
+                in it, the file was altered.
+        """
+        data = self._load(entry)
+        if len(data) < SMALL_BYTES:
+            self._compare(entry, _sha256(data))
+            yield data
+            return
+        found: list[str] = []
+        thread = Thread(target=lambda: found.append(_sha256(data)))
+        thread.start()
+        try:
+            yield data
+        finally:
+            thread.join()
+            self._compare(entry, found[0])
+
+    def verify(self) -> None:
+        """Check every digest, of variants and engines alike.
+
+        Raises:
+            BundleError: for the first file that fails.
+        """
+        for entry in self.files:
+            self.read(entry)
+
+    def _load(self, entry: Variant | Engine) -> bytes:
+        named = self.path / entry.file
+        try:
+            return _locate(self.path, entry.file).read_bytes()
+        except OSError as error:
+            raise BundleError(f"{named}: {_reason(error)}; {REMEDY}") from None
+
+    def _compare(self, entry: Variant | Engine, found: str) -> None:
+        if found != entry.sha256:
+            raise BundleError(
+                f"{self.path / entry.file} was altered: its SHA-256 is {found[:12]}..., "
+                f"the manifest says {entry.sha256[:12]}...; {REMEDY}"
+            )
+
+
+def _read_manifest(root: Path) -> bytes:
+    file = root / MANIFEST
+    try:
+        if not stat.S_ISDIR(root.stat().st_mode):
+            raise BundleError(f"{root} is a file; name a bundle directory")
+    except FileNotFoundError:
+        raise BundleError(f"{root} is missing; name a bundle directory") from None
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{one_line(str(root))}: {_reason(error)}; name a bundle directory") from None
+    if not file.exists():
+        raise BundleError(f"{root} is no bundle: it holds no {MANIFEST}; name a directory that ganport export made")
+    located = _locate(root, MANIFEST)
+    try:
+        if located.stat().st_size > MAX_MANIFEST_BYTES:
+            raise BundleError(f"{file} is larger than {MAX_MANIFEST_BYTES} bytes; {REMEDY}")
+        return located.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{file}: {_reason(error)}; {REMEDY}") from None
+
+
+def _locate(root: Path, name: str) -> Path:
+    """The real path of a file of the bundle: there, a file, not empty, and no link that leads out."""
+    named = root / name
+    try:
+        real, real_root = os.path.realpath(named, strict=True), os.path.realpath(root, strict=True)
+        status = named.stat()
+    except (OSError, ValueError) as error:  # ValueError: a name that no file system takes
+        raise BundleError(f"{named}: {_reason(error)}; {REMEDY}") from None
+    if os.path.commonpath([real, real_root]) != real_root:
+        raise BundleError(f"{named} is a link that leaves the bundle; put the file itself into the bundle")
+    if not stat.S_ISREG(status.st_mode) or status.st_size == 0:
+        raise BundleError(f"{named} is {'empty' if stat.S_ISREG(status.st_mode) else 'not a file'}; {REMEDY}")
+    return Path(real)
+
+
+def _sha256(data: bytes) -> str:
+    import hashlib  # 3 ms that `import ganport_runtime` need not take
+
+    return hashlib.sha256(data).hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "the file is missing"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

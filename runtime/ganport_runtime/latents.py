@@ -1,0 +1,118 @@
+"""Standard normal latents of which image k of a seed depends on (seed, k) alone, bit for bit, on every machine.
+
+Philox turns the counter (block, 0, k low, k high) under the key (seed low, seed high) into four words, and Box and
+Muller's transform turns those into the four latents 4 block to 4 block + 3 of image k.
+"""
+
+import threading
+from typing import SupportsIndex
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganport_runtime.checks import whole_number
+from ganport_runtime.errors import InputError
+from ganport_runtime.normal import BoxMuller
+from ganport_runtime.philox import HIGH, LOW, MASK, Philox
+
+__all__ = ["LIMIT", "image_range", "latents"]
+
+LIMIT = 2**64  # seeds, and images of one seed
+MAX_DIM = 2**31 - 1
+WORDS = 4  # latents that one Philox block makes
+CHUNK = 1024  # blocks worked on at a time: their arrays stay in a core's own cache
+KEPT = 4  # workspaces of different sizes that a thread keeps
+
+
+def latents(seed: SupportsIndex, start: SupportsIndex, count: SupportsIndex, dim: SupportsIndex) -> NDArray[np.float32]:
+    """The latents of the images `start` to `start + count - 1` of a seed.
+
+    Args:
+        seed: 0 to 2^64 - 1.
+        start: the first image, 0 to 2^64 - 1.
+        count: how many images, 0 or more; `start + count` is at most 2^64.
+        dim: numbers an image, 1 or more.
+
+    Returns:
+        float32 [count, dim], standard normal. Row i depends on `seed` and `start + i` alone; a smaller `dim` gives the
+        first numbers of the same rows.
+
+    Raises:
+        InputError: an argument is no whole number or out of its range.
+    """
+    key, first, images = image_range(seed, start, count)
+    size = whole_number("dim", dim, 1, MAX_DIM)
+    blocks = -(-size // WORDS)
+    numbers = np.empty((images, blocks, 2, 2), np.float32)
+    rows, columns = max(1, CHUNK // blocks), min(blocks, CHUNK)
+    for row in range(0, images, rows):
+        for column in range(0, blocks, columns):
+            tile = numbers[row : row + rows, column : column + columns]
+            _workspace(tile.shape[0], tile.shape[1]).fill(tile, key, first + row, column)
+    flat = numbers.reshape(images, blocks * WORDS)
+    return flat if size == blocks * WORDS else np.ascontiguousarray(flat[:, :size])
+
+
+def image_range(seed: SupportsIndex, start: SupportsIndex, count: SupportsIndex) -> tuple[int, int, int]:
+    """Seed, start and count as Python integers.
+
+    Raises:
+        InputError: one is no whole number, or there are no such images.
+    """
+    first, number = whole_number("start", start, 0, LIMIT - 1), whole_number("count", count, 0, LIMIT)
+    if first + number > LIMIT:
+        raise InputError(f"start {first} and count {number} go past the last image of a seed, 2^64 - 1")
+    return whole_number("seed", seed, 0, LIMIT - 1), first, number
+
+
+class _Workspace:
+    """Every buffer for one tile of `images` x `blocks` Philox blocks."""
+
+    def __init__(self, images: int, blocks: int) -> None:
+        size = images * blocks
+        self.seed = -1
+        self.philox = Philox(size)
+        self.transform = BoxMuller(2 * size)
+        self.odd = (self.transform.second[:size], self.transform.second[size:])
+        self.blocks = np.tile(np.arange(blocks, dtype=np.uint32), images)
+        self.images = np.repeat(np.arange(images, dtype=np.uint64), blocks)
+        self.image = np.zeros(size, np.uint64)
+        halves = self.image.view(np.uint32)
+        self.image_low, self.image_high = halves[LOW::2], halves[HIGH::2]
+        self.radius = self.transform.radius.reshape(1, 2, images, blocks)
+        self.waves = self.transform.waves.reshape(2, 2, images, blocks)
+
+    def fill(self, tile: NDArray[np.float32], seed: int, image: int, block: int) -> None:
+        """Write the latents from image `image` and block `block` on into `tile`, float32 [images, blocks, 2, 2]."""
+        if seed != self.seed:
+            self.philox.set_key((seed & MASK, seed >> 32))
+            self.seed = seed
+        c0, c1, c2, c3 = self.philox.counter
+        np.add(self.images, np.uint64(image), self.image)
+        np.add(self.blocks, np.uint32(block), c0)
+        c1.fill(0)
+        np.copyto(c2, self.image_low)
+        np.copyto(c3, self.image_high)
+        self.philox.run(self.transform.first, self.odd)
+        self.transform.run()
+        np.multiply(self.waves, self.radius, tile.transpose(3, 2, 0, 1), casting="same_kind")
+
+
+class _Local(threading.local):
+    """The workspaces of one thread, by tile size."""
+
+    def __init__(self) -> None:
+        self.workspaces: dict[tuple[int, int], _Workspace] = {}
+
+
+_local = _Local()
+
+
+def _workspace(images: int, blocks: int) -> _Workspace:
+    kept = _local.workspaces
+    workspace = kept.get((images, blocks))
+    if workspace is None:
+        if len(kept) >= KEPT:
+            kept.clear()
+        workspace = kept[images, blocks] = _Workspace(images, blocks)
+    return workspace

@@ -1,0 +1,239 @@
+"""The reader of bundles: what it gives, and every way in which it refuses."""
+
+import hashlib
+import json
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ganport_runtime import Bundle, BundleError, Discriminator, Generator, PlanError
+
+from tests.support.bundles import read_manifest, write_manifest
+
+GRAPH = "generator-deconv-fp32.onnx"
+
+
+def refusal(path: Path) -> str:
+    """The one line with which a bundle is refused."""
+    with pytest.raises(BundleError) as caught:
+        Bundle.open(path).verify()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_it_gives_manifest_digest_variants_and_bytes(bundle: Path) -> None:
+    opened = Bundle.open(str(bundle))
+    assert opened.path == bundle
+    assert opened.manifest.name == "tiny"
+    assert opened.digest == hashlib.sha256((bundle / "manifest.json").read_bytes()).hexdigest()
+    assert [variant.role for variant in opened.variants("discriminator")] == ["discriminator"]
+    assert opened.read(opened.variants("generator")[0]) == (bundle / GRAPH).read_bytes()
+    opened.verify()
+
+
+@pytest.mark.parametrize("size", [1, 100, 300_000, 700_001])
+def test_one_altered_byte_is_found_in_small_and_large_files(own_bundle: Path, size: int) -> None:
+    data = bytearray(random.Random(size).randbytes(size))
+    document = read_manifest(own_bundle)
+    document["variants"][0]["sha256"] = hashlib.sha256(data).hexdigest()
+    write_manifest(own_bundle, document)
+    (own_bundle / GRAPH).write_bytes(data)
+    opened = Bundle.open(own_bundle)
+    assert opened.read(opened.manifest.variants[0]) == data
+    data[size // 2] ^= 1
+    (own_bundle / GRAPH).write_bytes(data)
+    with pytest.raises(BundleError, match=f"{GRAPH} was altered: .*copy the bundle again or export it again"):
+        opened.read(opened.manifest.variants[0])
+
+
+def test_alteration_is_the_reason_even_where_the_engine_fails_first(own_bundle: Path) -> None:
+    opened = Bundle.open(own_bundle)
+    (own_bundle / GRAPH).write_bytes(bytes(400_000))
+    with (
+        pytest.raises(BundleError, match="was altered"),
+        opened.reading(opened.manifest.variants[0]),
+    ):
+        raise PlanError("the engine choked on it")
+
+
+@pytest.mark.parametrize("position", [0, 7, 1000, -1])
+def test_a_generator_of_an_altered_graph_does_not_open(own_bundle: Path, position: int) -> None:
+    data = bytearray((own_bundle / GRAPH).read_bytes())
+    data[position] ^= 0x10
+    (own_bundle / GRAPH).write_bytes(data)
+    with pytest.raises(BundleError, match=f"{GRAPH} was altered"):
+        Generator.open(own_bundle)
+    with Discriminator.open(own_bundle) as unharmed:
+        assert unharmed.feature_dim == 10
+
+
+def test_a_missing_file_is_named(own_bundle: Path) -> None:
+    (own_bundle / GRAPH).unlink()
+    assert refusal(own_bundle) == f"{own_bundle / GRAPH}: the file is missing; copy the bundle again or export it again"
+
+
+def test_an_empty_file_is_named(own_bundle: Path) -> None:
+    (own_bundle / GRAPH).write_bytes(b"")
+    assert f"{GRAPH} is empty" in refusal(own_bundle)
+
+
+def test_a_directory_in_the_place_of_a_file_is_named(own_bundle: Path) -> None:
+    (own_bundle / GRAPH).unlink()
+    (own_bundle / GRAPH).mkdir()
+    assert f"{GRAPH} is not a file" in refusal(own_bundle)
+
+
+def test_a_pipe_in_the_place_of_a_file_does_not_block(own_bundle: Path) -> None:
+    (own_bundle / GRAPH).unlink()
+    os.mkfifo(own_bundle / GRAPH)
+    assert f"{GRAPH} is not a file" in refusal(own_bundle)
+
+
+def test_a_truncated_manifest_is_refused_at_every_length(own_bundle: Path) -> None:
+    manifest = own_bundle / "manifest.json"
+    data = manifest.read_bytes()
+    for length in range(0, len(data), 7):
+        manifest.write_bytes(data[:length])
+        assert "manifest.json" in refusal(own_bundle)
+
+
+def test_an_unknown_format_is_refused(own_bundle: Path) -> None:
+    write_manifest(own_bundle, read_manifest(own_bundle) | {"format": 99})
+    assert "format is 99, this version of ganport reads format 1" in refusal(own_bundle)
+
+
+@pytest.mark.parametrize("file", ["../other.onnx", "{outside}", "sub/../../other.onnx"])
+def test_a_path_that_leaves_the_bundle_is_refused(own_bundle: Path, file: str) -> None:
+    outside = own_bundle.parent / "other.onnx"
+    outside.write_bytes((own_bundle / GRAPH).read_bytes())
+    document = read_manifest(own_bundle)
+    document["variants"][0]["file"] = file.format(outside=outside)
+    write_manifest(own_bundle, document)
+    assert "wanted a path inside the bundle" in refusal(own_bundle)
+
+
+def test_a_link_that_leaves_the_bundle_is_refused(own_bundle: Path) -> None:
+    outside = own_bundle.parent / "other.onnx"
+    (own_bundle / GRAPH).rename(outside)
+    (own_bundle / GRAPH).symlink_to(outside)
+    assert f"{GRAPH} is a link that leaves the bundle" in refusal(own_bundle)
+
+
+def test_a_folder_that_links_out_of_the_bundle_is_refused(own_bundle: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (own_bundle / GRAPH).rename(outside / GRAPH)
+    (own_bundle / "graphs").symlink_to(outside)
+    document = read_manifest(own_bundle)
+    document["variants"][0]["file"] = f"graphs/{GRAPH}"
+    write_manifest(own_bundle, document)
+    assert "is a link that leaves the bundle" in refusal(own_bundle)
+
+
+def test_a_manifest_that_links_out_of_the_bundle_is_refused(own_bundle: Path, tmp_path: Path) -> None:
+    (own_bundle / "manifest.json").rename(tmp_path / "manifest.json")
+    (own_bundle / "manifest.json").symlink_to(tmp_path / "manifest.json")
+    assert "manifest.json is a link that leaves the bundle" in refusal(own_bundle)
+
+
+def test_links_inside_the_bundle_and_to_it_are_fine(own_bundle: Path, tmp_path: Path) -> None:
+    (own_bundle / GRAPH).rename(own_bundle / "real.onnx")
+    (own_bundle / GRAPH).symlink_to("real.onnx")
+    (tmp_path / "linked.ganport").symlink_to(own_bundle)
+    Bundle.open(tmp_path / "linked.ganport").verify()
+
+
+def test_a_loop_of_links_is_refused(own_bundle: Path) -> None:
+    (own_bundle / GRAPH).unlink()
+    (own_bundle / GRAPH).symlink_to(GRAPH)
+    assert GRAPH in refusal(own_bundle)
+
+
+def test_what_is_no_bundle_is_said(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "none") == f"{tmp_path / 'none'} is missing; name a bundle directory"
+    assert "it holds no manifest.json" in refusal(tmp_path)
+    (tmp_path / "file").write_text("x")
+    assert refusal(tmp_path / "file").endswith("is a file; name a bundle directory")
+    assert "File name too long; name a bundle directory" in refusal(tmp_path / ("x" * 5000))
+    assert "null byte; name a bundle directory" in refusal(Path("x\0y"))
+    (tmp_path / "manifest.json").mkdir()
+    assert "manifest.json is not a file" in refusal(tmp_path)
+
+
+def test_a_manifest_of_gigabytes_is_not_read(own_bundle: Path) -> None:
+    with (own_bundle / "manifest.json").open("r+b") as file:
+        file.truncate(2**31)
+    assert "manifest.json is larger than" in refusal(own_bundle)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_file_that_may_not_be_read_is_named(own_bundle: Path) -> None:
+    (own_bundle / GRAPH).chmod(0)
+    assert "Permission denied" in refusal(own_bundle)
+
+
+def damaged(data: bytes, dice: random.Random) -> bytes:
+    """Some bytes flipped, dropped, doubled or cut off."""
+    changed = bytearray(data)
+    start = dice.randrange(len(changed))
+    end = min(len(changed), start + dice.randint(1, 40))
+    kind = dice.randrange(4)
+    if kind == 0:
+        changed[start] ^= 1 << dice.randrange(8)
+    elif kind == 1:
+        del changed[start:end]
+    elif kind == 2:
+        changed[start:start] = changed[start:end]
+    else:
+        del changed[start:]
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", GRAPH, "discriminator-deconv-fp32.onnx"])
+def test_hundreds_of_damages_give_bundle_errors_and_nothing_else(own_bundle: Path, name: str) -> None:
+    """Both networks of a bundle with one damaged file: it opens as if unharmed, or it is a BundleError."""
+    file = own_bundle / name
+    data = file.read_bytes()
+    wanted = Bundle.open(own_bundle).manifest
+    refusals = []
+    for number in range(200):
+        file.write_bytes(damaged(data, random.Random(number)))
+        try:
+            Bundle.open(own_bundle).verify()
+            Generator.open(own_bundle).close()
+            Discriminator.open(own_bundle).close()
+        except BundleError as error:
+            refusals.append(str(error))
+        else:
+            assert name == "manifest.json", "an altered graph was not noticed"
+            assert Bundle.open(own_bundle).manifest.generator == wanted.generator
+    assert len(refusals) > 100
+    assert all(str(own_bundle) in line and "\n" not in line for line in refusals)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"latent": {"dim": 13, "distribution": "normal"}, "image": {"height": 16, "width": 16, "channels": 3}},
+        {"latent": {"dim": 12, "distribution": "normal"}, "image": {"height": 16, "width": 8, "channels": 3}},
+        {"latent": {"dim": 12, "distribution": "normal"}, "image": {"height": 16, "width": 16, "channels": 1}},
+    ],
+)
+def test_a_manifest_that_describes_another_graph_is_refused(own_bundle: Path, change: dict[str, Any]) -> None:
+    write_manifest(own_bundle, read_manifest(own_bundle) | {"generator": change})
+    with pytest.raises(
+        BundleError, match=r"variant generator-deconv-fp32 (takes|gives) .*, wanted .*; export it again"
+    ):
+        Generator.open(own_bundle)
+
+
+def test_a_file_that_is_no_graph_is_refused_though_its_digest_is_right(own_bundle: Path) -> None:
+    for junk in (b"no graph at all", bytes(range(256)) * 40, json.dumps({"a": 1}).encode()):
+        document = read_manifest(own_bundle)
+        document["variants"][0]["sha256"] = hashlib.sha256(junk).hexdigest()
+        write_manifest(own_bundle, document)
+        (own_bundle / GRAPH).write_bytes(junk)
+        with pytest.raises(BundleError, match=f"{GRAPH} cannot be loaded by onnxruntime"):
+            Generator.open(own_bundle)
