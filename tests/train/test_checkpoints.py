@@ -1,0 +1,142 @@
+"""Checkpoints: loading them, and one line for every way in which one can be damaged."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from ganport_train import files
+from ganport_train.checkpoints import load_networks, read_state, save, whole
+from ganport_train.config import TrainingConfig
+from ganport_train.errors import CheckpointError
+from ganport_train.step import initial_state
+from ganport_train.trainer import train
+from safetensors.torch import load_file, save_file
+
+
+@pytest.fixture
+def run(tiny: TrainingConfig, tmp_path: Path) -> Path:
+    train(tiny, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_networks_load_in_eval_mode_with_the_weights_asked_for(run: Path, tiny: TrainingConfig) -> None:
+    averaged, raw = load_networks(run, "last"), load_networks(run, "last", "raw")
+    assert not averaged.generator.training
+    assert not averaged.discriminator.training
+    assert averaged.step == 6
+    assert averaged.config.to_json() == json.loads((run / "config.json").read_text())
+    assert len(averaged.data_digest) == 64
+    files = {"ema": averaged.generator, "generator": raw.generator, "discriminator": raw.discriminator}
+    for name, network in files.items():
+        saved = load_file(run / "last" / f"{name}.safetensors")
+        assert saved.keys() == network.state_dict().keys()
+        assert all(torch.equal(tensor, saved[key]) for key, tensor in network.state_dict().items())
+    assert not torch.equal(averaged.generator.project.weight, raw.generator.project.weight)
+
+
+def test_checkpoints_are_found_by_name(run: Path) -> None:
+    assert load_networks(run, "step-000003").step == 3
+    assert load_networks(run, "best").step == int((run / "best").readlink().name[5:])
+
+
+@pytest.mark.parametrize("name", ["step-000004", "../run", "", "last/../best"])
+def test_a_checkpoint_that_is_not_there(run: Path, name: str) -> None:
+    with pytest.raises(CheckpointError, match="choose best, last or one of step-000003, step-000006"):
+        load_networks(run, name)
+
+
+def test_a_run_that_is_not_there_or_has_no_checkpoint_yet(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="holds no run"):
+        load_networks(tmp_path)
+    shutil.rmtree(run / "checkpoints")
+    with pytest.raises(CheckpointError, match="no checkpoint has been saved yet"):
+        load_networks(run)
+
+
+def test_a_checkpoint_holds_safetensors_and_json_and_nothing_else(run: Path) -> None:
+    for folder in whole(run):
+        assert sorted(path.name for path in folder.iterdir()) == [
+            "discriminator.safetensors",
+            "ema.safetensors",
+            "generator.safetensors",
+            "optimizer-discriminator.safetensors",
+            "optimizer-generator.safetensors",
+            "state.json",
+        ]
+
+
+@pytest.mark.parametrize(
+    "name", ["generator", "discriminator", "ema", "optimizer-generator", "optimizer-discriminator"]
+)
+def test_a_truncated_file_is_named(run: Path, tiny: TrainingConfig, name: str) -> None:
+    path = run / "checkpoints/step-000006" / f"{name}.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match=rf"step-000006/{name}\.safetensors: cannot be read") as caught:
+        train(dataclasses.replace(tiny, steps=9), run, resume=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(run: Path) -> None:
+    (run / "last/ema.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"ema\.safetensors: cannot be read"):
+        load_networks(run, "last")
+
+
+def test_tensors_of_another_network_are_refused(run: Path, tiny: TrainingConfig) -> None:
+    path = run / "last/ema.safetensors"
+    tensors = load_file(path)
+    narrower = {**tensors, "project.weight": tensors["project.weight"][:, :-1].contiguous()}
+    save_file(narrower, path)
+    with pytest.raises(CheckpointError, match=r"ema\.safetensors: project\.weight does not fit"):
+        load_networks(run, "last")
+    save_file(tensors, path)
+    path = run / "last/optimizer-generator.safetensors"
+    tensors = load_file(path)
+    save_file({**tensors, "more.exp_avg": torch.zeros(1)}, path)
+    with pytest.raises(CheckpointError, match="holds tensors of another network"):
+        train(dataclasses.replace(tiny, steps=9), run, resume=True)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": 1}', b"\xff\xfe"])
+def test_a_damaged_state_is_named(run: Path, tiny: TrainingConfig, content: bytes) -> None:
+    (run / "last/state.json").write_bytes(content)
+    for attempt in (lambda: load_networks(run, "last"), lambda: train(tiny, run, resume=True)):
+        with pytest.raises(CheckpointError, match=r"state\.json"):
+            attempt()
+
+
+def test_a_later_format_is_refused(run: Path) -> None:
+    path = run / "last/state.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2}))
+    with pytest.raises(CheckpointError, match="format 2 is not 1"):
+        load_networks(run, "last")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"width": 4}', b'{"colour": 4}'])
+def test_a_damaged_config_is_named(run: Path, content: bytes) -> None:
+    (run / "config.json").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        load_networks(run, "last")
+
+
+def test_a_config_altered_after_training_is_noticed(run: Path) -> None:
+    document = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**document, "learning_rate": 0.1}))
+    with pytest.raises(CheckpointError, match=r"config\.json is not the one"):
+        load_networks(run, "last")
+
+
+def test_a_failed_write_leaves_nothing(run: Path, tiny: TrainingConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = sorted(run.rglob("*"))
+    state = initial_state(dataclasses.replace(tiny, channels=3))
+    described = dataclasses.replace(read_state(run / "last"), step=9)
+    monkeypatch.setattr(files, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        save(run, state, described)
+    assert sorted(run.rglob("*")) == before

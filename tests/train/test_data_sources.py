@@ -1,0 +1,247 @@
+"""Where images come from, and one line for every source that will not do."""
+
+import io
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from ganport_train.data import load_images
+from ganport_train.errors import DataError
+from PIL import Image
+
+
+def png(color: tuple[int, int, int], size: tuple[int, int] = (20, 20)) -> bytes:
+    content = io.BytesIO()
+    Image.new("RGB", size, color).save(content, "png")
+    return content.getvalue()
+
+
+def colored_files(*folders: str) -> dict[str, bytes]:
+    return {f"{folder}{index}.png": png((40 * i, 90, index)) for i, folder in enumerate(folders) for index in range(2)}
+
+
+def write_folder(root: Path, contents: dict[str, bytes]) -> Path:
+    for name, content in contents.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    return root
+
+
+def write_zip(path: Path, contents: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    return path
+
+
+def message_of(source: Path | str) -> str:
+    with pytest.raises(DataError) as caught:
+        load_images(str(source), resolution=16)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_reading_images_needs_no_pytorch() -> None:
+    code = "import sys, ganport_train, ganport_train.data, ganport_train.config; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_digits_are_gray_and_labelled() -> None:
+    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+
+    digits = load_digits()
+    images = load_images("digits", resolution=16)
+    assert images.images.shape == (1797, 16, 16, 1)
+    assert images.class_names == tuple("0123456789")
+    assert images.labels is not None
+    np.testing.assert_array_equal(images.labels, digits.target)
+    small = images.images[..., 0].astype(float).reshape(1797, 8, 2, 8, 2).mean(axis=(2, 4))
+    assert np.abs(small - digits.images * 255 / 16).mean() < 12  # 2x2 pixels hold the gray of the one they came from
+    assert images.images.max() == 255
+
+
+def test_sub_folders_are_classes_in_a_fixed_order(tmp_path: Path) -> None:
+    images = load_images(str(write_folder(tmp_path / "set", colored_files("dogs/", "cats/"))), resolution=16)
+    assert images.names == ("cats/0.png", "cats/1.png", "dogs/0.png", "dogs/1.png")
+    assert images.class_names == ("cats", "dogs")
+    assert images.labels is not None
+    assert images.labels.dtype == np.int64
+    assert images.labels.tolist() == [0, 0, 1, 1]
+    assert images.images[:, 0, 0].tolist() == [[40, 90, 0], [40, 90, 1], [0, 90, 0], [0, 90, 1]]
+
+
+@pytest.mark.parametrize("top", ["", "emoji/", "all/emoji/"])
+def test_a_zip_is_the_folder_it_was_packed_from(tmp_path: Path, top: str) -> None:
+    contents = colored_files("dogs/", "cats/")
+    folder = load_images(str(write_folder(tmp_path / "set", contents)), resolution=16)
+    packed = write_zip(tmp_path / "set.zip", {top + name: content for name, content in contents.items()})
+    images = load_images(str(packed), resolution=16)
+    assert images.class_names == folder.class_names
+    assert images.digest == folder.digest
+
+
+def test_the_class_is_the_first_folder_below_the_common_one(tmp_path: Path) -> None:
+    contents = colored_files("set/dogs/small/", "set/dogs/large/", "set/cats/")
+    images = load_images(str(write_folder(tmp_path, contents)), resolution=16)
+    assert images.class_names == ("cats", "dogs")
+    assert images.labels is not None
+    assert images.labels.tolist() == [0, 0, 1, 1, 1, 1]
+
+
+def test_images_in_one_folder_have_no_labels(tmp_path: Path) -> None:
+    images = load_images(str(write_folder(tmp_path, colored_files("photos/"))), resolution=16)
+    assert images.labels is None
+    assert images.class_names == ()
+
+
+def test_loose_images_beside_class_folders_leave_the_set_without_labels_and_a_note_says_so(tmp_path: Path) -> None:
+    images = load_images(str(write_folder(tmp_path, colored_files("", "cats/", "dogs/"))), resolution=16)
+    assert images.labels is None
+    assert any("2 images lie outside the 2 class folders" in note for note in images.notes)
+
+
+def test_hidden_files_do_not_count_and_other_files_are_counted(tmp_path: Path) -> None:
+    contents = colored_files("cats/", "dogs/")
+    rubbish = {".hidden.png": b"x", "__MACOSX/cats/._0.png": b"x", ".git/a.png": b"x", "cats/.DS_Store": b"x"}
+    others = {"readme.txt": b"x", "labels.csv": b"x"}
+    folder = write_folder(tmp_path / "set", {**contents, **rubbish, **others})
+    for source in (folder, write_zip(tmp_path / "set.zip", {**contents, **rubbish, **others})):
+        images = load_images(str(source), resolution=16)
+        assert len(images) == 4
+        assert images.class_names == ("cats", "dogs")
+        assert images.notes == ("2 files are no images by their extension and were left out",)
+
+
+def test_linked_folders_are_followed_and_a_loop_ends(tmp_path: Path) -> None:
+    write_folder(tmp_path / "elsewhere", colored_files(""))
+    write_folder(tmp_path / "set", colored_files("cats/"))
+    (tmp_path / "set" / "dogs").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "set" / "dogs" / "back").symlink_to(tmp_path / "set")
+    images = load_images(str(tmp_path / "set"), resolution=16)
+    assert images.names == ("cats/0.png", "cats/1.png", "dogs/0.png", "dogs/1.png")
+
+
+@pytest.mark.parametrize("key", ["images", "x_train"])
+@pytest.mark.parametrize("shape", [(6, 20, 24), (6, 20, 24, 1), (6, 20, 24, 3), (6, 20, 24, 4)])
+def test_npz_of_bytes(tmp_path: Path, key: str, shape: tuple[int, ...]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    np.savez(tmp_path / "a.npz", **{key: pixels}, labels=np.array([3, 12, 3, 3, 12, 3]))  # type: ignore[arg-type]
+    images = load_images(str(tmp_path / "a.npz"), resolution=16)
+    assert images.images.shape == (6, 16, 16, 1 if len(shape) == 3 or shape[3] == 1 else 3)
+    assert images.class_names == ("3", "12")
+    assert images.labels is not None
+    assert images.labels.tolist() == [0, 1, 0, 0, 1, 0]
+
+
+def test_npz_pixels_at_the_resolution_stay_as_they_are(image_archive: Path) -> None:
+    with np.load(image_archive) as archive:
+        np.testing.assert_array_equal(load_images(str(image_archive), resolution=16).images, archive["images"])
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"images": np.zeros((3, 8, 8), np.float32)}, "is float32, wanted uint8"),
+        ({"images": np.zeros((3, 8, 8), np.uint16)}, "is uint16, wanted uint8"),
+        ({"images": np.zeros((3, 8), np.uint8)}, "has shape [3, 8]"),
+        ({"images": np.zeros((3, 3, 8, 8), np.uint8)}, "has shape [3, 3, 8, 8]"),
+        ({"images": np.zeros((3, 0, 8), np.uint8)}, "has shape [3, 0, 8]"),
+        ({"images": np.zeros((0, 8, 8), np.uint8)}, "holds no images"),
+        ({"a": np.zeros((3, 8, 8), np.uint8), "b": np.zeros((3, 8, 8), np.uint8)}, "name the array of images `images`"),
+        ({"labels": np.zeros(3, int)}, "name the array of images `images`"),
+        ({"images": np.zeros((3, 8, 8), np.uint8), "labels": np.zeros(2, int)}, "`labels` is int64 of shape [2]"),
+        ({"images": np.zeros((3, 8, 8), np.uint8), "labels": np.zeros(3)}, "`labels` is float64"),
+        ({"images": np.array([None, {}], dtype=object)}, "allow_pickle=False"),
+    ],
+)
+def test_npz_that_will_not_do(tmp_path: Path, arrays: dict[str, npt.NDArray[np.generic]], message: str) -> None:
+    np.savez(tmp_path / "a.npz", **arrays)  # type: ignore[arg-type]
+    assert message in message_of(tmp_path / "a.npz")
+
+
+def test_sources_that_are_not_there_or_of_no_known_kind(tmp_path: Path) -> None:
+    assert "there is no such file" in message_of(tmp_path / "nowhere")
+    (tmp_path / "set.tar").write_bytes(b"x")
+    assert "is neither digits, a folder, a .zip nor an .npz" in message_of(tmp_path / "set.tar")
+    (tmp_path / "set.zip").write_bytes(b"not a zip")
+    assert "is no readable .zip" in message_of(tmp_path / "set.zip")
+    (tmp_path / "set.npz").write_bytes(b"not a zip")
+    assert "is no readable .npz" in message_of(tmp_path / "set.npz")
+
+
+def test_empty_sources(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "holds no images" in message_of(tmp_path / "empty")
+    assert "holds no images" in message_of(write_zip(tmp_path / "empty.zip", {}))
+    assert "holds no images (1 files are no images" in message_of(write_folder(tmp_path / "texts", {"a.txt": b"x"}))
+
+
+@pytest.mark.parametrize("name", ["../up.png", "/etc/up.png", "a/../../up.png", "a\\..\\up.png"])
+def test_a_zip_entry_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
+    assert "leads out of the archive" in message_of(write_zip(tmp_path / "a.zip", {name: png((0, 0, 0))}))
+
+
+BAD = {
+    "text.png": b"this is no image",
+    "empty.png": b"",
+    "short.png": png((1, 2, 3), (200, 200))[:120],
+    "postscript.png": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_an_unreadable_image_is_named_and_can_be_skipped(tmp_path: Path, bad: str) -> None:
+    folder = write_folder(tmp_path / "set", {**colored_files(""), bad: BAD[bad]})
+    message = message_of(folder)
+    assert f"{bad} is unreadable" in message
+    assert "--skip-bad" in message
+    assert "BytesIO" not in message
+    images = load_images(str(folder), resolution=16, skip_bad=True)
+    assert len(images) == 2
+    assert images.skipped == (bad,)
+    assert any("1 unreadable images were skipped" in note for note in images.notes)
+
+
+def test_a_source_of_unreadable_images_alone_is_an_error_even_when_they_may_be_skipped(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, BAD)
+    with pytest.raises(DataError, match="none of its 4 images is readable"):
+        load_images(str(folder), resolution=16, skip_bad=True)
+
+
+def test_a_picture_too_large_to_be_safe_is_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
+    folder = write_folder(tmp_path, {"bomb.png": png((1, 2, 3)), "small.png": png((1, 2, 3), (10, 10))})
+    assert "bomb.png is unreadable" in message_of(folder)
+    assert load_images(str(folder), resolution=16, skip_bad=True).skipped == ("bomb.png",)
+
+
+def test_an_encrypted_zip_entry_is_unreadable(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", {"a.png": png((1, 2, 3))})
+    content = bytearray(path.read_bytes())
+    content[6] |= 1  # the flag in the local header
+    content[content.index(b"PK\x01\x02") + 8] |= 1  # and in the directory
+    path.write_bytes(content)
+    assert "a.png is unreadable" in message_of(path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_file_without_permission_is_unreadable(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, colored_files(""))
+    (folder / "0.png").chmod(0)
+    assert "0.png is unreadable" in message_of(folder)
+
+
+def test_the_digest_follows_pixels_and_labels(tmp_path: Path) -> None:
+    contents = colored_files("cats/", "dogs/")
+    digest = load_images(str(write_folder(tmp_path / "a", contents)), resolution=16).digest
+    moved = {name.replace("dogs", "mice"): content for name, content in contents.items()}
+    assert load_images(str(write_folder(tmp_path / "b", moved)), resolution=16).digest == digest
+    loose = {name.replace("/", "-"): content for name, content in contents.items()}
+    assert load_images(str(write_folder(tmp_path / "c", loose)), resolution=16).digest != digest
+    other = {**contents, "cats/0.png": png((41, 90, 0))}
+    assert load_images(str(write_folder(tmp_path / "d", other)), resolution=16).digest != digest

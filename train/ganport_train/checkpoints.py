@@ -1,0 +1,232 @@
+"""Checkpoints: folders of safetensors and a state.json that appear whole or not at all. No pickle, ever."""
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from ganport_train import files
+from ganport_train.config import TrainingConfig
+from ganport_train.errors import CheckpointError, ConfigError, DivergedError
+from ganport_train.networks import Discriminator, Generator
+from ganport_train.step import TrainingState, build_networks
+
+FORMAT = 1
+SCORE = "frechet_distance"  # lower is better
+
+
+@dataclass(frozen=True)
+class CheckpointState:
+    """What state.json says of a checkpoint."""
+
+    step: int
+    scores: Mapping[str, float]
+    config_digest: str
+    data_digest: str
+    versions: Mapping[str, str]
+    format: int = FORMAT
+
+
+@dataclass(frozen=True)
+class LoadedNetworks:
+    """Trained networks in eval mode on the CPU; the discriminator is always the live one."""
+
+    generator: Generator
+    discriminator: Discriminator
+    config: TrainingConfig
+    step: int
+    data_digest: str
+
+
+def folder_of(run: Path, step: int) -> Path:
+    """Where the checkpoint of `step` lies."""
+    return run / "checkpoints" / f"step-{step:06d}"
+
+
+def whole(run: Path) -> list[Path]:
+    """The folders of all whole checkpoints, earliest first."""
+    folders = [folder for folder in (run / "checkpoints").glob("step-*") if folder.name[5:].isdecimal()]
+    return sorted(folders, key=lambda folder: int(folder.name[5:]))
+
+
+def check_finite(state: TrainingState) -> None:
+    """Raise `DivergedError` if a tensor that `save` would write is not finite."""
+    for file, tensors in _tensors(state).items():
+        for name, tensor in tensors.items():
+            if not torch.isfinite(tensor).all():
+                raise DivergedError(f"{file} {name} holds NaN or infinity after step {state.step}")
+
+
+def save(run: Path, state: TrainingState, described: CheckpointState) -> Path:
+    """Write a checkpoint, then point `best` and `last` at the right ones; returns its folder."""
+    folder = folder_of(run, described.step)
+    aside = files.partial(folder)
+    try:
+        aside.mkdir(parents=True)
+        for name, content in _tensors(state).items():
+            files.write_bytes(aside / f"{name}.safetensors", safetensors.torch.save(content))
+        files.write_json(aside / "state.json", dataclasses.asdict(described))
+        aside.replace(folder)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    files.sync_folder(folder.parent)
+    link(run)
+    return folder
+
+
+def link(run: Path) -> None:
+    """Point `last` at the latest whole checkpoint and `best` at the one of the lowest score."""
+    folders = whole(run)
+    if folders:
+        best = min(folders, key=lambda folder: read_state(folder).scores[SCORE])
+        files.replace_link(run / "best", os.path.relpath(best, run))
+        files.replace_link(run / "last", os.path.relpath(folders[-1], run))
+
+
+def restore(folder: Path, state: TrainingState) -> CheckpointState:
+    """Fill `state` with what `save` wrote."""
+    described = read_state(folder)
+    state.step = described.step
+    for name, module in _modules(state).items():
+        _load_module(module, folder / f"{name}.safetensors")
+    _load_optimizer(state.generator_optimizer, state.generator, folder / "optimizer-generator.safetensors")
+    _load_optimizer(state.discriminator_optimizer, state.discriminator, folder / "optimizer-discriminator.safetensors")
+    return described
+
+
+def read_state(folder: Path) -> CheckpointState:
+    """What state.json of a checkpoint says; raises `CheckpointError` where it is damaged."""
+    path = folder / "state.json"
+    document = _read_json(path, _REMEDY)
+    if document.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: format {document.get('format')} is not {FORMAT}: use the ganport that wrote it")
+    names = {field.name for field in dataclasses.fields(CheckpointState)}
+    if document.keys() != names or type(document["step"]) is not int or SCORE not in document["scores"]:
+        raise CheckpointError(f"{path}: is no state of a checkpoint: {_REMEDY}")
+    return CheckpointState(**document)
+
+
+def load_networks(run: Path, checkpoint: str = "best", weights: Literal["ema", "raw"] = "ema") -> LoadedNetworks:
+    """The networks of a run.
+
+    Args:
+        run: A run directory.
+        checkpoint: "best", "last", or the name of a folder in `checkpoints`, such as "step-000500".
+        weights: The generator's averaged weights, or those that training goes on with.
+
+    Raises:
+        CheckpointError: No such run or checkpoint, or a damaged one.
+    """
+    config = read_config(run)
+    if weights not in ("ema", "raw"):
+        raise CheckpointError(f"weights {weights!r} are none of ema, raw")
+    folder = _find(run, checkpoint)
+    described = read_state(folder)
+    if described.config_digest != config.digest():
+        raise CheckpointError(f"{run}: config.json is not the one that {folder.name} was trained with")
+    generator, discriminator = build_networks(config)
+    _load_module(generator, folder / ("ema.safetensors" if weights == "ema" else "generator.safetensors"))
+    _load_module(discriminator, folder / "discriminator.safetensors")
+    return LoadedNetworks(generator.eval(), discriminator.eval(), config, described.step, described.data_digest)
+
+
+def _find(run: Path, checkpoint: str) -> Path:
+    names = [folder.name for folder in whole(run)]
+    if not names:
+        raise CheckpointError(f"{run}: no checkpoint has been saved yet: train on with --resume")
+    if checkpoint not in ("best", "last", *names):
+        raise CheckpointError(
+            f"{run}: has no checkpoint {checkpoint!r}: choose best, last or one of {', '.join(names)}"
+        )
+    return run / checkpoint if checkpoint in ("best", "last") else run / "checkpoints" / checkpoint
+
+
+def read_config(run: Path) -> TrainingConfig:
+    """The settings that a run was started with."""
+    path = run / "config.json"
+    if not path.exists():
+        raise CheckpointError(f"{run}: holds no run (it has no config.json)")
+    try:
+        return TrainingConfig.from_json(_read_json(path, "restore it from a copy"))
+    except ConfigError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+
+
+def _read_json(path: Path, remedy: str) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read ({error}): {remedy}") from None
+    if not isinstance(document, dict):
+        raise CheckpointError(f"{path}: holds no JSON object: {remedy}")
+    return document
+
+
+_REMEDY = "restore it, or delete its checkpoint's folder to go on from the one before"
+
+
+def _modules(state: TrainingState) -> dict[str, nn.Module]:
+    return {"generator": state.generator, "discriminator": state.discriminator, "ema": state.averaged}
+
+
+def _tensors(state: TrainingState) -> dict[str, dict[str, Tensor]]:
+    tensors = {name: _contiguous(module.state_dict()) for name, module in _modules(state).items()}
+    tensors["optimizer-generator"] = _optimizer_tensors(state.generator_optimizer, state.generator)
+    tensors["optimizer-discriminator"] = _optimizer_tensors(state.discriminator_optimizer, state.discriminator)
+    return tensors
+
+
+def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+
+
+def _optimizer_tensors(optimizer: torch.optim.Optimizer, network: nn.Module) -> dict[str, Tensor]:
+    """Adam's moments and step count of every parameter, by the parameter's name."""
+    return _contiguous(
+        {
+            f"{name}.{key}": tensor
+            for name, parameter in network.named_parameters()
+            for key, tensor in optimizer.state[parameter].items()
+        }
+    )
+
+
+def _load_module(module: nn.Module, path: Path) -> None:
+    _copy(module.state_dict(), _read_tensors(path), path)
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, network: nn.Module, path: Path) -> None:
+    saved = _read_tensors(path)
+    for name, parameter in network.named_parameters():
+        # laid out in memory like the parameter, as Adam itself would have it
+        state = {key: torch.empty_like(parameter, requires_grad=False) for key in ("exp_avg", "exp_avg_sq")}
+        state["step"] = torch.zeros(())
+        _copy(state, {key: saved.pop(f"{name}.{key}", torch.empty(0)) for key in state}, path)
+        optimizer.state[parameter] = state
+    if saved:
+        raise CheckpointError(f"{path}: holds tensors of another network ({next(iter(saved))})")
+
+
+@torch.no_grad()
+def _copy(into: Mapping[str, Tensor], saved: Mapping[str, Tensor], path: Path) -> None:
+    for name in into.keys() | saved.keys():
+        if name not in into or name not in saved or into[name].shape != saved[name].shape:
+            raise CheckpointError(f"{path}: {name} does not fit the network of config.json")
+        into[name].copy_(saved[name])
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return safetensors.torch.load_file(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise CheckpointError(f"{path}: cannot be read ({error}): {_REMEDY}") from None

@@ -1,0 +1,141 @@
+"""metrics.jsonl: one line a step, and the same figures as TensorBoard events where its library is installed."""
+
+import json
+import math
+import os
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from ganport_train import files
+from ganport_train.errors import CheckpointError, DivergedError
+from ganport_train.step import FIGURES
+
+FLUSH_SECONDS = 0.5
+# The fields of a line that differ between two equal runs.
+TIME_FIELDS = ("images_per_second", "seconds")
+
+
+class MetricsLog:
+    """Collects the figures of steps as tensors and writes them a few times a second, so that no step waits.
+
+    A line is `{"step", *FIGURES, "images_per_second", "seconds"}`; an evaluation adds `{"step", "frechet_distance"}`.
+    """
+
+    def __init__(self, run: Path, step: int, batch_size: int) -> None:
+        """Go on after `step` in the run directory `run`, dropping lines of later steps."""
+        self._path = run / "metrics.jsonl"
+        truncate(self._path, step)
+        self._file = self._path.open("a")
+        self._events = open_events(run / "tensorboard", step)
+        self._pending: list[Tensor] = []
+        self._step, self._batch_size = step, batch_size
+        self._since = time.perf_counter()
+
+    @property
+    def has_events(self) -> bool:
+        """Whether TensorBoard's event files are written too."""
+        return self._events is not None
+
+    def is_due(self) -> bool:
+        """Whether figures have waited long enough to be written."""
+        return time.perf_counter() - self._since >= FLUSH_SECONDS
+
+    def add(self, figures: Tensor) -> None:
+        """The figures of the next step, float [5]."""
+        self._pending.append(figures)
+
+    def restart_clock(self) -> None:
+        """Leave the time since the last flush out of the steps' speed: it went into samples or a checkpoint."""
+        self._since = time.perf_counter()
+
+    def flush(self) -> dict[str, Any]:
+        """Write what is pending, one line a step, and return the last line.
+
+        Raises:
+            DivergedError: A figure is NaN or infinite; the steps before it are written.
+        """
+        seconds = (time.perf_counter() - self._since) / max(len(self._pending), 1)
+        speed = {"images_per_second": round(self._batch_size / max(seconds, 1e-9), 2), "seconds": round(seconds, 6)}
+        record: dict[str, Any] = {}
+        rows, self._pending = torch.stack(self._pending).tolist(), []
+        for row in rows:
+            self._step += 1
+            record = {"step": self._step, **dict(zip(FIGURES, row, strict=True)), **speed}
+            _check_finite(record)
+            self.write(record)
+        self._file.flush()
+        self._since = time.perf_counter()
+        return record
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """One more line; NaN and infinities raise `ValueError`."""
+        self._file.write(json.dumps(record, allow_nan=False) + "\n")
+        if self._events is not None:
+            for name, value in record.items():
+                if name != "step":
+                    self._events.add_scalar(name, value, record["step"])
+
+    def sync(self) -> None:
+        """Bring every written line to the disk, before a checkpoint relies on it."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        if self._events is not None:
+            self._events.flush()
+
+    def close(self) -> None:
+        """Close the files."""
+        self._file.close()
+        if self._events is not None:
+            self._events.close()
+
+
+class Events(Protocol):
+    """What is used of TensorBoard's writer."""
+
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None: ...  # noqa: D102
+    def flush(self) -> None: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
+
+
+def open_events(folder: Path, step: int) -> Events | None:
+    """TensorBoard's writer, which disowns events after `step`; None where `tensorboard` is not installed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations inside TensorBoard, of no concern to who trains
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ModuleNotFoundError:
+            return None
+        writer: Events = SummaryWriter(str(folder), purge_step=step + 1)
+    return writer
+
+
+def truncate(path: Path, step: int) -> None:
+    """Keep the lines of `path` up to `step`: what a killed run wrote after its last checkpoint is trained again.
+
+    Raises:
+        CheckpointError: A line before the last is damaged.
+    """
+    kept = []
+    for number, line in enumerate(path.read_bytes().splitlines(keepends=True) if path.exists() else [], start=1):
+        if not line.endswith(b"\n"):
+            break  # a killed process was writing it
+        try:
+            line_step = json.loads(line)["step"]
+        except (ValueError, KeyError, TypeError):
+            raise CheckpointError(f"{path}: line {number} is damaged: restore the file, or move it away") from None
+        if line_step > step:
+            break
+        kept.append(line)
+    files.write_bytes(path, b"".join(kept))
+
+
+def _check_finite(record: Mapping[str, Any]) -> None:
+    for name in FIGURES:
+        if not math.isfinite(record[name]):
+            raise DivergedError(f"{name} is {record[name]} at step {record['step']}")

@@ -1,0 +1,104 @@
+"""A run directory: started once, resumed with the same settings, never mixed with another run."""
+
+import dataclasses
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ganport_train import checkpoints, files
+from ganport_train.checkpoints import CheckpointState
+from ganport_train.config import MAY_CHANGE, TrainingConfig, option
+from ganport_train.errors import CheckpointError, ConfigError
+
+# What a run killed before its settings were written may have left.
+BEFORE_SETTINGS = frozenset({".lock", ".config.json.partial", "checkpoints", "samples"})
+
+
+@contextmanager
+def claim(run: Path) -> Iterator[None]:
+    """Keep other processes out of `run`; the system lets go of it even when this process is killed.
+
+    Raises:
+        CheckpointError: Another process is training there.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    with (run / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CheckpointError(f"{run}: another process is training there: wait for it, or stop it") from None
+        yield
+
+
+def start(run: Path, config: TrainingConfig) -> None:
+    """Make the directory of a new run and write its config.json.
+
+    Raises:
+        CheckpointError: The directory holds something already.
+    """
+    check_vacant(run)
+    for folder in (run / "checkpoints", run / "samples"):
+        folder.mkdir(exist_ok=True)
+    files.write_json(run / "config.json", config.to_json())
+
+
+def check_vacant(run: Path) -> None:
+    """Raise `CheckpointError` unless a new run can start in `run`."""
+    if (run / "config.json").exists():
+        raise CheckpointError(f"{run}: holds a run already: add --resume to go on with it, or name another --out")
+    if run.exists() and not run.is_dir():
+        raise CheckpointError(f"{run}: is a file: name a folder as --out")
+    if run.is_dir() and any(path.name not in BEFORE_SETTINGS for path in run.iterdir()):
+        raise CheckpointError(f"{run}: is a folder with other things in it: name a new or empty one as --out")
+
+
+def last_checkpoint(run: Path, config: TrainingConfig, data_digest: str) -> Path | None:
+    """The folder that a run resumed with these settings and images goes on from; None before its first checkpoint.
+
+    Raises:
+        CheckpointError: There is no run, or its last checkpoint is damaged or of other settings or images.
+        ConfigError: A setting differs that a resumed run may not change.
+    """
+    check_same_settings(checkpoints.read_config(run), config)
+    folders = checkpoints.whole(run)
+    if not folders:
+        return None
+    _check_continues(folders[-1], checkpoints.read_state(folders[-1]), config, data_digest)
+    return folders[-1]
+
+
+def make_ready(run: Path, config: TrainingConfig) -> None:
+    """Remove leftovers of a killed process, set `best` and `last` right, bring config.json up to date."""
+    for folder in (run / "checkpoints", run / "samples"):
+        folder.mkdir(exist_ok=True)
+    for folder in (run, run / "checkpoints", run / "samples"):
+        files.remove_leftovers(folder)
+    checkpoints.link(run)
+    files.write_json(run / "config.json", config.to_json())
+
+
+def check_same_settings(saved: TrainingConfig, config: TrainingConfig) -> None:
+    """Raise `ConfigError` naming every setting that differs and may not."""
+    changed = [
+        f"{option(field.name)} {getattr(saved, field.name)} to {getattr(config, field.name)}"
+        for field in dataclasses.fields(saved)
+        if field.name not in MAY_CHANGE and getattr(saved, field.name) != getattr(config, field.name)
+    ]
+    if changed:
+        raise ConfigError(
+            f"a resumed run keeps its settings, but this changes {', '.join(changed)}: "
+            f"leave them out, or start another run; {', '.join(map(option, sorted(MAY_CHANGE)))} may change"
+        )
+
+
+def _check_continues(folder: Path, saved: CheckpointState, config: TrainingConfig, data_digest: str) -> None:
+    """Raise unless a checkpoint can go on with these settings and images."""
+    if saved.config_digest != config.digest():
+        raise CheckpointError(f"{folder}: was trained with other settings than config.json holds: restore that file")
+    if saved.data_digest != data_digest:
+        raise CheckpointError(f"{folder}: was trained on other images than {config.data} holds: name the same ones")
+    if saved.step > config.steps:
+        raise ConfigError(
+            f"--steps {config.steps} is behind the run, which has reached step {saved.step}: ask for more"
+        )

@@ -1,0 +1,202 @@
+"""Training, from settings and images to a run directory: one loop, resumable at every checkpoint, bit for bit."""
+
+import contextlib
+import dataclasses
+import io
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ganport_train import checkpoints, ema, files, run_directory
+from ganport_train.checkpoints import SCORE, CheckpointState
+from ganport_train.config import TrainingConfig
+from ganport_train.data import ImageSet
+from ganport_train.errors import DivergedError
+from ganport_train.evaluation import FrechetDistance
+from ganport_train.metrics import MetricsLog
+from ganport_train.networks import Generator
+from ganport_train.observer import Observer
+from ganport_train.randomness import batch_indices, draw_latents, random_source
+from ganport_train.samples import generate, grid
+from ganport_train.step import TrainingState, initial_state, training_step
+from ganport_train.training_images import training_images
+
+SAMPLES = 64  # images of a grid
+CALIBRATION_BATCHES, CALIBRATION_BATCH = 16, 64
+EVALUATION_IMAGES = 1024
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a call of `train` left behind."""
+
+    run: Path
+    step: int
+    interrupted: bool  # stopped by the observer before the last step
+    scores: Mapping[str, float]  # of the last checkpoint
+    best: str  # name of the best checkpoint's folder
+    seconds_training: float  # of this call; 0 where the run was complete already
+
+
+def train(
+    config: TrainingConfig, out: Path, *, resume: bool = False, observer: Observer | None = None
+) -> TrainingResult:
+    """Train until `config.steps` and leave a run directory.
+
+    Args:
+        config: The settings; `channels` and `threads` may be open.
+        out: The run directory: new or empty, or with `resume` one that exists.
+        resume: Go on from the last whole checkpoint, as if the run had never stopped.
+        observer: Hears of progress and may stop the run after any step.
+
+    Raises:
+        ConfigError, DataError: Settings or images that do not do; nothing is written.
+        CheckpointError: `out` holds another run, or a damaged one.
+        DivergedError: A loss or weight is no longer finite; checkpoints from before are kept.
+    """
+    observer = observer or Observer()
+    config, images = prepare(config, out, resume=resume)
+    begun = time.perf_counter()
+    with run_directory.claim(out), cpu_threads(config.threads):
+        state, scores = _open_run(config, out, images, observer, resume=resume)
+        first, interrupted = state.step, False
+        if first < config.steps:
+            scores, interrupted = _Run(config, out, images, state, observer).go_on()
+    seconds = time.perf_counter() - begun if state.step > first else 0.0
+    return TrainingResult(out, state.step, interrupted, scores, (out / "best").resolve().name, seconds)
+
+
+def prepare(config: TrainingConfig, out: Path, *, resume: bool) -> tuple[TrainingConfig, ImageSet]:
+    """Do every check of a run, write nothing, and return the effective settings and the images.
+
+    Raises:
+        ConfigError, DataError, CheckpointError: As `train`.
+    """
+    if not resume:
+        run_directory.check_vacant(out)
+    images = training_images(config)
+    threads = config.threads or torch.get_num_threads()
+    config = dataclasses.replace(config, channels=images.images.shape[3], threads=threads)
+    if resume:
+        run_directory.last_checkpoint(out, config, images.digest)
+    return config, images
+
+
+class _Run:
+    """One process's part of a run: the loop, and what is done every so many steps."""
+
+    def __init__(
+        self, config: TrainingConfig, out: Path, images: ImageSet, state: TrainingState, observer: Observer
+    ) -> None:
+        self.config, self.out, self.state, self.observer = config, out, state, observer
+        self.data_digest = images.digest
+        self.pixels = torch.from_numpy(images.images).permute(0, 3, 1, 2)  # seen as NCHW, laid out as NHWC
+        self.distance = FrechetDistance(self.pixels[_evaluation_choice(config.seed, len(images))])
+        self.scores: Mapping[str, float] = {}
+
+    def go_on(self) -> tuple[Mapping[str, float], bool]:
+        """Train from the state's step to the last; returns the last scores and whether the observer stopped it."""
+        config, state = self.config, self.state
+        with contextlib.closing(MetricsLog(self.out, state.step, config.batch_size)) as log, self._advice():
+            if not log.has_events:
+                self.observer.noted("no TensorBoard event files: pip install tensorboard to have them")
+            stop = False
+            while state.step < config.steps and not stop:
+                log.add(training_step(state, *self._batch(state.step + 1), config))
+                stop = self.observer.should_stop()
+                is_last = stop or state.step == config.steps
+                samples_due = is_last or state.step % config.sample_every == 0
+                checkpoint_due = is_last or state.step % config.checkpoint_every == 0
+                if samples_due or checkpoint_due or log.is_due():
+                    self.observer.stepped(log.flush())
+                if samples_due or checkpoint_due:
+                    averaged = ema.calibrate(state.averaged, _calibration_latents(config))
+                    checkpoints.check_finite(state)
+                    if samples_due:
+                        self._save_samples(averaged)
+                    if checkpoint_due:
+                        self._save_checkpoint(averaged, log)
+                    log.restart_clock()
+        return self.scores, state.step < config.steps
+
+    def _batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Real images, float [batch, channels, height, width] in [-1, 1], and latents of a step."""
+        config = self.config
+        indices = batch_indices(config.seed, step, config.batch_size, len(self.pixels))
+        real = self.pixels[indices].float().div_(127.5).sub_(1)
+        return real, draw_latents(config.seed, "training", step, config.batch_size, config.latent_dim)
+
+    def _save_samples(self, averaged: Generator) -> None:
+        latents = draw_latents(self.config.seed, "samples", 0, SAMPLES, self.config.latent_dim)
+        content = io.BytesIO()
+        grid(generate(averaged, latents)).save(content, "png")
+        files.write_bytes(self.out / "samples" / f"step-{self.state.step:06d}.png", content.getvalue())
+
+    def _save_checkpoint(self, averaged: Generator, log: MetricsLog) -> None:
+        count = min(EVALUATION_IMAGES, len(self.pixels))
+        latents = draw_latents(self.config.seed, "evaluation", 0, count, self.config.latent_dim)
+        self.scores = {SCORE: round(self.distance(generate(averaged, latents)), 4)}
+        log.write({"step": self.state.step, **self.scores})
+        log.sync()
+        described = CheckpointState(
+            self.state.step, self.scores, self.config.digest(), self.data_digest, {"torch": torch.__version__}
+        )
+        self.observer.saved(checkpoints.save(self.out, self.state, described), self.scores)
+
+    @contextlib.contextmanager
+    def _advice(self) -> Iterator[None]:
+        """Adds to the word that the run diverged what to try and what is left."""
+        try:
+            yield
+        except DivergedError as error:
+            kept = checkpoints.whole(self.out)
+            left = f"checkpoints up to {kept[-1].name} are kept" if kept else "there was no checkpoint yet"
+            raise DivergedError(
+                f"{error}, so training stopped; {left}. Try a new run with a --learning-rate below "
+                f"{self.config.learning_rate:g}, a larger --batch-size, or --preset rpgan if this was another"
+            ) from None
+
+
+def _open_run(
+    config: TrainingConfig, out: Path, images: ImageSet, observer: Observer, *, resume: bool
+) -> tuple[TrainingState, Mapping[str, float]]:
+    """The state to go on from, and the scores it was saved with."""
+    state = initial_state(config)
+    scores: Mapping[str, float] = {}
+    if not resume:
+        run_directory.start(out, config)
+    else:
+        folder = run_directory.last_checkpoint(out, config, images.digest)
+        if folder is None:
+            observer.noted("no checkpoint had been saved yet: training begins at step 0")
+        else:
+            scores = checkpoints.restore(folder, state).scores
+        run_directory.make_ready(out, config)
+    for sentence in images.notes:
+        observer.noted(sentence)
+    observer.started(config, images, state.step)
+    return state, scores
+
+
+@contextlib.contextmanager
+def cpu_threads(threads: int | None) -> Iterator[None]:
+    """Let PyTorch use this many CPU threads (None: as many as it has chosen), and put it back afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _calibration_latents(config: TrainingConfig) -> Iterator[Tensor]:
+    for index in range(CALIBRATION_BATCHES):
+        yield draw_latents(config.seed, "calibration", index, CALIBRATION_BATCH, config.latent_dim)
+
+
+def _evaluation_choice(seed: int, count: int) -> Tensor:
+    return torch.randperm(count, generator=random_source(seed, "evaluation"))[:EVALUATION_IMAGES]
