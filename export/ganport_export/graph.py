@@ -1,0 +1,46 @@
+"""From a PyTorch module to the bytes of a finished ONNX file: traced, folded, tidied, checked."""
+
+import onnx
+import onnx_ir
+from torch import Tensor, nn
+
+from ganport_export import passes
+from ganport_export.errors import ExportError
+from ganport_export.observer import Observer
+from ganport_export.signature import Signature, declare
+from ganport_export.trace import trace
+
+__all__ = ["build_graph"]
+
+
+def build_graph(module: nn.Module, example: Tensor, signature: Signature, observer: Observer) -> bytes:
+    """The ONNX file of `module`; the same network gives the same bytes.
+
+    Args:
+        module: a network with its pixel processing around it, float32, in eval mode.
+        example: its input for two images.
+        signature: what the file must declare.
+        observer: told of every batch norm that could not be folded.
+
+    Raises:
+        TraceError: PyTorch cannot write the module as ONNX.
+        ExportError: the graph does not have the signature, or ONNX's own checker refuses it.
+    """
+    model = trace(module, example, signature)
+    passes.simplify(model)
+    for line in passes.fold_batch_norm(model):
+        observer(line)
+    passes.simplify(model)
+    declare(model, signature)
+    passes.name_plainly(model)
+    return _checked(onnx_ir.serde.serialize_model(model))
+
+
+def _checked(proto: onnx.ModelProto) -> bytes:
+    try:
+        onnx.checker.check_model(proto, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
+        # a ValueError is ONNX's word on more than the 2 GiB that one file can hold
+        raise ExportError(f"the exported graph is not valid ONNX: {error}") from error
+    data: bytes = proto.SerializeToString(deterministic=True)
+    return data

@@ -1,0 +1,115 @@
+"""Conv, ConvTranspose and Gemm seen alike: which output column every weight belongs to, and how to rescale columns."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir
+
+__all__ = ["Layer", "constant_array", "read_layer"]
+
+WEIGHT, BIAS = 1, 2  # positions among the inputs, the same for all three operators
+
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution or dense layer with constant weights.
+
+    Args:
+        node: Conv, ConvTranspose or Gemm.
+        weight: float array as the node holds it.
+        bias: float64 [columns], zeros where the node has none.
+        column_of_weight: output channel (convolution) or output number (dense layer) that each weight belongs to,
+            in a shape that broadcasts to the weight's.
+    """
+
+    node: onnx_ir.Node
+    weight: npt.NDArray[Any]
+    bias: Floats
+    column_of_weight: Integers
+
+    @property
+    def columns(self) -> int:
+        """Output channels of a convolution, outputs of a dense layer."""
+        return self.bias.size
+
+    def column_of_output(self, batch: int) -> Integers | None:
+        """The column of every output value for `batch` images; None where the output's shape is not known."""
+        shape = self.node.outputs[0].shape
+        sizes = () if shape is None else tuple(size for size in shape[1:] if isinstance(size, int))
+        if shape is None or len(sizes) != len(shape) - 1:
+            return None
+        columns = np.arange(self.columns).reshape(-1, *[1] * (len(sizes) - 1))
+        return np.broadcast_to(columns, (batch, *sizes))
+
+    def rescale(self, graph: onnx_ir.Graph, scale: Floats, shift: Floats) -> None:
+        """Make the layer compute scale * y + shift, both float64 [columns]: in float64, rounded once."""
+        dtype = self.weight.dtype
+        weight = (self.weight * scale[self.column_of_weight]).astype(dtype)
+        bias = (self.bias * scale + shift).astype(dtype)
+        self.node.resize_inputs(BIAS + 1)
+        self.node.replace_input_with(WEIGHT, _register(graph, f"{self.node.name}.weight", weight))
+        self.node.replace_input_with(BIAS, _register(graph, f"{self.node.name}.bias", bias))
+        self.node.attributes.pop("beta", None)  # Gemm's factor on its bias: `self.bias` holds it multiplied in
+
+
+def read_layer(node: onnx_ir.Node) -> Layer | None:
+    """The layer that `node` is; None where it is another operator, or its weight or bias is computed."""
+    if node.op_type not in COLUMN_OF_WEIGHT:
+        return None
+    weight = constant_array(node.inputs[WEIGHT])
+    bias_input = node.inputs[BIAS] if len(node.inputs) > BIAS else None
+    bias = np.zeros(1) if bias_input is None else constant_array(bias_input)
+    if weight is None or bias is None:
+        return None
+    column_of_weight = COLUMN_OF_WEIGHT[node.op_type](node, weight.shape)
+    columns = int(column_of_weight.max()) + 1
+    if bias.size not in (1, columns):  # a Gemm may add another row to each image
+        return None
+    beta = node.attributes.get_float("beta", 1.0)
+    return Layer(node, weight, np.full(columns, beta) * bias.astype(np.float64).ravel(), column_of_weight)
+
+
+def constant_array(value: onnx_ir.Value | None) -> npt.NDArray[Any] | None:
+    """The numbers of a constant value, or None where it is computed or absent."""
+    tensor = None if value is None else onnx_ir.convenience.get_const_tensor(value)
+    return None if tensor is None else tensor.numpy()
+
+
+def _register(graph: onnx_ir.Graph, name: str, array: npt.NDArray[Any]) -> onnx_ir.Value:
+    tensor = onnx_ir.tensor(array, name=name)
+    value = onnx_ir.Value(
+        name=name, shape=onnx_ir.Shape(array.shape), type=onnx_ir.TensorType(tensor.dtype), const_value=tensor
+    )
+    graph.register_initializer(value)
+    return value
+
+
+def _of_conv(_: onnx_ir.Node, shape: tuple[int, ...]) -> Integers:
+    """Conv weights are [out, in / groups, *kernel]."""
+    return np.arange(shape[0]).reshape(-1, *[1] * (len(shape) - 1))
+
+
+def _of_conv_transpose(node: onnx_ir.Node, shape: tuple[int, ...]) -> Integers:
+    """ConvTranspose weights are [in, out / groups, *kernel]; rows of group g make columns from g * out / groups on."""
+    inputs, outputs = shape[:2]
+    group_of_row = np.arange(inputs) // (inputs // node.attributes.get_int("group", 1))
+    columns = group_of_row[:, np.newaxis] * outputs + np.arange(outputs)
+    return columns.reshape(inputs, outputs, *[1] * (len(shape) - 2))
+
+
+def _of_gemm(node: onnx_ir.Node, shape: tuple[int, ...]) -> Integers:
+    """Gemm weights are [in, out], or [out, in] with transB."""
+    return np.arange(shape[0])[:, np.newaxis] if node.attributes.get_int("transB", 0) else np.arange(shape[1])
+
+
+COLUMN_OF_WEIGHT: Mapping[str, Callable[[onnx_ir.Node, tuple[int, ...]], Integers]] = {
+    "Conv": _of_conv,
+    "ConvTranspose": _of_conv_transpose,
+    "Gemm": _of_gemm,
+}

@@ -1,0 +1,89 @@
+"""What a network itself makes of latents or pixels, in float64: the original that every graph is measured against."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from ganport_runtime import latents
+from ganport_train.networks import Discriminator
+from torch import nn
+
+from ganport_export.errors import ModuleError
+from ganport_export.trace import first_sentence
+
+__all__ = ["Pixels", "Reference", "discriminator_reference", "make_reference", "to_pixels"]
+
+Floats = npt.NDArray[np.float64]
+Pixels = npt.NDArray[np.uint8]
+
+AT_ONCE = 32  # images: more are hardly faster and take gigabytes at 256x256 pixels
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A generator's own values of the first latents of one seed.
+
+    Args:
+        seed: of the latents.
+        latents: float32 [n, latent_dim].
+        values: float64 [n, channels, height, width], nominally in [-1, 1].
+    """
+
+    seed: int
+    latents: npt.NDArray[np.float32]
+    values: Floats
+
+    @property
+    def pixels(self) -> Pixels:
+        """The finished images, uint8 [n, height, width, channels]."""
+        return to_pixels(self.values)
+
+
+@contextlib.contextmanager
+def _in_float64(network: nn.Module) -> Iterator[None]:
+    """Lend a float32 network in float64: in place, since some modules refuse to be copied, and back without loss."""
+    network.double()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        network.float()
+
+
+def make_reference(network: nn.Module, seed: int, count: int, latent_dim: int) -> Reference:
+    """Run a network on the first `count` latents of `seed`.
+
+    Raises:
+        ModuleError: the network does not run in float64 from end to end.
+    """
+    z = latents(seed, 0, count, latent_dim)
+    try:
+        with _in_float64(network):
+            values = torch.cat([network(batch) for batch in torch.split(torch.from_numpy(z).double(), AT_ONCE)])
+    except Exception as error:  # whatever a user's own module raises
+        raise ModuleError(f"{_NO_FLOAT64}: {first_sentence(error)}; {_REMEDY}") from error
+    if values.dtype != torch.float64:
+        raise ModuleError(f"{_NO_FLOAT64}: it returns {values.dtype} for float64 latents; {_REMEDY}")
+    return Reference(seed, z, values.numpy())
+
+
+_NO_FLOAT64 = "the network does not run in float64, in which parity is measured"
+_REMEDY = "make its tensors with dtype=z.dtype, and convert none to float32"
+
+
+def to_pixels(values: Floats) -> Pixels:
+    """Pixels uint8 NHWC of values NCHW, nominally in [-1, 1]: round((x + 1) * 127.5), half to even, clipped."""
+    pixels: Pixels = np.clip(np.round((values + 1) * 127.5), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
+    return pixels
+
+
+def discriminator_reference(network: Discriminator, pixels: Pixels) -> tuple[Floats, Floats]:
+    """Logits float64 [n] and features float64 [n, F] of pixels uint8 [n, height, width, channels]."""
+    images = torch.from_numpy(pixels.transpose(0, 3, 1, 2) / 127.5 - 1)
+    with _in_float64(network):
+        made = [network.logit_and_features(batch) for batch in torch.split(images, AT_ONCE)]
+    logits, features = (torch.cat(parts).numpy() for parts in zip(*made, strict=True))
+    return logits, features

@@ -1,0 +1,133 @@
+"""Any generator: other people's networks through the same gates, and one line for each that is none."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from ganport_export import ExportError, ModuleError, ParityError, TraceError
+from ganport_export.passes import layers
+from ganport_runtime import Generator, latents
+
+from tests.export import user_networks
+from tests.export.conftest import ExportModule
+from tests.export.user_networks import LATENT_DIM, SIZE, randomize
+
+
+def operators(bundle: Path) -> list[str]:
+    return [node.op_type for node in onnx.load(bundle / "generator-deconv-fp32.onnx").graph.node]
+
+
+@pytest.mark.parametrize(("name", "channels"), [("Residual", 3), ("Gray", 1), ("SubPixel", 3), ("Modulated", 3)])
+def test_runtime_makes_the_images_of_the_users_network(
+    export: ExportModule, tmp_path: Path, name: str, channels: int
+) -> None:
+    notes: list[str] = []
+    manifest = export(name, observer=notes.append)
+    torch.manual_seed(0)
+    bundle = tmp_path / "out" / f"{name}.ganport"
+    assert notes == []
+    assert "BatchNormalization" not in operators(bundle)
+    assert (manifest.discriminator, manifest.training, manifest.name) == (None, {}, name)
+    z = latents(99, 0, 5, LATENT_DIM)
+    with Generator.open(bundle) as generator:
+        images = generator(z)
+    assert images.shape == (5, SIZE, SIZE, channels)
+    module = network_of(name, tmp_path)
+    with torch.no_grad():
+        wanted = (module(torch.from_numpy(z)).permute(0, 2, 3, 1).numpy() + 1) * 127.5
+    assert np.abs(images - wanted).max() <= 0.5 + 1e-3
+    assert images.std() > 10
+
+
+def network_of(name: str, folder: Path) -> torch.nn.Module:
+    from safetensors.torch import load_model
+
+    module: torch.nn.Module = getattr(user_networks, name)()
+    load_model(module, str(folder / f"{name}.safetensors"))
+    return module.eval()
+
+
+def test_batch_norm_that_cannot_be_folded_stays_and_is_logged(
+    export: ExportModule, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "ganport_export"):
+        export("PreActivation")
+    assert "stays in the graph: it follows Relu" in caplog.text
+    assert operators(tmp_path / "out" / "PreActivation.ganport").count("BatchNormalization") == 1
+
+
+def test_tied_weights_are_one_tensor_in_the_file(export: ExportModule, tmp_path: Path) -> None:
+    export("Tied")
+    assert (tmp_path / "out" / "Tied.ganport" / "manifest.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "said"),
+    [
+        ("FixedBatch", TraceError, "fixes its batch size"),
+        ("Deciding", TraceError, "cannot be traced: Could not guard on data-dependent expression"),
+        ("Untranslatable", TraceError, "cannot be written as ONNX: No ONNX function found for"),
+        ("Noisy", ModuleError, "draws random numbers"),
+        ("BatchStatistics", ModuleError, "changes with the other latents of its batch"),
+        ("Bytes", ModuleError, "outside [-1, 1]"),
+        ("Infinite", ModuleError, "not finite"),
+        ("HardFloat32", ModuleError, "does not run in float64"),
+        ("QuietFloat32", ModuleError, "it returns torch.float32 for float64 latents"),
+        ("Half", ModuleError, "returns torch.float16, wanted torch.float32"),
+        ("Tuple", ModuleError, "returns tuple, wanted one tensor"),
+        ("FourChannels", ModuleError, "returns [3, 4, 16, 16] for 3 latents, wanted [3, 1 or 3, 16, 16]"),
+    ],
+)
+def test_network_that_is_no_generator_gets_one_line_and_no_bundle(
+    export: ExportModule, tmp_path: Path, name: str, kind: type[ExportError], said: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        export(name)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("UnitRange", "no value of the network's is below 0"),
+        ("Overshooting", "are clipped"),
+        ("Constant", "the same image of every latent"),
+    ],
+)
+def test_what_pixels_would_hide_is_said(export: ExportModule, name: str, said: str) -> None:
+    notes: list[str] = []
+    export(name, observer=notes.append)
+    assert any(said in note for note in notes)
+
+
+def test_wrong_sizes_are_named(export: ExportModule) -> None:
+    with pytest.raises(ModuleError, match=r"fails on latents float32 \[3, 5\].*is the latent size right"):
+        export("Residual", latent_dim=5)
+    with pytest.raises(ModuleError, match=r"wanted \[3, 1 or 3, 32, 32\]: is the image size right"):
+        export("Residual", image_size=32)
+
+
+def test_warnings_of_the_users_own_code_are_not_swallowed(export: ExportModule) -> None:
+    with pytest.warns(UserWarning, match="the network is old"):
+        export("Deprecated")
+
+
+def test_fold_along_the_wrong_axis_is_refused(
+    export: ExportModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = layers.COLUMN_OF_WEIGHT["Conv"]  # columns along the first axis, which ConvTranspose has its inputs on
+    monkeypatch.setitem(layers.COLUMN_OF_WEIGHT, "ConvTranspose", wrong)
+    with pytest.raises(ParityError, match=r"a pixel differs by [0-9]+ of 255 from the network's, the limit is 1"):
+        export("Square")
+    assert not (tmp_path / "out").exists()
+
+
+def test_randomize_moves_what_folding_must_account_for() -> None:
+    norm = randomize(torch.nn.BatchNorm2d(4))
+    x = torch.randn(2, 4, 3, 3)
+    assert (norm(x) - x).abs().max() > 0.1

@@ -1,0 +1,65 @@
+"""What keeps a run from becoming a bundle: a graph over its gate, no run there, something that cannot be made."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from ganport_export import ExportError, OutputError, ParityError, export_run
+from ganport_export.session import DiscriminatorSession, GeneratorSession
+from ganport_train.errors import CheckpointError
+
+GENERATOR, DISCRIMINATOR = "generator-deconv-fp32", "discriminator-conv-fp32"
+
+
+def test_a_graph_over_the_gate_is_no_bundle(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every image goes through the real graph with its largest weight tensor 5 % too large."""
+    opened = GeneratorSession.__init__
+
+    def open_damaged(self: GeneratorSession, data: bytes) -> None:
+        model = onnx.load_from_string(data)
+        tensor = max(model.graph.initializer, key=lambda item: len(item.raw_data))
+        values = onnx.numpy_helper.to_array(tensor).copy()
+        values *= np.float32(1.05)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+        opened(self, model.SerializeToString())
+
+    monkeypatch.setattr(GeneratorSession, "__init__", open_damaged)
+    with pytest.raises(ParityError, match=f"{GENERATOR} is no faithful export: .*the limit is"):
+        export_run(run, tmp_path / "b")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_discriminator_over_the_gate_is_no_bundle(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    call = DiscriminatorSession.__call__
+
+    def damaged(self: DiscriminatorSession, pixels: Any) -> Any:
+        logit, features = call(self, pixels)
+        return logit, features + np.float32(0.1)
+
+    monkeypatch.setattr(DiscriminatorSession, "__call__", damaged)
+    with pytest.raises(ParityError, match=f"{DISCRIMINATOR} is no faithful export: features differ by"):
+        export_run(run, tmp_path / "b")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_is_not_there_or_damaged_is_named(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="no such directory; give a training run"):
+        export_run(tmp_path / "nothing", tmp_path / "b")
+    with pytest.raises(CheckpointError, match="holds no run"):
+        export_run(tmp_path, tmp_path / "b")
+    with pytest.raises(CheckpointError, match="has no checkpoint 'step-000099'"):
+        export_run(run, tmp_path / "b", checkpoint="step-000099")
+
+
+def test_what_cannot_be_made_is_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="form 'phase' cannot be exported: choose from deconv"):
+        export_run(tmp_path / "nothing", tmp_path / "b", forms=("deconv", "phase"))
+    with pytest.raises(ExportError, match="precision 'int8' cannot be exported: choose from fp32"):
+        export_run(tmp_path / "nothing", tmp_path / "b", precisions=("int8",))
+    with pytest.raises(ExportError, match="name each one that is wanted once"):
+        export_run(tmp_path / "nothing", tmp_path / "b", forms=())
+    (tmp_path / "b").mkdir()
+    with pytest.raises(OutputError, match="exists"):
+        export_run(tmp_path / "nothing", tmp_path / "b")

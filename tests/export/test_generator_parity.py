@@ -1,0 +1,137 @@
+"""Figures of image differences against values computed by hand, and gates that name the figure they refuse."""
+
+import math
+
+import numpy as np
+import pytest
+from ganport_export import ParityError
+from ganport_export.generator_parity import (
+    GENERATOR_GATES,
+    GeneratorParity,
+    compare_images,
+    measure_generator,
+)
+from ganport_export.reference import Reference, to_pixels
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+GATE = GENERATOR_GATES["fp32"]
+
+
+def gray(*values: int) -> Pixels:
+    return np.array(values, np.uint8).reshape(1, 1, -1, 1)
+
+
+def test_golden_figures() -> None:
+    difference = compare_images(gray(0, 10, 255, 7), gray(2, 10, 254, 7))
+    assert difference.largest_difference == 2
+    assert difference.share_off == 0.5
+    assert difference.psnr_db == pytest.approx(10 * math.log10(65025 / 1.25))  # mean square (4 + 0 + 1 + 0) / 4
+
+
+def test_identical_images_have_the_capped_ratio() -> None:
+    assert compare_images(gray(1, 2), gray(1, 2)).psnr_db == 100.0
+
+
+def test_largest_possible_difference_does_not_overflow() -> None:
+    difference = compare_images(gray(0, 255), gray(255, 0))
+    assert (difference.largest_difference, difference.psnr_db) == (255, 0.0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 255), st.integers(0, 255)), min_size=1))
+def test_comparison_has_no_direction_and_agrees_with_itself(pairs: list[tuple[int, int]]) -> None:
+    first, second = (gray(*values) for values in zip(*pairs, strict=True))
+    difference = compare_images(first, second)
+    assert difference == compare_images(second, first)
+    assert difference.largest_difference == max(abs(a - b) for a, b in pairs)
+    assert difference.share_off == sum(a != b for a, b in pairs) / len(pairs)
+    assert (difference.share_off == 0) == (difference.psnr_db == 100.0)
+
+
+def test_images_of_another_shape_or_type_are_refused() -> None:
+    with pytest.raises(ParityError, match=r"images are uint8 \(1, 1, 3, 1\), the network's are uint8 \(1, 1, 2, 1\)"):
+        compare_images(gray(1, 2), gray(1, 2, 3))
+    with pytest.raises(ParityError, match="images are float32"):
+        compare_images(gray(1, 2), gray(1, 2).astype(np.float32))
+
+
+def test_pixels_round_and_clip() -> None:
+    wanted = [0, 0, 0, 1, 128, 255, 255]
+    values = np.array([-1.2, -1, 0.4 / 127.5 - 1, 0.6 / 127.5 - 1, 0, 1, 1.5]).reshape(1, 1, 1, -1)
+    assert to_pixels(values).ravel().tolist() == wanted
+
+
+def test_pixels_are_channels_last() -> None:
+    values = np.linspace(-1, 1, 2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    pixels = to_pixels(values)
+    assert pixels.shape == (2, 4, 5, 3)
+    assert pixels[1, 2, 3, 0] == round((values[1, 0, 2, 3] + 1) * 127.5)
+
+
+def references() -> list[Reference]:
+    random = np.random.default_rng(0)
+    return [
+        Reference(seed, random.normal(size=(64, 4)).astype(np.float32), random.uniform(-1, 1, (64, 3, 2, 2)))
+        for seed in (1, 2)
+    ]
+
+
+class Lookup:
+    """Answers each latent with the reference's pixels, changed by `change(pixels, batch)`."""
+
+    def __init__(self, known: list[Reference]) -> None:
+        self.known = {z.tobytes(): image for each in known for z, image in zip(each.latents, each.pixels, strict=True)}
+        self.batches: list[int] = []
+
+    def __call__(self, z: NDArray[np.float32]) -> Pixels:
+        self.batches.append(len(z))
+        return np.stack([self.known[row.tobytes()] for row in z])
+
+
+def test_every_seed_runs_in_every_batch_size() -> None:
+    known = references()
+    run = Lookup(known)
+    parity = measure_generator(run, known)
+    assert sorted(run.batches) == [1, 1, 2, 2, 7, 7, 64, 64]
+    assert parity == GeneratorParity(0, 100.0, 0.0, 0, images=148, seeds=(1, 2), batches=(1, 2, 7, 64))
+    GATE.check("g", parity)
+
+
+def test_a_graph_that_goes_wrong_in_one_batch_size_is_refused() -> None:
+    known = references()
+    right = Lookup(known)
+
+    def run(z: NDArray[np.float32]) -> Pixels:
+        return right(z) ^ np.uint8(4 if len(z) == 7 else 0)
+
+    parity = measure_generator(run, known)
+    assert parity.largest_difference == parity.largest_batch_difference == 4
+    assert parity.share_off == pytest.approx(7 / 74)
+    with pytest.raises(ParityError, match=r"g is no faithful export: a pixel differs by 4 of 255.*the limit is 1"):
+        GATE.check("g", parity)
+
+
+def figures(**changed: float) -> GeneratorParity:
+    good = {"largest_difference": 1, "psnr_db": 55.0, "share_off": 0.2, "largest_batch_difference": 1}
+    return GeneratorParity(**{**good, **changed}, images=1, seeds=(1,), batches=(1,))  # type: ignore[arg-type]
+
+
+def test_gate_takes_what_is_on_its_limits() -> None:
+    GATE.check("g", figures())
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"largest_difference": 2}, "a pixel differs by 2 of 255 from the network's, the limit is 1"),
+        ({"psnr_db": 54.9}, "PSNR 54.9 dB against the network, the limit is 55 dB"),
+        ({"largest_batch_difference": 2}, "differs by 2 of 255 from batch to batch, the limit is 1"),
+    ],
+)
+def test_gate_names_the_figure_and_the_limit(changed: dict[str, float], said: str) -> None:
+    with pytest.raises(ParityError) as caught:
+        GATE.check("generator-deconv-fp32", figures(**changed))
+    assert said in str(caught.value)
+    assert "generator-deconv-fp32" in str(caught.value)
