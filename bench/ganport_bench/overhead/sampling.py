@@ -1,0 +1,58 @@
+"""What `generator.sample` takes over the bare session's `run` on latents that are ready."""
+
+from itertools import count
+from pathlib import Path
+
+from ganport_runtime import Generator, latents
+
+from ganport_bench.overhead.figure import Figure
+from ganport_bench.overhead.opening import bare_session, generator_file
+from ganport_bench.timing import Seconds, difference, interleave, median, ratio, stopwatch
+
+LARGE = 64
+TARGET_PERCENT_LARGE = 3.0
+TARGET_MICROSECONDS_ONE = 60.0
+CALLS_ONE = 20  # in a row, so that each side's threads and caches get warm after their turn
+
+
+def measure(bundle: Path, rounds_large: int, rounds_one: int) -> list[Figure]:
+    """The figures `sample_64`, per cent, and `sample_1`, microseconds."""
+    return [_large(_both(bundle, LARGE, rounds_large, calls=1)), _one(_both(bundle, 1, rounds_one, calls=CALLS_ONE))]
+
+
+def _both(bundle: Path, batch: int, rounds: int, calls: int) -> dict[str, Seconds]:
+    """Seconds of one call of each side; ganport draws new latents every time, the bare session reuses its own."""
+    session = bare_session(generator_file(bundle))
+    with Generator.open(bundle, device="cpu") as generator:
+        ready = {"z": latents(7, 0, batch, generator.latent_dim)}
+        starts = count(step=batch)
+        systems = {
+            "ganport": stopwatch(lambda: generator.sample(batch, seed=7, start=next(starts)), calls=calls),
+            "bare": stopwatch(lambda: session.run(["image"], ready), calls=calls),
+        }
+        return interleave(systems, rounds=rounds, warmup=3)
+
+
+def _large(seconds: dict[str, Seconds]) -> Figure:
+    return Figure(
+        name="sample_64",
+        title="generator.sample(64), over the bare session on ready latents",
+        unit="%",
+        estimate=ratio(seconds["ganport"], seconds["bare"]).scaled(100, -100),
+        target=TARGET_PERCENT_LARGE,
+        details={
+            **{f"{name}_ms": round(median(taken).value * 1e3, 2) for name, taken in seconds.items()},
+            "ganport_images_per_second": round(LARGE / median(seconds["ganport"]).value, 1),
+        },
+    )
+
+
+def _one(seconds: dict[str, Seconds]) -> Figure:
+    return Figure(
+        name="sample_1",
+        title="generator.sample(1), over the bare session on ready latents",
+        unit="us",
+        estimate=difference(seconds["ganport"], seconds["bare"]).scaled(1e6),
+        target=TARGET_MICROSECONDS_ONE,
+        details={f"{name}_us": round(median(taken).value * 1e6, 1) for name, taken in seconds.items()},
+    )

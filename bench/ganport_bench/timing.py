@@ -1,0 +1,102 @@
+"""Times systems against each other: interleaved rounds, medians, bootstrap intervals.
+
+A system is a function that does its work once and returns the seconds that it took; `stopwatch` makes one of any
+function. Systems that are compared take turns in one process, so that whatever slows the machine for a while (heat,
+neighbors, another program) meets them all, and they are compared round by round.
+"""
+
+import gc
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+CONFIDENCE = 0.95
+RESAMPLES = 4000
+
+System = Callable[[], float]
+Seconds = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A median over rounds and its 95 % bootstrap interval, all in one unit."""
+
+    value: float
+    low: float
+    high: float
+
+    def scaled(self, factor: float, offset: float = 0.0) -> "Estimate":
+        """Every number times `factor` (above 0), plus `offset`: another unit."""
+        return Estimate(*(factor * number + offset for number in (self.value, self.low, self.high)))
+
+
+def stopwatch(work: Callable[[], object], *, calls: int = 1, clock: Callable[[], float] = time.perf_counter) -> System:
+    """A system that does `work` `calls` times in a row and returns the seconds of one call.
+
+    Several calls are for work that is short against the clock's own cost, or that needs to get warm after its turn.
+    """
+
+    def run() -> float:
+        begun = clock()
+        for _ in range(calls):
+            work()
+        return (clock() - begun) / calls
+
+    return run
+
+
+def interleave(systems: Mapping[str, System], *, rounds: int, warmup: int = 1) -> dict[str, Seconds]:
+    """Run every system once a round and return what each took, float64 [rounds] seconds.
+
+    Who goes first moves on by one each round, so that none always follows the same neighbor. The first `warmup` rounds
+    do not count. Garbage collection is paused meanwhile, as `timeit` does it.
+    """
+    if not systems or rounds < 1 or warmup < 0:
+        raise ValueError(f"{len(systems)} systems, {rounds} rounds, {warmup} for warming up: 1, 1 and 0 or more wanted")
+    names = list(systems)
+    taken: dict[str, list[float]] = {name: [] for name in names}
+    with _garbage_collection_paused():
+        for turn in range(warmup + rounds):
+            first = turn % len(names)
+            for name in names[first:] + names[:first]:
+                taken[name].append(systems[name]())
+    return {name: np.array(seconds[warmup:]) for name, seconds in taken.items()}
+
+
+def median(seconds: Seconds) -> Estimate:
+    """The median over rounds; with one round its interval is that one value."""
+    from scipy.stats import bootstrap  # type: ignore[import-untyped]
+
+    value = float(np.median(seconds))
+    if len(seconds) == 1:
+        return Estimate(value, value, value)
+    result = bootstrap(
+        (seconds,), np.median, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="percentile", rng=0
+    )
+    return Estimate(value, float(result.confidence_interval.low), float(result.confidence_interval.high))
+
+
+def ratio(seconds: Seconds, base: Seconds) -> Estimate:
+    """How many times as long as `base`: the median of the rounds' own ratios."""
+    return median(seconds / base)
+
+
+def difference(seconds: Seconds, base: Seconds) -> Estimate:
+    """How many seconds longer than `base`: the median of the rounds' own differences."""
+    return median(seconds - base)
+
+
+@contextmanager
+def _garbage_collection_paused() -> Iterator[None]:
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
