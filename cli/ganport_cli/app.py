@@ -1,7 +1,7 @@
 """Gathers the commands and turns every failure that a user can mend into one line and an exit code."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import typer
 
@@ -18,9 +18,17 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (train.train, export.export, info.info, generate.generate):
-    app.command()(command)
-for command in (embed.embed, features.features, doctor.doctor, demo.demo):
+COMMANDS: tuple[Callable[..., None], ...] = (
+    train.train,
+    export.export,
+    info.info,
+    generate.generate,
+    embed.embed,
+    features.features,
+    doctor.doctor,
+    demo.demo,
+)
+for command in COMMANDS:
     app.command()(command)
 
 

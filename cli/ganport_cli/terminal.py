@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; people's text goes to stderr.")]
 
@@ -31,7 +32,9 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) 
     for column in columns:
         result.add_column(column)
     for row in rows:
-        result.add_row(*(str(cell) for cell in row))
+        result.add_row(
+            *(Text(str(cell)) for cell in row)
+        )  # a plain `str` would lose "[gpu]", which rich takes for markup
     return result
 
 

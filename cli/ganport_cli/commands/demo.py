@@ -1,5 +1,141 @@
-"""`ganport demo`."""
+"""`ganport demo`: the main job from end to end, in minutes, on images that scikit-learn carries."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ganport_cli.terminal import Json, console, print_json, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ganport_bench.throughput import Throughput
+    from ganport_runtime.manifest import Manifest
+    from ganport_train.config import TrainingConfig
+
+STEPS = 1500
+COUNT, SEED = 64, 7  # of the grid
 
 
-def demo() -> None:
-    """To come."""
+def demo(
+    out: Annotated[Path, typer.Option(help="The folder of the demo's run, bundle and grid.")] = Path("demo"),
+    steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = STEPS,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the settings and stop.")] = False,
+    json: Json = False,
+) -> None:
+    """Train on scikit-learn's digits, export with parity, generate a grid, measure: minutes on two CPU cores.
+
+    A second call goes on from what is there: a finished training run is not trained again.
+
+    Example: ganport demo --out demo
+    """
+    from ganport_train.config import preset
+
+    config = preset("rpgan", "digits", resolution=32, width=16, steps=steps, sample_every=250)
+    if dry_run:
+        _show_settings(config, json=json)
+        return
+    run, bundle, grid = out / "run", out / "digits.ganport", out / "digits.png"
+    _heading(f"1/4  Training a generator and a discriminator on digits, {steps} steps")
+    _train(config, run)
+    _heading("2/4  Exporting them to ONNX, each measured against its network in float64")
+    manifest = _export(run, bundle)
+    _heading("3/4  Generating images from the bundle, without PyTorch")
+    plan = _generate(bundle, grid)
+    _heading("4/4  Measuring: images per second, latents and pixel processing included")
+    rows = _bench(run, bundle)
+    _next_steps(run, bundle, grid)
+    if json:
+        print_json(_document(run, bundle, grid, manifest, plan, rows))
+
+
+def _show_settings(config: "TrainingConfig", *, json: bool) -> None:
+    from ganport_cli.training_progress import TrainingProgress
+
+    TrainingProgress().show_settings(config)
+    if json:
+        print_json(config.to_json())
+
+
+def _heading(text: str) -> None:
+    console().print(f"\n[bold]{text}[/bold]")
+
+
+def _train(config: "TrainingConfig", run: Path) -> None:
+    from ganport_train.trainer import train
+
+    from ganport_cli.training_progress import TrainingProgress
+
+    with TrainingProgress() as watcher:
+        result = train(config, run, resume=(run / "config.json").exists(), observer=watcher)
+    if result.interrupted:
+        watcher.say(f"Stopped and saved at step {result.step}; the same command goes on from there.")
+        raise typer.Exit(watcher.exit_code)
+
+
+def _export(run: Path, bundle: Path) -> "Manifest":
+    from ganport_export import export_run
+
+    from ganport_cli.parity_table import parity_table
+
+    manifest = export_run(run, bundle, overwrite=True)
+    console().print(parity_table(manifest))
+    return manifest
+
+
+def _generate(bundle: Path, grid: Path) -> str:
+    from ganport_runtime import Generator
+
+    from ganport_cli.image_grid import write_grid
+
+    with Generator.open(bundle) as generator:
+        write_grid(grid, [generator.sample(COUNT, seed=SEED)])
+        console().print(f"{grid}: {COUNT} images of seed {SEED}\nplan: {generator.plan}", soft_wrap=True)
+        return str(generator.plan)
+
+
+def _bench(run: Path, bundle: Path) -> "Sequence[Throughput]":
+    from ganport_bench.throughput import compare
+
+    rows = compare(run, bundle)
+    cells = (
+        (
+            row.batch,
+            row.system,
+            f"{row.images_per_second.value:,.0f}",
+            f"{row.speedup.value:.2f} ({row.speedup.low:.2f} to {row.speedup.high:.2f})",
+        )
+        for row in rows
+    )
+    console().print(table("", ("batch", "system", "images/s", "times PyTorch (95 % interval)"), cells))
+    return rows
+
+
+def _next_steps(run: Path, bundle: Path, grid: Path) -> None:
+    _heading("Where to go next")
+    name = shlex.quote(str(bundle))
+    for line in (
+        f"look at {grid} and at the grids of training in {run / 'samples'}",
+        f"ganport info {name}",
+        f"ganport generate {name} --count 16 --seed 1 --out sixteen.png",
+        f"ganport features {name} --data digits --report {shlex.quote(str(bundle.parent / 'features'))}",
+        "ganport train --data YOUR_IMAGES --out runs/mine",
+    ):
+        console().print(f"  {line}", markup=False, soft_wrap=True)
+
+
+def _document(
+    run: Path, bundle: Path, grid: Path, manifest: "Manifest", plan: str, rows: "Sequence[Throughput]"
+) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "run": str(run),
+        "bundle": str(bundle),
+        "grid": str(grid),
+        "variants": manifest.to_json()["variants"],
+        "plan": plan,
+        "throughput": [asdict(row) for row in rows],
+    }

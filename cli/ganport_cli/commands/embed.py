@@ -1,5 +1,143 @@
-"""`ganport embed`."""
+"""`ganport embed`: the discriminator's feature vector of every image of a source, as one array."""
+
+import json as json_format
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ganport_cli.plan_options import (
+    Backend,
+    BundleArgument,
+    Device,
+    Overwrite,
+    Precision,
+    Threads,
+    open_network,
+    plan_document,
+)
+from ganport_cli.terminal import Json, console, print_json, progress
+
+if TYPE_CHECKING:
+    import numpy as np
+    from ganport_runtime import Discriminator
+    from ganport_train.data import ImageSet
+    from numpy.typing import NDArray
+
+ImagesArgument = Annotated[str, typer.Argument(metavar="IMAGES", help="An image, a folder, a .zip, an .npz or digits.")]
+OutOption = Annotated[Path, typer.Option(help="The .npy to write; the images' names go beside it as .names.json.")]
+BATCH = 64
+ARCHIVES = (".zip", ".npz")
 
 
-def embed() -> None:
-    """To come."""
+def embed(
+    bundle: BundleArgument,
+    images: ImagesArgument,
+    out: OutOption,
+    background: Annotated[str, typer.Option(help="Color below transparent pixels: a name or #rrggbb.")] = "white",
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave unreadable images out, with a count.")] = False,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    backend: Backend = "auto",
+    threads: Threads = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Write the discriminator's features of images, float32 [n, F]; row i is image i of the names beside it.
+
+    Example: ganport embed emoji.ganport photos/ --out features.npy
+    """
+    names_file = _names_file(out, overwrite=overwrite)
+    from ganport_runtime import Discriminator
+
+    options = {"device": device, "precision": precision, "backend": backend}
+    with open_network(Discriminator, bundle, threads=threads, **options) as discriminator:
+        console().print(f"Plan: {discriminator.plan}", markup=False, soft_wrap=True)
+        found = _load(images, discriminator, background=background, skip_bad=skip_bad)
+        begun = time.perf_counter()
+        _write(discriminator, found, out, names_file)
+        seconds = time.perf_counter() - begun
+    shape = [len(found.images), discriminator.feature_dim]
+    console().print(f"{out}: float32 {shape}; names of the rows in {names_file}", markup=False, soft_wrap=True)
+    if json:
+        document: dict[str, Any] = {
+            "out": str(out),
+            "shape": shape,
+            "names": list(found.names),
+            "skipped": list(found.skipped),
+        }
+        document |= {"plan": plan_document(discriminator.plan), "seconds": round(seconds, 6)}
+        print_json(document | {"images_per_second": round(shape[0] / seconds, 3)})
+
+
+def _names_file(out: Path, *, overwrite: bool) -> Path:
+    """Where the names go, once both files are seen to be free."""
+    from ganport_cli.files import check_free
+
+    if out.suffix.lower() != ".npy":
+        raise typer.BadParameter(f"--out {out} does not end in .npy")
+    names_file = out.with_suffix(".names.json")
+    for file in (out, names_file):
+        check_free(file, overwrite=overwrite)
+    return names_file
+
+
+def _load(source: str, discriminator: "Discriminator", *, background: str, skip_bad: bool) -> "ImageSet":
+    """The images as the discriminator takes them."""
+    from ganport_train.data import load_images
+    from ganport_train.errors import ConfigError
+
+    from ganport_cli.files import OutputError
+
+    height, width, channels = discriminator.image_shape
+    if height != width:
+        raise OutputError(f"this discriminator takes images of {height} x {width}; only squares can be loaded")
+    try:
+        with _as_source(source) as place:
+            found = load_images(place, resolution=height, channels=channels, background=background, skip_bad=skip_bad)
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from None
+    for sentence in found.notes:
+        console().print(f"Note: {sentence}", markup=False, soft_wrap=True)
+    return found
+
+
+@contextmanager
+def _as_source(source: str) -> Iterator[str]:
+    """A single image becomes a folder that holds it alone; other sources stay as they are."""
+    path = Path(source)
+    if not path.is_file() or path.suffix.lower() in ARCHIVES:
+        yield source
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(path, Path(folder) / path.name)
+        yield folder
+
+
+def _write(discriminator: "Discriminator", found: "ImageSet", out: Path, names_file: Path) -> None:
+    """Write the features batch by batch, and the names, which belong to them."""
+    import numpy as np
+
+    from ganport_cli.array_file import write_array
+    from ganport_cli.files import writing
+
+    shape = (len(found.images), discriminator.feature_dim)
+    with progress("images") as bar, writing(names_file) as aside:
+        task = bar.add_task("embedding", total=shape[0], note="")
+        aside.write_text(json_format.dumps(found.names, indent=1) + "\n", encoding="utf-8")
+        vectors = _vectors(discriminator, found.images, lambda images: bar.advance(task, images))
+        write_array(out, vectors, shape=shape, dtype=np.float32)
+
+
+def _vectors(
+    discriminator: "Discriminator", images: "NDArray[np.uint8]", advance: Callable[[int], None]
+) -> Iterator["NDArray[np.float32]"]:
+    for first in range(0, len(images), BATCH):
+        batch = images[first : first + BATCH]
+        yield discriminator.embed(batch)
+        advance(len(batch))

@@ -1,5 +1,149 @@
-"""`ganport export`."""
+"""`ganport export`: a training run, or anyone's own generator, to a bundle whose graphs were measured."""
+
+import contextlib
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ganport_cli.parity_table import parity_table
+from ganport_cli.terminal import Json, console, print_json
+
+if TYPE_CHECKING:
+    from ganport_runtime.manifest import Manifest
+    from rich.console import Console
+
+SourceArgument = Annotated[str, typer.Argument(help="A run directory, or package.module:factory for your own network.")]
+OutOption = Annotated[Path, typer.Option(help="The bundle to write, such as emoji.ganport.")]
+CheckpointOption = Annotated[str | None, typer.Option(help="Of a run: best (the default), last or step-N.")]
+RawOption = Annotated[bool, typer.Option("--raw-weights", help="Of a run: the live generator, not the averaged one.")]
+WeightsOption = Annotated[Path | None, typer.Option(help="Of your own network: its .safetensors file.")]
+LatentOption = Annotated[int | None, typer.Option(min=1, help="Of your own network: numbers in one latent.")]
+SizeOption = Annotated[int | None, typer.Option(min=1, help="Of your own network: height and width of its images.")]
 
 
-def export() -> None:
-    """To come."""
+def export(  # one parameter an option, which is how typer reads a command line
+    source: SourceArgument,
+    out: OutOption,
+    checkpoint: CheckpointOption = None,
+    raw_weights: RawOption = False,
+    weights: WeightsOption = None,
+    latent_dim: LatentOption = None,
+    image_size: SizeOption = None,
+    forms: Annotated[str, typer.Option(help="Forms of the generator's graph, separated by commas.")] = "deconv",
+    precisions: Annotated[str, typer.Option(help="Precisions, separated by commas.")] = "fp32",
+    name: Annotated[str | None, typer.Option(help="What the bundle is called; not given: as its directory.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the bundle that is there.")] = False,
+    json: Json = False,
+) -> None:
+    """Export a run, or your own generator, to a bundle. Each graph is measured against its network in float64 first.
+
+    Your own network is any torch.nn.Module that takes latents, float32 [n, latent_dim], and returns images in [-1, 1],
+    [n, 1 or 3, size, size]. The factory is called without arguments and is found from the current directory too.
+
+    Example: ganport export runs/emoji --out emoji.ganport
+    """
+    of_run: dict[str, Any] = {"checkpoint": checkpoint, "weights": "raw" if raw_weights else None}
+    of_module: dict[str, Any] = {"weights": weights, "latent_dim": latent_dim, "image_size": image_size}
+    choices = _choices(forms, precisions)
+    if ":" in source and not Path(source).is_dir():
+        _refuse({"--checkpoint": checkpoint, "--raw-weights": raw_weights or None}, "a run directory", source)
+        _require(of_module, source)
+        make, options = _export_module, of_module
+    else:
+        _refuse({_option(key): value for key, value in of_module.items()}, "package.module:factory", source)
+        make, options = _export_run, of_run
+    notes: list[str] = []
+    screen = console()
+    common = {**choices, "name": name, "overwrite": overwrite, "observer": _observer(screen, notes)}
+    with screen.status("Exporting, and measuring each graph against its network"):
+        manifest = make(source, out, {**options, **common})
+    _show(manifest, source, out)
+    if json:
+        print_json(_document(manifest, out, notes))
+
+
+def _choices(forms: str, precisions: str) -> dict[str, tuple[str, ...]]:
+    from ganport_export import ExportError
+    from ganport_export.variants import check_choices
+
+    asked = {
+        key: tuple(part.strip() for part in text.split(","))
+        for key, text in (("forms", forms), ("precisions", precisions))
+    }
+    try:
+        check_choices(**asked)
+    except ExportError as error:
+        raise typer.BadParameter(str(error)) from None
+    return asked
+
+
+def _option(key: str) -> str:
+    return "--" + key.replace("_", "-")
+
+
+def _refuse(given: Mapping[str, object], kind: str, source: str) -> None:
+    names = [name for name, value in given.items() if value is not None]
+    if names:
+        raise typer.BadParameter(f"{', '.join(names)} belongs to {kind}, and {source} is none")
+
+
+def _require(needed: Mapping[str, object], source: str) -> None:
+    missing = [_option(key) for key, value in needed.items() if value is None]
+    if missing:
+        raise typer.BadParameter(f"{source} needs {', '.join(missing)} as well")
+
+
+def _observer(screen: "Console", notes: list[str]) -> Callable[[str], None]:
+    def observe(line: str) -> None:
+        notes.append(line)
+        screen.print(f"Note: {line}", markup=False, soft_wrap=True)
+
+    return observe
+
+
+def _export_run(source: str, out: Path, options: Mapping[str, Any]) -> "Manifest":
+    from ganport_export import export_run
+
+    given = {key: value for key, value in options.items() if value is not None}
+    if step := re.fullmatch(r"step-(\d+)", given.get("checkpoint", "")):
+        given["checkpoint"] = f"step-{int(step[1]):06d}"
+    return export_run(Path(source), out, **given)
+
+
+def _export_module(source: str, out: Path, options: Mapping[str, Any]) -> "Manifest":
+    from ganport_export import export_module
+
+    with _user_code():
+        return export_module(source, out=out, **options)
+
+
+@contextlib.contextmanager
+def _user_code() -> Iterator[None]:
+    """Let the user's modules be found from the current directory, and keep what they print off stdout."""
+    before = list(sys.path)
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        sys.path[:] = before
+
+
+def _show(manifest: "Manifest", source: str, out: Path) -> None:
+    if training := manifest.training:
+        scores = ", ".join(f"{name} {value:.4g}" for name, value in training["scores"].items())
+        weights = {"ema": "averaged", "raw": "live"}[training["weights"]]
+        line = f"From step {training['steps']} of {source} ({scores}), {weights} weights of the generator."
+        console().print(line, markup=False, soft_wrap=True)
+    console().print(parity_table(manifest))
+    console().print(f"Wrote {out}. Next: ganport generate {out} --out grid.png", markup=False, soft_wrap=True)
+
+
+def _document(manifest: "Manifest", out: Path, notes: list[str]) -> dict[str, Any]:
+    document = manifest.to_json()
+    parts = {key: document[key] for key in ("name", "training", "generator", "discriminator", "variants")}
+    return {"bundle": str(out), **parts, "notes": notes}

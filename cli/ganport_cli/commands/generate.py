@@ -1,5 +1,103 @@
-"""`ganport generate`."""
+"""`ganport generate`: a grid, an .npy or a folder of images from a bundle, in constant memory, with a progress bar."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ganport_cli.plan_options import (
+    Backend,
+    BundleArgument,
+    Device,
+    Overwrite,
+    Precision,
+    Threads,
+    open_network,
+    plan_document,
+)
+from ganport_cli.terminal import Json, console, print_json, progress
+
+if TYPE_CHECKING:
+    from ganport_runtime import Generator
+
+    from ganport_cli.image_outputs import Wanted
+
+Write = Callable[["Generator", Path, "Wanted", Callable[[int], None]], int]
+
+OutOption = Annotated[Path, typer.Option(help="grid.png, images.npy, or a folder: one PNG an image, named by number.")]
+IMAGES_OF_A_SEED = 2**64
 
 
-def generate() -> None:
-    """To come."""
+def generate(
+    bundle: BundleArgument,
+    out: OutOption,
+    count: Annotated[int, typer.Option(min=1, help="How many images.")] = 64,
+    seed: Annotated[int, typer.Option(min=0, max=2**64 - 1, help="Image k of a seed is always the same.")] = 0,
+    start: Annotated[int, typer.Option(min=0, max=2**64 - 1, help="The first image of the seed.")] = 0,
+    batch: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 64,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    backend: Backend = "auto",
+    threads: Threads = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Generate images: a grid (.png), an array (.npy), or a folder, which goes on where it was interrupted.
+
+    Example: ganport generate emoji.ganport --count 64 --seed 7 --out grid.png
+    """
+    if start + count > IMAGES_OF_A_SEED:
+        raise typer.BadParameter(f"--start {start} and --count {count} go past the last image of a seed, 2^64 - 1")
+    write = _writer(out, count, overwrite=overwrite)
+    from ganport_runtime import Generator
+
+    from ganport_cli.image_outputs import Wanted
+
+    wanted = Wanted(count, seed, start, batch)
+    options = {"device": device, "precision": precision, "backend": backend}
+    with open_network(Generator, bundle, threads=threads, **options) as generator:
+        console().print(f"Plan: {generator.plan}", markup=False, soft_wrap=True)
+        begun = time.perf_counter()
+        made = _write_with_bar(write, generator, out, wanted)
+        seconds = time.perf_counter() - begun
+    there = "" if made == count else f" ({count - made} were there already)"
+    console().print(f"{out}: {made} images made in {seconds:.1f} s{there}", markup=False, soft_wrap=True)
+    if json:
+        document = {"out": str(out), "count": count, "made": made, "seed": seed, "start": start}
+        document |= {"plan": plan_document(generator.plan), "seconds": round(seconds, 6)}
+        print_json(document | {"images_per_second": round(made / seconds, 3)})
+
+
+def _writer(out: Path, count: int, *, overwrite: bool) -> Write:
+    """What writes to a path of this kind, once the path is seen to be free."""
+    from ganport_cli import image_outputs
+    from ganport_cli.files import check_free
+    from ganport_cli.image_grid import MAX_IMAGES
+
+    kind = "" if out.is_dir() else out.suffix.lower()
+    if kind not in ("", ".png", ".npy"):
+        raise typer.BadParameter(f"--out {out} ends in {kind}: wanted .png, .npy, or a folder without an ending")
+    if kind == "" and overwrite:
+        raise typer.BadParameter("--overwrite is for .png and .npy: a folder is gone on with; name a new one instead")
+    if kind == ".png" and count > MAX_IMAGES:
+        raise typer.BadParameter(f"--count {count} is too large a grid, over {MAX_IMAGES}: name an .npy or a folder")
+    if kind == "":
+        return image_outputs.to_folder
+    check_free(out, overwrite=overwrite)
+    return image_outputs.to_grid if kind == ".png" else image_outputs.to_array
+
+
+def _write_with_bar(write: Write, generator: "Generator", out: Path, wanted: "Wanted") -> int:
+    """Write, showing progress; where Ctrl-C ends it, say what is there and how to go on."""
+    with progress("images") as bar:
+        task = bar.add_task("generating", total=wanted.count, note="")
+        try:
+            return write(generator, out, wanted, lambda images: bar.advance(task, images))
+        except KeyboardInterrupt:
+            done = f"{int(bar.tasks[0].completed)} of {wanted.count} images"
+            kept = f"are in {out}: the same command goes on" if out.is_dir() else f"were made, {out} was not written"
+            bar.stop()
+            console().print(f"{done} {kept}", markup=False, soft_wrap=True)
+            raise

@@ -1,0 +1,52 @@
+"""The packages that ganport can use, what each is for, and which extra brings it."""
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+__all__ = ["PARTS", "Part"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A package.
+
+    Attributes:
+        package: its name on the package index.
+        extra: the extra of ganport that brings it, or None where it is brought by none.
+        cost: what is missing without it.
+    """
+
+    package: str
+    extra: str | None
+    cost: str
+
+    @property
+    def version(self) -> str | None:
+        """The installed version, or None; the package is not imported."""
+        try:
+            return version(self.package)
+        except PackageNotFoundError:
+            return None
+
+    @property
+    def remedy(self) -> str:
+        """The command that installs it."""
+        return f"pip install {self.package if self.extra is None else repr(f'ganport[{self.extra}]')}"
+
+
+PARTS = (
+    Part("numpy", "cli", "nothing works"),
+    Part("typer", "cli", "no command line"),
+    Part("rich", "cli", "no command line"),
+    Part("pillow", "cli", "no image files, read or written"),
+    Part("onnxruntime", "cpu", "no engine for the CPU: bundles cannot be run"),
+    Part("onnxruntime-gpu", "gpu", "no engine for an NVIDIA GPU; takes the place of onnxruntime, not beside it"),
+    Part("torch", "train", "no training and no export"),
+    Part("safetensors", "train", "no training and no export"),
+    Part("scikit-learn", "train", "no digits to train on, no feature reports"),
+    Part("onnx", "export", "no export, no random-weights control in feature reports"),
+    Part("onnxscript", "export", "no export"),
+    Part("matplotlib", "features", "no feature reports"),
+    Part("umap-learn", None, "no UMAP picture in feature reports, beside PCA and t-SNE"),
+    Part("tensorboard", None, "no TensorBoard event files from training"),
+)

@@ -1,0 +1,71 @@
+"""`ganport doctor`: what is here, and what each missing part costs."""
+
+import platform
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ganport_cli.commands import doctor
+from ganport_cli.parts import PARTS, Part
+from packaging.requirements import Requirement
+
+from tests.cli.conftest import Ganport
+
+PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
+
+
+def test_it_tells_of_machine_packages_and_providers(ganport: Ganport) -> None:
+    outcome = ganport("doctor", "--json")
+    assert outcome.exit_code == 0
+    document = outcome.document
+    assert document["python"] == platform.python_version()
+    assert document["host"]["cores"] >= 1
+    assert document["host"]["cpu"] in outcome.stderr
+    versions = {item["package"]: item["version"] for item in document["packages"]}
+    assert versions["numpy"] == np.__version__
+    assert "CPUExecutionProvider" in document["providers"]
+    verdicts = {(item["backend"], item["device"]): item["refusal"] for item in document["backends"]}
+    assert verdicts["onnxruntime", "cpu"] is None
+    assert "onnxruntime on cpu: available" in outcome.stderr
+
+
+def test_every_package_of_every_extra_is_among_the_parts() -> None:
+    extras = tomllib.loads(PYPROJECT.read_text())["project"]["optional-dependencies"]
+    named = {Requirement(line).name for extra, lines in extras.items() if extra != "dev" for line in lines}
+    assert named - {"ganport"} <= {part.package for part in PARTS}
+    assert {part.extra for part in PARTS} - {None} <= set(extras)
+    for part in PARTS:
+        if part.extra:
+            brought = {Requirement(line).name for line in extras[part.extra]} | {"numpy"}
+            assert part.package in brought, f"{part.extra} does not bring {part.package}"
+
+
+def test_a_missing_part_comes_with_its_cost_and_remedy(ganport: Ganport, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = Part("no-such-package", "gpu", "no flying")
+    assert missing.version is None
+    monkeypatch.setattr("ganport_cli.parts.PARTS", (*PARTS, missing))
+    line = next(line for line in ganport("doctor").stderr.splitlines() if "no-such-package" in line)
+    assert "missing" in line
+    assert "no flying" in line
+    assert "pip install 'ganport[gpu]'" in line
+
+
+def test_two_onnxruntimes_beside_each_other_are_warned_of(
+    ganport: Ganport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package, name in (("onnxruntime", "onnxruntime"), ("onnxruntime-gpu", "onnxruntime_gpu")):
+        metadata = tmp_path / f"{name}-1.31.0.dist-info" / "METADATA"
+        metadata.parent.mkdir()
+        metadata.write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.31.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    outcome = ganport("doctor", "--json")
+    assert "onnxruntime and onnxruntime-gpu are both installed" in outcome.document["warnings"][0]
+    assert "Warning: onnxruntime and onnxruntime-gpu are both installed" in outcome.stderr
+
+
+def test_no_engine_and_an_idle_gpu_are_warned_of() -> None:
+    packages = [{"package": name, "version": None} for name in ("onnxruntime", "onnxruntime-gpu")]
+    warnings = doctor._warnings({"packages": packages, "host": {"gpus": [{"name": "H100"}]}})
+    assert warnings[0].startswith("no inference engine is installed")
+    assert warnings[1].startswith("there is an NVIDIA GPU that nothing uses")

@@ -1,0 +1,61 @@
+"""The main job through the command line: train, export, generate, measure, as `make demo` does it but for moments."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+
+def ganport(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ganport_cli", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def document(*words: str | Path) -> dict[str, Any]:
+    done = ganport(*words, "--json")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    out = tmp_path_factory.mktemp("main") / "demo"
+    return out, document("demo", "--out", out, "--steps", "4")
+
+
+def test_demo_leaves_a_bundle_with_parity_and_a_grid(demo: tuple[Path, dict[str, Any]]) -> None:
+    out, said = demo
+    generator, discriminator = said["variants"]
+    assert generator["parity"]["largest_difference"] <= 1
+    assert generator["parity"]["psnr_db"] >= 55
+    assert discriminator["role"] == "discriminator"
+    with Image.open(said["grid"]) as grid:
+        assert grid.size == (8 * 32, 8 * 32)
+    assert {row["system"] for row in said["throughput"]} == {"ganport", "PyTorch, eager"}
+    assert {row["batch"] for row in said["throughput"]} == {1, 8, 64}
+    assert document("info", out / "digits.ganport")["verified"] is True
+
+
+def test_demo_again_trains_nothing_anew(demo: tuple[Path, dict[str, Any]]) -> None:
+    out, said = demo
+    metrics = (out / "run" / "metrics.jsonl").read_bytes()
+    again = document("demo", "--out", out, "--steps", "4")
+    assert (out / "run" / "metrics.jsonl").read_bytes() == metrics
+    assert [variant["sha256"] for variant in again["variants"]] == [variant["sha256"] for variant in said["variants"]]
+
+
+def test_images_of_the_bundle_are_those_of_its_sample_sheet(demo: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    out, _ = demo
+    document("generate", out / "digits.ganport", "--count", "64", "--seed", "0", "--out", tmp_path / "grid.png")
+    with Image.open(tmp_path / "grid.png") as grid, Image.open(out / "digits.ganport" / "samples.png") as samples:
+        assert grid.tobytes() == samples.tobytes()
+
+
+def test_demo_dry_run_writes_nothing(tmp_path: Path) -> None:
+    assert document("demo", "--out", tmp_path / "demo", "--dry-run")["data"] == "digits"
+    assert not list(tmp_path.iterdir())
