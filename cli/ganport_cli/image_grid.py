@@ -17,16 +17,18 @@ PNG_CHANNELS = (1, 2, 3, 4)  # gray, gray with alpha, color, color with alpha
 WHITE = 255
 
 
-def write_grid(out: Path, batches: Iterable[NDArray[np.uint8]]) -> None:
+def write_grid(out: Path, batches: Iterable[NDArray[np.uint8]], *, gap: int = 0) -> None:
     """Write images as a near-square grid into one PNG.
 
     Args:
         out: the file.
         batches: uint8 [n, height, width, channels] each, at most `MAX_IMAGES` in all, at least one.
+        gap: white pixels around every image.
     """
-    grid = arrange(np.concatenate(list(batches)))
+    images = np.concatenate(list(batches))
+    framed = np.pad(images, ((0, 0), (gap, gap), (gap, gap), (0, 0)), constant_values=WHITE)
     with writing(out) as aside:
-        picture(grid).save(aside, "PNG")
+        picture(arrange(framed)).save(aside, "PNG")
 
 
 def arrange(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -45,6 +45,7 @@ PARTS = (
     Part("safetensors", "train", "no training and no export"),
     Part("scikit-learn", "train", "no digits to train on, no feature reports"),
     Part("onnx", "export", "no export, no random-weights control in feature reports"),
+    Part("onnx-ir", "export", "no export"),
     Part("onnxscript", "export", "no export"),
     Part("matplotlib", "features", "no feature reports"),
     Part("umap-learn", None, "no UMAP picture in feature reports, beside PCA and t-SNE"),

@@ -16,8 +16,9 @@ __all__ = ["Discriminator"]
 class Discriminator(Network):
     """The discriminator of a bundle.
 
-    with Discriminator.open("emoji.ganport") as discriminator:
-        vectors = discriminator.embed(images)
+    Example:
+        with Discriminator.open("emoji.ganport") as discriminator:
+            vectors = discriminator.embed(images)
     """
 
     role = "discriminator"

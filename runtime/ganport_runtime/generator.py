@@ -22,8 +22,9 @@ __all__ = ["Generator"]
 class Generator(Network):
     """The generator of a bundle.
 
-    with Generator.open("emoji.ganport") as generator:
-        images = generator.sample(16, seed=7)
+    Example:
+        with Generator.open("emoji.ganport") as generator:
+            images = generator.sample(16, seed=7)
     """
 
     role = "generator"

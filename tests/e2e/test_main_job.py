@@ -35,7 +35,7 @@ def test_demo_leaves_a_bundle_with_parity_and_a_grid(demo: tuple[Path, dict[str,
     assert generator["parity"]["psnr_db"] >= 55
     assert discriminator["role"] == "discriminator"
     with Image.open(said["grid"]) as grid:
-        assert grid.size == (8 * 32, 8 * 32)
+        assert grid.size == (8 * (32 + 2 * 3), 8 * (32 + 2 * 3))
     assert {row["system"] for row in said["throughput"]} == {"ganport", "PyTorch, eager"}
     assert {row["batch"] for row in said["throughput"]} == {1, 8, 64}
     assert document("info", out / "digits.ganport")["verified"] is True

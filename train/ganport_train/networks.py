@@ -108,8 +108,9 @@ class Discriminator(nn.Module):
 
 
 def _pool(activations: list[Tensor]) -> Tensor:
-    pooled = [functional.max_pool2d(a, a.shape[-1] // BASE) for a in activations]
-    return torch.cat([p.flatten(1) for p in pooled], dim=1)
+    *larger, last = activations  # the last is 4x4 as it is
+    pooled = [functional.max_pool2d(a, a.shape[-1] // BASE) for a in larger]
+    return torch.cat([p.flatten(1) for p in (*pooled, last)], dim=1)
 
 
 def _activation(name: Activation) -> nn.Module:

@@ -7,12 +7,16 @@ from ganport_bench.errors import FeaturesError
 
 Coordinates = npt.NDArray[np.float32]
 
+LIMIT = 5.0  # deviations from the mean; about one value in a thousand lies further out
+
 
 def coordinates(vectors: npt.NDArray[np.float32], train: npt.NDArray[np.int64], what: str) -> Coordinates:
     """Feature vectors, standardized and turned into as few dimensions as they really have.
 
     Every feature is brought to mean 0 and deviation 1 over the training images, so that neither the unit of a
-    representation nor the size of a layer's activations decides anything. What is measured afterwards (linear models
+    representation nor the size of a layer's activations decides anything. Values beyond 5 deviations are set to 5:
+    a feature that hardly ever changes (the corner pixel of drawings on white) has next to no deviation, and the one
+    image where it does change would lie a thousand deviations from all others and be a cluster of its own. What is measured afterwards (linear models
     under an L2 penalty, distances, k-means, principal components) does not change under a rotation, and n vectors span
     n dimensions at most: where there are more features than images, the vectors are rotated into that span.
 
@@ -31,7 +35,9 @@ def coordinates(vectors: npt.NDArray[np.float32], train: npt.NDArray[np.int64], 
     from sklearn.preprocessing import StandardScaler  # type: ignore[import-untyped]
 
     scaler = StandardScaler(copy=False).fit(vectors[train])
-    return unit_length(rotate(scaler.transform(vectors)), train, what)
+    standard = scaler.transform(vectors)
+    np.clip(standard, -LIMIT, LIMIT, out=standard)
+    return unit_length(rotate(standard), train, what)
 
 
 def rotate(vectors: npt.NDArray[np.float32]) -> Coordinates:

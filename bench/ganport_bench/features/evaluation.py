@@ -20,7 +20,7 @@ from ganport_bench.features.representations import Representation, representatio
 
 FORMAT = 1
 METHODS = {
-    "scaling": "every feature to mean 0, deviation 1 over the training images; then one factor for all",
+    "scaling": "every feature to mean 0, deviation 1 over the training images, beyond 5 set to 5; one factor for all",
     "linear_probe": "ridge classifier; penalty by leave-one-out on the training images",
     "nearest_neighbors": "Euclidean; number of neighbors by cross-validation on the training images",
     "clusters": "k-means on all images",

@@ -148,9 +148,9 @@ def _contact_sheet(evaluation: Evaluation) -> "Figure":
         members = np.flatnonzero(result.clusters.assignment == number)
         axes.imshow(_strip(dataset.images, members), interpolation="nearest", vmin=0, vmax=255, cmap="gray")
         label = f"{len(members)} images{_mostly(evaluation, members)}"
-        axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
+        axes.set_yticks([dataset.images.shape[1] / 2], [label], fontsize=9)
         axes.set_xticks([])
-        axes.set_yticks([])
+        axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
     title = f"k-means on the discriminator's features: {count} clusters, images drawn at random from each"
     figure.suptitle(title, fontsize=12)

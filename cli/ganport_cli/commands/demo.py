@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 STEPS = 1500
 COUNT, SEED = 64, 7  # of the grid
+GAP = 3  # pixels: the digits fill their images and would run into each other
 
 
 def demo(
@@ -91,7 +92,7 @@ def _generate(bundle: Path, grid: Path) -> str:
     from ganport_cli.image_grid import write_grid
 
     with Generator.open(bundle) as generator:
-        write_grid(grid, [generator.sample(COUNT, seed=SEED)])
+        write_grid(grid, [generator.sample(COUNT, seed=SEED)], gap=GAP)
         console().print(f"{grid}: {COUNT} images of seed {SEED}\nplan: {generator.plan}", soft_wrap=True)
         return str(generator.plan)
 

@@ -50,6 +50,17 @@ def test_a_feature_that_never_changes_counts_for_nothing() -> None:
     np.testing.assert_allclose(coordinates(padded, train, "test")[:, :10], expected, atol=1e-6)
 
 
+def test_an_image_alone_in_changing_a_feature_lies_no_world_away() -> None:
+    """The corner pixel of drawings on white: next to no deviation over the training images."""
+    given_vectors, train = vectors(100, 30), np.arange(75)
+    given_vectors[:, 0] = 255
+    given_vectors[10, 0] = 254
+    given_vectors[90, 0] = 0
+    points = coordinates(given_vectors, train, "test")
+    distances = cdist(points, points)
+    assert distances[90].mean() < 1.5 * np.delete(distances, 90, axis=0).mean()
+
+
 def test_vectors_that_are_all_alike_are_refused_by_name() -> None:
     with pytest.raises(FeaturesError, match="raw pixels: the same for every training image"):
         coordinates(np.ones((12, 30), np.float32), np.arange(9), "raw pixels")
