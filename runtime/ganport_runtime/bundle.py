@@ -19,7 +19,7 @@ __all__ = ["MANIFEST", "Bundle"]
 
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 16 * 2**20  # a larger one is damage, not a description
-SMALL_BYTES = 2**18  # whose digest takes about as long as starting and awaiting a thread
+SMALL_BYTES = 2**20  # whose digest takes half a millisecond: on a busy machine a thread takes longer to get its turn
 REMEDY = "copy the bundle again or export it again"
 
 
