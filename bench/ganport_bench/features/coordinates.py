@@ -16,9 +16,11 @@ def coordinates(vectors: npt.NDArray[np.float32], train: npt.NDArray[np.int64], 
     Every feature is brought to mean 0 and deviation 1 over the training images, so that neither the unit of a
     representation nor the size of a layer's activations decides anything. Values beyond 5 deviations are set to 5:
     a feature that hardly ever changes (the corner pixel of drawings on white) has next to no deviation, and the one
-    image where it does change would lie a thousand deviations from all others and be a cluster of its own. What is measured afterwards (linear models
-    under an L2 penalty, distances, k-means, principal components) does not change under a rotation, and n vectors span
-    n dimensions at most: where there are more features than images, the vectors are rotated into that span.
+    image where it does change would lie a thousand deviations from all others and be a cluster of its own.
+
+    What is measured afterwards (linear models under an L2 penalty, distances, k-means, principal components) does not
+    change under a rotation, and n vectors span n dimensions at most: where there are more features than images, the
+    vectors are rotated into that span.
 
     Args:
         vectors: float32 [n, F], finite; overwritten.

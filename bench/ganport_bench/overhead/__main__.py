@@ -17,6 +17,7 @@ from ganport_bench.overhead import importing, machine
 from ganport_bench.overhead.figure import Figure
 
 FORMAT = 1
+BUSY = 0.7  # load average of one minute before the first measurement
 NAMES = ("import", "open", "sample", "train", "memory")
 
 
@@ -40,18 +41,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, show a table on stderr and, on request, print the document on stdout."""
     options = _parser().parse_args(arguments)
     terminal = Console(stderr=True, width=None if sys.stderr.isatty() else 160, highlight=False)
+    facts = machine.facts()  # before, or the load would be the benchmark's own
     begun = time.perf_counter()
     try:
         with terminal.status("") as status, tempfile.TemporaryDirectory(prefix="ganport-overhead-") as folder:
             figures = measure(
                 options.only, options.bundle, QUICK if options.quick else FULL, Path(folder), status.update
             )
+    except KeyboardInterrupt:
+        print("ganport_bench.overhead: interrupted", file=sys.stderr)
+        return 130
     except Exception as error:
         if not type(error).__module__.startswith("ganport_"):
             raise
         print(f"ganport_bench.overhead: {error}", file=sys.stderr)
         return 1
-    facts = machine.facts()
     terminal.print(table(figures))
     terminal.print(_footer(facts, time.perf_counter() - begun, is_quick=options.quick), markup=False)
     if options.json:
@@ -151,12 +155,15 @@ def _row(figure: Figure) -> list[str]:
 def _footer(facts: dict[str, Any], seconds: float, *, is_quick: bool) -> str:
     packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items() if version)
     quick = "quick: few rounds, fewer images; " if is_quick else ""
-    return f"{quick}{facts['cpu']}, {facts['cores']} cores, Python {facts['python']}, {packages}; took {seconds:.0f} s"
+    load = facts["load_average_1min"]
+    busy = f"the machine was busy before (load {load:.1f}), so expect noise; " if load and load > BUSY else ""
+    where = f"{facts['cpu']}, {facts['cores']} cores, Python {facts['python']}, {packages}"
+    return f"{quick}{busy}{where}; took {seconds:.0f} s"
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ganport_bench.overhead", description=__doc__)
-    parser.add_argument("--bundle", type=Path, help="open and sample this bundle instead of one made here")
+    parser.add_argument("--bundle", type=Path, help="open and sample this bundle, not one made here")
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=" ".join(NAMES))
     parser.add_argument("--quick", action="store_true", help="few rounds, and 10,000 images instead of 100,000")
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")

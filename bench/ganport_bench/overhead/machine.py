@@ -10,7 +10,7 @@ PACKAGES = ("ganport", "numpy", "onnxruntime", "torch", "onnx")
 
 
 def facts() -> dict[str, Any]:
-    """CPU, cores that this process may use, memory, load just now, system and package versions."""
+    """CPU, cores that this process may use, load just now, system and package versions."""
     return {
         "cpu": cpu_model(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

@@ -55,6 +55,26 @@ def test_the_table_tells_hits_misses_and_noise_apart() -> None:
     assert columns[4] == ["yes", "no", "yes, within the noise", "yes"]
 
 
+@pytest.mark.parametrize(("load", "is_busy"), [(0.1, False), (3.0, True)])
+def test_a_busy_machine_is_spoken_of(
+    load: float, is_busy: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("os.getloadavg", lambda: (load, load, load))
+    figure = Figure("import", "importing", "ms", Estimate(1, 1, 1), target=20)
+    monkeypatch.setattr(importing, "measure", lambda rounds: figure)
+    assert overhead.main(["--only", "import"]) == 0
+    assert (f"the machine was busy before (load {load})" in capsys.readouterr().err) is is_busy
+
+
+def test_an_interrupt_takes_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(rounds: int) -> Figure:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importing, "measure", interrupted)
+    assert overhead.main(["--only", "import"]) == 130
+    assert capsys.readouterr().err.strip() == "ganport_bench.overhead: interrupted"
+
+
 def test_a_missing_bundle_takes_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert overhead.main(["--only", "open", "--bundle", str(tmp_path / "none.ganport")]) == 1
     out, err = capsys.readouterr()
