@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from ganport_runtime import Generator
+from ganport_train.grid import picture
 
 from ganport_cli.files import OutputError, writing
-from ganport_cli.image_grid import picture
 
 __all__ = ["RECORD", "ImageFolder", "fill"]
 

@@ -5,9 +5,8 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from ganport_runtime.manifest import DiscriminatorInfo, GeneratorInfo, Manifest
-from ganport_train import samples
+from ganport_train.grid import grid
 
 from ganport_export.bundle_writer import Destination, write_bundle
 from ganport_export.reference import Pixels
@@ -54,5 +53,5 @@ def assemble(
 
 def _png(images: Pixels) -> bytes:
     buffer = io.BytesIO()
-    samples.grid(torch.from_numpy(images.copy()).permute(0, 3, 1, 2)).save(buffer, "PNG")
+    grid(images).save(buffer, "PNG")
     return buffer.getvalue()

@@ -17,11 +17,12 @@ from ganport_train.config import TrainingConfig
 from ganport_train.data import ImageSet
 from ganport_train.errors import DivergedError
 from ganport_train.evaluation import FrechetDistance
+from ganport_train.grid import grid
 from ganport_train.metrics import MetricsLog
 from ganport_train.networks import Generator
 from ganport_train.observer import Observer
 from ganport_train.randomness import batch_indices, draw_latents, random_source
-from ganport_train.samples import generate, grid
+from ganport_train.samples import generate
 from ganport_train.step import TrainingState, initial_state, training_step
 from ganport_train.training_images import training_images
 
@@ -133,7 +134,7 @@ class _Run:
     def _save_samples(self, averaged: Generator) -> None:
         latents = draw_latents(self.config.seed, "samples", 0, SAMPLES, self.config.latent_dim)
         content = io.BytesIO()
-        grid(generate(averaged, latents)).save(content, "png")
+        grid(generate(averaged, latents).permute(0, 2, 3, 1).numpy()).save(content, "png")
         files.write_bytes(self.out / "samples" / f"step-{self.state.step:06d}.png", content.getvalue())
 
     def _save_checkpoint(self, averaged: Generator, log: MetricsLog) -> None:

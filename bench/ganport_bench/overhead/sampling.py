@@ -1,9 +1,14 @@
-"""What `generator.sample` takes over the bare session's `run` on latents that are ready."""
+"""What `generator.sample` takes over the bare session's `run` on latents that are ready.
+
+Both sides run one and the same session. Two of them in one process would measure each other: the threads of
+onnxruntime go on spinning for a while after a run, and on few cores they are in the way of the other session's.
+"""
 
 from itertools import count
 from pathlib import Path
 
 from ganport_runtime import Generator, latents
+from ganport_runtime.backends.onnxruntime import OnnxRuntimeSession
 
 from ganport_bench.overhead.figure import Figure
 from ganport_bench.overhead.opening import bare_session, generator_file
@@ -12,7 +17,7 @@ from ganport_bench.timing import Seconds, difference, interleave, median, ratio,
 LARGE = 64
 TARGET_PERCENT_LARGE = 3.0
 TARGET_MICROSECONDS_ONE = 60.0
-CALLS_ONE = 20  # in a row, so that each side's threads and caches get warm after their turn
+CALLS_ONE = 5
 
 
 def measure(bundle: Path, rounds_large: int, rounds_one: int) -> list[Figure]:
@@ -23,7 +28,9 @@ def measure(bundle: Path, rounds_large: int, rounds_one: int) -> list[Figure]:
 def _both(bundle: Path, batch: int, rounds: int, calls: int) -> dict[str, Seconds]:
     """Seconds of one call of each side; ganport draws new latents every time, the bare session reuses its own."""
     session = bare_session(generator_file(bundle))
-    with Generator.open(bundle, device="cpu") as generator:
+    with Generator.open(bundle, device="cpu") as opened:
+        plan, description = opened.plan, opened.bundle
+    with Generator(description, OnnxRuntimeSession(session, plan.provider, plan.device), plan) as generator:
         ready = {"z": latents(7, 0, batch, generator.latent_dim)}
         starts = count(step=batch)
         systems = {

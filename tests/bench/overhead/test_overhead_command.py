@@ -61,7 +61,7 @@ def test_a_busy_machine_is_spoken_of(
 ) -> None:
     monkeypatch.setattr("os.getloadavg", lambda: (load, load, load))
     figure = Figure("import", "importing", "ms", Estimate(1, 1, 1), target=20)
-    monkeypatch.setattr(importing, "measure", lambda rounds: figure)
+    monkeypatch.setattr(importing, "measure", lambda _rounds: figure)
     assert overhead.main(["--only", "import"]) == 0
     assert (f"the machine was busy before (load {load})" in capsys.readouterr().err) is is_busy
 
