@@ -5,10 +5,9 @@ from collections.abc import Callable, Sequence
 
 import typer
 
+from ganport_cli import INTERRUPTED
 from ganport_cli.commands import demo, doctor, embed, export, features, generate, info, train
 from ganport_cli.extras import missing_extra
-
-INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended: 128 + SIGINT
 
 app = typer.Typer(
     name="ganport",

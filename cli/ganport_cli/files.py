@@ -1,7 +1,7 @@
 """Files that commands write: aside first, under a hidden name in the same folder, then renamed."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 __all__ = ["OutputError", "check_free", "writing"]
@@ -36,10 +36,9 @@ def writing(path: Path) -> Iterator[Path]:
         yield aside
         aside.replace(path)
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise OutputError(
-            f"{path} cannot be written ({error.strerror or error}); mend that and run it again"
+            f"{path} cannot be written ({error.strerror or error}); mend that, or name another place, and run it again"
         ) from error
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
+    finally:
+        with suppress(OSError):  # where even this is refused, nothing was written
+            aside.unlink(missing_ok=True)

@@ -33,7 +33,7 @@ class ImageFolder:
         record = path / RECORD
         if record.exists():
             self._compare(record)
-        elif any(path.iterdir()):
+        elif any(entry.name != f".{RECORD}.partial" for entry in path.iterdir()):
             raise OutputError(f"{path} holds other files; name a new folder")
         else:
             with writing(record) as aside:

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import Any, SupportsIndex
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from ganport_runtime.errors import InputError
 from ganport_runtime.text import shown
 
-__all__ = ["batch_of", "one_of", "whole_number"]
+__all__ = ["allocate", "batch_of", "one_of", "whole_number"]
 
 
 def whole_number(name: str, value: SupportsIndex, low: int, high: int) -> int:
@@ -55,6 +55,19 @@ def batch_of(name: str, value: NDArray[Any], dtype: str, shape: tuple[int, ...])
         row = int(np.flatnonzero(~np.isfinite(value).all(axis=1))[0])
         raise InputError(f"{name} holds NaN or infinity, first in row {row}; wanted finite numbers")
     return np.ascontiguousarray(value)
+
+
+def allocate(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """An array for results, not yet filled.
+
+    Raises:
+        InputError: it does not fit in memory.
+    """
+    try:
+        return np.empty(shape, dtype)
+    except (MemoryError, ValueError):  # ValueError: more than any machine can address
+        size = f"{np.dtype(dtype).name} {list(shape)}"
+        raise InputError(f"{size} does not fit in memory; ask for fewer at a time, or use stream()") from None
 
 
 def _power(high: int) -> str:

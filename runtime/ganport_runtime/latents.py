@@ -10,7 +10,7 @@ from typing import SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from ganport_runtime.checks import whole_number
+from ganport_runtime.checks import allocate, whole_number
 from ganport_runtime.errors import InputError
 from ganport_runtime.normal import BoxMuller
 from ganport_runtime.philox import HIGH, LOW, MASK, Philox
@@ -38,18 +38,18 @@ def latents(seed: SupportsIndex, start: SupportsIndex, count: SupportsIndex, dim
         first numbers of the same rows.
 
     Raises:
-        InputError: an argument is no whole number or out of its range.
+        InputError: an argument is no whole number or out of its range, or the result does not fit in memory.
     """
     key, first, images = image_range(seed, start, count)
     size = whole_number("dim", dim, 1, MAX_DIM)
     blocks = -(-size // WORDS)
-    numbers = np.empty((images, blocks, 2, 2), np.float32)
+    flat = allocate((images, blocks * WORDS), np.float32)
+    numbers = flat.reshape(images, blocks, 2, 2)
     rows, columns = max(1, CHUNK // blocks), min(blocks, CHUNK)
     for row in range(0, images, rows):
         for column in range(0, blocks, columns):
             tile = numbers[row : row + rows, column : column + columns]
             _workspace(tile.shape[0], tile.shape[1]).fill(tile, key, first + row, column)
-    flat = numbers.reshape(images, blocks * WORDS)
     return flat if size == blocks * WORDS else np.ascontiguousarray(flat[:, :size])
 
 

@@ -176,7 +176,7 @@ def _check_format(fields: Fields) -> None:
     found = fields.document.get("format")
     if type(found) is not int or found != FORMAT:
         given = "missing" if found is None else shown(found)
-        raise BundleError(f"format is {given}, this version of ganport reads format {FORMAT}")
+        raise BundleError(f"format is {given}, this version of ganport reads format {FORMAT}: update ganport")
 
 
 def _check_unique(what: str, values: Collection[str]) -> None:

@@ -4,12 +4,12 @@ from os import PathLike
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ganport_runtime.backends import Session, Tensor
 from ganport_runtime.buckets import TOP, padded, parts
 from ganport_runtime.bundle import Bundle
+from ganport_runtime.checks import allocate
 from ganport_runtime.errors import BundleError, ClosedError
 from ganport_runtime.manifest import Manifest, Role
 from ganport_runtime.plan import AUTO, Plan, Request, open_session
@@ -113,7 +113,7 @@ class Network:
 
     def _empty(self, output: str, count: int) -> NDArray[Any]:
         tensor = self._outputs[output]
-        return np.empty((count, *(size for size in tensor.shape if size is not None)), tensor.dtype)
+        return allocate((count, *(size for size in tensor.shape if size is not None)), tensor.dtype)
 
 
 def _check_signature(promised: tuple[Tensor, ...], session: Session, where: str) -> None:

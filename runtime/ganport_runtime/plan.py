@@ -128,7 +128,10 @@ def open_session(bundle: Bundle, role: Role, request: Request) -> tuple[Session,
             refusals.append(Refusal(candidate, str(error)))
         else:
             return session, _plan(candidate, session, request, tuple(refusals))
-    raise PlanError(f"nothing here can run the {role} of {bundle.path}: {_by_reason(refusals)}")
+    raise PlanError(
+        f"nothing here can run the {role} of {bundle.path}: {_by_reason(refusals)}; "
+        "ask for what is there, or mend one of these reasons"
+    )
 
 
 def _candidates(bundle: Bundle, role: Role) -> Iterator[tuple[Candidate, Backend]]:

@@ -68,3 +68,24 @@ def test_a_missing_package_is_one_line_and_exit_1() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     assert "pip install 'ganport[train]'" in one_line(done.stderr)
+
+
+INTERRUPTED = """
+import os, signal, sys
+import ganport_cli, ganport_cli.app
+
+def work():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:
+        raise RecursionError("as some libraries make of an interrupt while they are imported")
+
+ganport_cli.app.run = work
+ganport_cli.main()
+"""
+
+
+def test_an_interrupt_that_a_library_disguises_is_still_an_interrupt() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert one_line(done.stderr) == "ganport: interrupted"

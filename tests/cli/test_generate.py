@@ -267,6 +267,28 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(bundle: Path, t
     assert [file.name for file in tmp_path.rglob("*") if file.is_file() and file.name != ".generation.json"] == []
 
 
+def test_an_array_larger_than_the_disk_is_refused_at_once(ganport: Ganport, bundle: Path, tmp_path: Path) -> None:
+    outcome = ganport("generate", bundle, "--count", 10**15, "--out", tmp_path / "images.npy")
+    assert outcome.exit_code == 1
+    assert "ask for fewer images" in outcome.last_line
+    assert names(tmp_path) == []
+
+
+def test_a_place_that_cannot_be_is_named(ganport: Ganport, bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    outcome = ganport("generate", bundle, "--count", 1, "--out", tmp_path / "file" / "grid.png")
+    assert outcome.exit_code == 1
+    assert f"{tmp_path / 'file' / 'grid.png'} cannot be written" in outcome.last_line
+
+
+def test_a_folder_whose_record_was_being_written_is_gone_on_with(
+    ganport: Ganport, bundle: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "..generation.json.partial").write_text("{")
+    assert ganport("generate", bundle, "--count", 2, "--out", tmp_path).exit_code == 0
+    assert names(tmp_path) == [".generation.json", "00000000.png", "00000001.png"]
+
+
 PEAK_CODE = """
 import resource, sys
 from ganport_cli.app import run

@@ -142,6 +142,11 @@ def test_bad_counts_are_named(generator: Generator, arguments: dict[str, Any], m
         assert message in str(caught.value)
 
 
+def test_more_images_than_memory_holds_are_refused(generator: Generator) -> None:
+    with pytest.raises(InputError, match=r"does not fit in memory; ask for fewer at a time, or use stream\(\)"):
+        generator.sample(2**50)
+
+
 def test_a_batch_of_zero_is_refused(generator: Generator) -> None:
     with pytest.raises(InputError, match="batch is 0"):
         generator.stream(5, batch=0)

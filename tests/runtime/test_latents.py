@@ -178,6 +178,7 @@ def test_numpy_integers_are_whole_numbers() -> None:
         ((0, 0, np.zeros((50, 2)), 1), "count is array([[0., 0.], [0., 0.],"),
         ((0, 0, 10**5000, 1), "count is an integer of 16610 bits, wanted 0 to 2^64"),
         ((0, TOP - 1, 2, 1), "go past the last image of a seed"),
+        ((0, 0, 2**50, 100), "float32 [1125899906842624, 100] does not fit in memory"),
     ],
 )
 def test_bad_arguments_are_named(arguments: tuple[Any, ...], message: str) -> None:

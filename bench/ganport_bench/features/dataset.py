@@ -99,5 +99,6 @@ def _check_classes(usable: Sequence[str], given: Sequence[str]) -> None:
         found = f"only the class {given[0]}" if len(given) == 1 else f"{len(usable)} classes large enough"
         raise FeaturesError(
             f"--data holds {found}, wanted two or more of {MIN_CLASS_IMAGES} images each: "
-            "add classes, or put all images into one folder without sub-folders for clusters and pictures alone"
+            "add classes, or leave labels out (a folder without sub-folders, an .npz without labels) for clusters and "
+            "pictures alone"
         )

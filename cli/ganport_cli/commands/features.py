@@ -36,20 +36,24 @@ def features(
     Example: ganport features emoji.ganport --data emoji.zip --report emoji-features
     """
     from ganport_bench.features import check_directory, evaluate, write_report
+    from ganport_train.errors import ConfigError
 
     terminal = console()
     if report is not None:
         check_directory(report)
     with terminal.status("features") as status:
-        evaluation = evaluate(
-            bundle,
-            data,
-            seed=seed,
-            projections=report is not None,
-            background=background,
-            skip_bad=skip_bad,
-            on_step=status.update,
-        )
+        try:
+            evaluation = evaluate(
+                bundle,
+                data,
+                seed=seed,
+                projections=report is not None,
+                background=background,
+                skip_bad=skip_bad,
+                on_step=status.update,
+            )
+        except ConfigError as error:
+            raise typer.BadParameter(str(error)) from None
         written = [] if report is None else write_report(evaluation, report)
     _show(evaluation)
     if report is not None:
