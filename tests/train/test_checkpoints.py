@@ -1,6 +1,7 @@
 """Checkpoints: loading them, and one line for every way in which one can be damaged."""
 
 import dataclasses
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -20,6 +21,13 @@ from safetensors.torch import load_file, save_file
 def run(tiny: TrainingConfig, tmp_path: Path) -> Path:
     train(tiny, tmp_path / "run")
     return tmp_path / "run"
+
+
+def forget_digests(folder: Path) -> None:
+    """Make state.json what it was before it held digests."""
+    document = json.loads((folder / "state.json").read_text())
+    del document["files"]
+    (folder / "state.json").write_text(json.dumps(document))
 
 
 def test_networks_load_in_eval_mode_with_the_weights_asked_for(run: Path, tiny: TrainingConfig) -> None:
@@ -71,12 +79,42 @@ def test_a_checkpoint_holds_safetensors_and_json_and_nothing_else(run: Path) -> 
 @pytest.mark.parametrize(
     "name", ["generator", "discriminator", "ema", "optimizer-generator", "optimizer-discriminator"]
 )
-def test_a_truncated_file_is_named(run: Path, tiny: TrainingConfig, name: str) -> None:
+def test_a_truncated_file_is_named_even_without_digests(run: Path, tiny: TrainingConfig, name: str) -> None:
     path = run / "checkpoints/step-000006" / f"{name}.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
+    forget_digests(path.parent)
     with pytest.raises(CheckpointError, match=rf"step-000006/{name}\.safetensors: cannot be read") as caught:
         train(dataclasses.replace(tiny, steps=9), run, resume=True)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["generator", "discriminator", "ema", "optimizer-generator", "optimizer-discriminator"]
+)
+def test_one_altered_bit_is_noticed(run: Path, tiny: TrainingConfig, name: str) -> None:
+    path = run / "checkpoints/step-000006" / f"{name}.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    message = rf"/{name}\.safetensors: is altered or damaged .*: restore it, or delete"
+    with pytest.raises(CheckpointError, match=message):
+        train(dataclasses.replace(tiny, steps=9), run, resume=True)
+    if name in ("generator", "discriminator", "ema"):
+        with pytest.raises(CheckpointError, match=message):
+            load_networks(run, "last", "raw" if name == "generator" else "ema")
+
+
+def test_state_json_holds_the_digest_of_every_file(run: Path) -> None:
+    files = json.loads((run / "last/state.json").read_text())["files"]
+    contents = {path.name: path.read_bytes() for path in (run / "last").glob("*.safetensors")}
+    assert files == {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+
+
+def test_a_checkpoint_from_before_digests_were_recorded_loads_and_goes_on(run: Path, tiny: TrainingConfig) -> None:
+    for folder in whole(run):
+        forget_digests(folder)
+    assert load_networks(run, "last").step == 6
+    assert train(dataclasses.replace(tiny, steps=9), run, resume=True).step == 9
 
 
 def test_a_missing_file_is_named(run: Path) -> None:
@@ -87,6 +125,7 @@ def test_a_missing_file_is_named(run: Path) -> None:
 
 def test_tensors_of_another_network_are_refused(run: Path, tiny: TrainingConfig) -> None:
     path = run / "last/ema.safetensors"
+    forget_digests(path.parent)
     tensors = load_file(path)
     narrower = {**tensors, "project.weight": tensors["project.weight"][:, :-1].contiguous()}
     save_file(narrower, path)
@@ -106,6 +145,49 @@ def test_a_damaged_state_is_named(run: Path, tiny: TrainingConfig, content: byte
     for attempt in (lambda: load_networks(run, "last"), lambda: train(tiny, run, resume=True)):
         with pytest.raises(CheckpointError, match=r"state\.json"):
             attempt()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("step", "6"),
+        ("step", True),
+        ("scores", 5),
+        ("scores", {}),
+        ("scores", {"frechet_distance": None}),
+        ("scores", {"frechet_distance": float("nan")}),
+        ("scores", ["frechet_distance"]),
+        ("config_digest", None),
+        ("data_digest", 7),
+        ("versions", "torch"),
+        ("files", []),
+        ("files", {"ema.safetensors": 1}),
+    ],
+)
+def test_a_field_of_the_wrong_kind_is_named(run: Path, tiny: TrainingConfig, field: str, value: object) -> None:
+    path = run / "checkpoints/step-000006/state.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
+    for attempt in (lambda: load_networks(run, "last"), lambda: train(tiny, run, resume=True)):
+        with pytest.raises(CheckpointError, match=rf"state\.json: {field} cannot be"):
+            attempt()
+
+
+def test_a_run_copied_with_links_followed_goes_on(run: Path, tiny: TrainingConfig, tmp_path: Path) -> None:
+    copy = shutil.copytree(run, tmp_path / "copy", symlinks=False)
+    assert not (copy / "last").is_symlink()
+    assert train(dataclasses.replace(tiny, steps=9), copy, resume=True).step == 9
+    assert (copy / "last").readlink() == Path("checkpoints/step-000009")
+    assert (copy / "best").readlink().name in {folder.name for folder in whole(copy)}
+    assert not list(copy.glob(".*.partial"))
+
+
+def test_a_folder_that_is_no_copy_of_a_checkpoint_is_not_deleted(run: Path, tiny: TrainingConfig) -> None:
+    (run / "last").unlink()
+    shutil.copytree(run / "checkpoints/step-000006", run / "last")
+    (run / "last/notes.txt").write_text("mine")
+    with pytest.raises(CheckpointError, match="last: is a folder that copies none of the checkpoints"):
+        train(dataclasses.replace(tiny, steps=9), run, resume=True)
+    assert (run / "last/notes.txt").read_text() == "mine"
 
 
 def test_a_later_format_is_refused(run: Path) -> None:

@@ -62,6 +62,7 @@ def test_settings_survive_json(name: str) -> None:
         ({"seed": 2**63}, "--seed 9223372036854775808 is out of range"),
         ({"learning_rate": 0.0}, "--learning-rate 0.0 is out of range"),
         ({"learning_rate": float("nan")}, "--learning-rate nan is out of range"),
+        ({"learning_rate": float("inf")}, "--learning-rate inf is out of range"),
         ({"penalty": -1.0}, "--penalty -1.0 is out of range"),
         ({"penalty": float("inf")}, "--penalty inf is out of range"),
         ({"ema_decay": 1.0}, "--ema-decay 1.0 is out of range"),
@@ -77,6 +78,11 @@ def test_what_cannot_be_is_refused_by_name(settings: dict[str, Any], message: st
         preset("rpgan", "digits", **settings)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("learning_rate", [1e-12, 1, 2.5, 1e30])
+def test_any_finite_learning_rate_above_zero_may_be_tried(learning_rate: float) -> None:
+    assert preset("rpgan", "digits", learning_rate=learning_rate).learning_rate == learning_rate
 
 
 @pytest.mark.parametrize("name", ["dcgan", "article"])

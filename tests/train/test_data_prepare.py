@@ -62,6 +62,19 @@ def test_colors_survive_and_transparency_shows_the_background(
     np.testing.assert_array_equal(pixels(image, background=RED), one_color(expected))
 
 
+@pytest.mark.parametrize("level", [0, 200, 32768, 65535])
+def test_the_transparent_level_of_16_bit_gray_shows_the_background_and_its_neighbors_do_not(
+    tmp_path: Path, level: int
+) -> None:
+    values = np.full((16, 16), level, np.uint16)
+    values[:, 8:] ^= 1  # the same once scaled to 8 bits
+    path = saved(tmp_path / "a.png", Image.fromarray(values), transparency=level)
+    gray = round((level ^ 1) * 255 / 65535)
+    result = pixels(Image.open(path), background=RED)
+    assert result[0, 0].tolist() == [255, 0, 0]
+    assert result[0, 15].tolist() == [gray] * 3
+
+
 def test_a_palette_with_a_transparent_color_shows_the_background(tmp_path: Path) -> None:
     image = Image.new("P", (16, 16), 0)
     image.putpalette([0, 255, 0, 0, 0, 255])

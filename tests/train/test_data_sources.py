@@ -1,49 +1,15 @@
 """Where images come from, and one line for every source that will not do."""
 
-import io
-import os
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from ganport_train.data import load_images
-from ganport_train.errors import DataError
-from PIL import Image
 
-
-def png(color: tuple[int, int, int], size: tuple[int, int] = (20, 20)) -> bytes:
-    content = io.BytesIO()
-    Image.new("RGB", size, color).save(content, "png")
-    return content.getvalue()
-
-
-def colored_files(*folders: str) -> dict[str, bytes]:
-    return {f"{folder}{index}.png": png((40 * i, 90, index)) for i, folder in enumerate(folders) for index in range(2)}
-
-
-def write_folder(root: Path, contents: dict[str, bytes]) -> Path:
-    for name, content in contents.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(content)
-    return root
-
-
-def write_zip(path: Path, contents: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in contents.items():
-            archive.writestr(name, content)
-    return path
-
-
-def message_of(source: Path | str) -> str:
-    with pytest.raises(DataError) as caught:
-        load_images(str(source), resolution=16)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+from tests.train.sources import colored_files, message_of, png, write_folder, write_zip
 
 
 def test_reading_images_needs_no_pytorch() -> None:
@@ -165,18 +131,36 @@ def test_npz_that_will_not_do(tmp_path: Path, arrays: dict[str, npt.NDArray[np.g
 
 
 def test_sources_that_are_not_there_or_of_no_known_kind(tmp_path: Path) -> None:
-    assert "there is no such file" in message_of(tmp_path / "nowhere")
+    assert "there is no such file or folder: name digits, a folder" in message_of(tmp_path / "nowhere")
+    assert "--data" not in message_of(tmp_path / "nowhere")  # other commands call their sources otherwise
     (tmp_path / "set.tar").write_bytes(b"x")
-    assert "is neither digits, a folder, a .zip nor an .npz" in message_of(tmp_path / "set.tar")
+    assert "is of no known kind: name digits, a folder" in message_of(tmp_path / "set.tar")
     (tmp_path / "set.zip").write_bytes(b"not a zip")
     assert "is no readable .zip" in message_of(tmp_path / "set.zip")
     (tmp_path / "set.npz").write_bytes(b"not a zip")
     assert "is no readable .npz" in message_of(tmp_path / "set.npz")
 
 
+def test_an_empty_name_is_not_the_folder_that_one_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(write_folder(tmp_path, colored_files("")))
+    assert "is an empty text: name digits, a folder" in message_of("")
+    assert len(load_images(".", resolution=16)) == 2
+
+
+def test_a_single_image_is_a_source_without_classes(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "set", {**colored_files("cats/"), "bad.PNG": b"x"})
+    images = load_images(str(folder / "cats/1.png"), resolution=16)
+    assert images.names == ("1.png",)
+    assert images.labels is None
+    assert images.images[0, 0, 0].tolist() == [0, 90, 1]
+    assert "bad.PNG is unreadable" in message_of(folder / "bad.PNG")
+
+
 def test_empty_sources(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    assert "holds no images" in message_of(tmp_path / "empty")
+    assert message_of(tmp_path / "empty").endswith(
+        "holds no images: put PNG, JPEG, WebP or other images there, or name another"
+    )
     assert "holds no images" in message_of(write_zip(tmp_path / "empty.zip", {}))
     assert "holds no images (1 files are no images" in message_of(write_folder(tmp_path / "texts", {"a.txt": b"x"}))
 
@@ -186,54 +170,12 @@ def test_a_zip_entry_that_leads_out_is_refused(tmp_path: Path, name: str) -> Non
     assert "leads out of the archive" in message_of(write_zip(tmp_path / "a.zip", {name: png((0, 0, 0))}))
 
 
-BAD = {
-    "text.png": b"this is no image",
-    "empty.png": b"",
-    "short.png": png((1, 2, 3), (200, 200))[:120],
-    "postscript.png": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
-}
-
-
-@pytest.mark.parametrize("bad", BAD)
-def test_an_unreadable_image_is_named_and_can_be_skipped(tmp_path: Path, bad: str) -> None:
-    folder = write_folder(tmp_path / "set", {**colored_files(""), bad: BAD[bad]})
-    message = message_of(folder)
-    assert f"{bad} is unreadable" in message
-    assert "--skip-bad" in message
-    assert "BytesIO" not in message
-    images = load_images(str(folder), resolution=16, skip_bad=True)
-    assert len(images) == 2
-    assert images.skipped == (bad,)
-    assert any("1 unreadable images were skipped" in note for note in images.notes)
-
-
-def test_a_source_of_unreadable_images_alone_is_an_error_even_when_they_may_be_skipped(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path, BAD)
-    with pytest.raises(DataError, match="none of its 4 images is readable"):
-        load_images(str(folder), resolution=16, skip_bad=True)
-
-
-def test_a_picture_too_large_to_be_safe_is_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
-    folder = write_folder(tmp_path, {"bomb.png": png((1, 2, 3)), "small.png": png((1, 2, 3), (10, 10))})
-    assert "bomb.png is unreadable" in message_of(folder)
-    assert load_images(str(folder), resolution=16, skip_bad=True).skipped == ("bomb.png",)
-
-
-def test_an_encrypted_zip_entry_is_unreadable(tmp_path: Path) -> None:
-    path = write_zip(tmp_path / "a.zip", {"a.png": png((1, 2, 3))})
-    content = bytearray(path.read_bytes())
-    content[6] |= 1  # the flag in the local header
-    content[content.index(b"PK\x01\x02") + 8] |= 1  # and in the directory
-    path.write_bytes(content)
-    assert "a.png is unreadable" in message_of(path)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
-def test_a_file_without_permission_is_unreadable(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path, colored_files(""))
-    (folder / "0.png").chmod(0)
-    assert "0.png is unreadable" in message_of(folder)
+def test_class_names_that_only_look_like_numbers_are_texts(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, colored_files("--5/", "10/", "-3/", "2/", "-/", "cat/"))
+    assert load_images(str(folder), resolution=16).class_names == ("-3", "2", "10", "-", "--5", "cat")
+    long = "1" * 5000
+    np.savez(tmp_path / "a.npz", images=np.zeros((2, 8, 8), np.uint8), labels=np.array([long, "7"]))
+    assert load_images(str(tmp_path / "a.npz"), resolution=16).class_names == ("7", long)
 
 
 def test_the_digest_follows_pixels_and_labels(tmp_path: Path) -> None:

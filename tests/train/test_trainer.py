@@ -160,6 +160,42 @@ def test_weights_that_are_no_numbers_are_never_saved(tiny: TrainingConfig, tmp_p
     assert train(tiny, tmp_path / "run", resume=True).step == 6
 
 
+def test_the_advice_names_a_penalty_above_the_default(tiny: TrainingConfig, tmp_path: Path) -> None:
+    with pytest.raises(DivergedError, match=r"Try a new run with a --penalty below 1e\+38, a --learning-rate below"):
+        train(dataclasses.replace(tiny, penalty=1e38), tmp_path / "run")
+    with pytest.raises(DivergedError, match=r"Try a new run with a --learning-rate below 1e\+30"):
+        train(dataclasses.replace(tiny, learning_rate=1e30), tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    "settings", [{"width": 10**8}, {"latent_dim": 10**11}, {"width": 10**17}, {"latent_dim": 10**30}]
+)
+def test_networks_too_large_for_memory_end_in_one_line_and_leave_nothing(
+    tiny: TrainingConfig, tmp_path: Path, settings: dict[str, int]
+) -> None:
+    with pytest.raises(ConfigError, match=r"--width \d+, --latent-dim \d+, .* need more memory .*: lower") as caught:
+        train(dataclasses.replace(tiny, **settings), tmp_path / "run")  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("earlier_steps", [0, 3])
+def test_a_step_too_large_for_memory_leaves_nothing_of_a_new_run_and_all_of_an_old_one(
+    tiny: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, earlier_steps: int
+) -> None:
+    def refused(state: TrainingState, *rest: Any) -> torch.Tensor:
+        return torch.empty(2**55)  # what PyTorch really says
+
+    if earlier_steps:
+        train(dataclasses.replace(tiny, steps=earlier_steps), tmp_path / "run")
+    monkeypatch.setattr("ganport_train.trainer.training_step", refused)
+    with pytest.raises(ConfigError, match="--batch-size 8 need more memory"):
+        train(tiny, tmp_path / "run", resume=earlier_steps > 0)
+    assert (tmp_path / "run").exists() == (earlier_steps > 0)
+    monkeypatch.undo()
+    assert train(tiny, tmp_path / "run", resume=earlier_steps > 0).step == 6
+
+
 def test_too_few_images(tiny: TrainingConfig, tmp_path: Path) -> None:
     one = np.zeros((1, 16, 16, 3), np.uint8)
     np.savez(tmp_path / "one.npz", images=one)

@@ -1,13 +1,14 @@
 """Checkpoints: folders of safetensors and a state.json that appear whole or not at all. No pickle, ever."""
 
 import dataclasses
-import json
+import filecmp
+import hashlib
 import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import safetensors
 import safetensors.torch
@@ -15,25 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from ganport_train import files
+from ganport_train.checkpoint_state import REMEDY, SCORE, CheckpointState, read_json, read_state
 from ganport_train.config import TrainingConfig
 from ganport_train.errors import CheckpointError, ConfigError, DivergedError
 from ganport_train.networks import Discriminator, Generator
 from ganport_train.step import TrainingState, build_networks
 
-FORMAT = 1
-SCORE = "frechet_distance"  # lower is better
-
-
-@dataclass(frozen=True)
-class CheckpointState:
-    """What state.json says of a checkpoint."""
-
-    step: int
-    scores: Mapping[str, float]
-    config_digest: str
-    data_digest: str
-    versions: Mapping[str, str]
-    format: int = FORMAT
+__all__ = ["SCORE", "CheckpointState", "LoadedNetworks", "load_networks", "read_state", "restore", "save", "whole"]
 
 
 @dataclass(frozen=True)
@@ -67,14 +56,20 @@ def check_finite(state: TrainingState) -> None:
 
 
 def save(run: Path, state: TrainingState, described: CheckpointState) -> Path:
-    """Write a checkpoint, then point `best` and `last` at the right ones; returns its folder."""
+    """Write a checkpoint, then point `best` and `last` at the right ones; returns its folder.
+
+    The SHA-256 of every file goes into state.json beside what `described` says.
+    """
     folder = folder_of(run, described.step)
     aside = files.partial(folder)
     try:
         aside.mkdir(parents=True)
-        for name, content in _tensors(state).items():
-            files.write_bytes(aside / f"{name}.safetensors", safetensors.torch.save(content))
-        files.write_json(aside / "state.json", dataclasses.asdict(described))
+        digests = {}
+        for name, tensors in _tensors(state).items():
+            content = safetensors.torch.save(tensors)
+            digests[f"{name}.safetensors"] = hashlib.sha256(content).hexdigest()
+            files.write_bytes(aside / f"{name}.safetensors", content)
+        files.write_json(aside / "state.json", dataclasses.asdict(described) | {"files": digests})
         aside.replace(folder)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
@@ -89,8 +84,21 @@ def link(run: Path) -> None:
     folders = whole(run)
     if folders:
         best = min(folders, key=lambda folder: read_state(folder).scores[SCORE])
-        files.replace_link(run / "best", os.path.relpath(best, run))
-        files.replace_link(run / "last", os.path.relpath(folders[-1], run))
+        for name, folder in (("best", best), ("last", folders[-1])):
+            if (run / name).is_dir() and not (run / name).is_symlink():
+                _check_copy(run, run / name)
+            files.replace_link(run / name, os.path.relpath(folder, run))
+
+
+def _check_copy(run: Path, folder: Path) -> None:
+    """Raise unless a folder where a link belongs, as a copy of a run with links followed has it, loses nothing."""
+    names = sorted(path.name for path in folder.iterdir())
+    original = folder_of(run, read_state(folder).step) if "state.json" in names else run
+    same, _, _ = filecmp.cmpfiles(folder, original, names, shallow=False)
+    if sorted(same) != names:
+        raise CheckpointError(
+            f"{folder}: is a folder that copies none of the checkpoints, wanted a link: move it out of the run"
+        )
 
 
 def restore(folder: Path, state: TrainingState) -> CheckpointState:
@@ -98,22 +106,11 @@ def restore(folder: Path, state: TrainingState) -> CheckpointState:
     described = read_state(folder)
     state.step = described.step
     for name, module in _modules(state).items():
-        _load_module(module, folder / f"{name}.safetensors")
-    _load_optimizer(state.generator_optimizer, state.generator, folder / "optimizer-generator.safetensors")
-    _load_optimizer(state.discriminator_optimizer, state.discriminator, folder / "optimizer-discriminator.safetensors")
+        _load_module(module, folder / f"{name}.safetensors", described)
+    pairs = {"generator": state.generator_optimizer, "discriminator": state.discriminator_optimizer}
+    for name, optimizer in pairs.items():
+        _load_optimizer(optimizer, _modules(state)[name], folder / f"optimizer-{name}.safetensors", described)
     return described
-
-
-def read_state(folder: Path) -> CheckpointState:
-    """What state.json of a checkpoint says; raises `CheckpointError` where it is damaged."""
-    path = folder / "state.json"
-    document = _read_json(path, _REMEDY)
-    if document.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: format {document.get('format')} is not {FORMAT}: use the ganport that wrote it")
-    names = {field.name for field in dataclasses.fields(CheckpointState)}
-    if document.keys() != names or type(document["step"]) is not int or SCORE not in document["scores"]:
-        raise CheckpointError(f"{path}: is no state of a checkpoint: {_REMEDY}")
-    return CheckpointState(**document)
 
 
 def load_networks(run: Path, checkpoint: str = "best", weights: Literal["ema", "raw"] = "ema") -> LoadedNetworks:
@@ -135,8 +132,8 @@ def load_networks(run: Path, checkpoint: str = "best", weights: Literal["ema", "
     if described.config_digest != config.digest():
         raise CheckpointError(f"{run}: config.json is not the one that {folder.name} was trained with")
     generator, discriminator = build_networks(config)
-    _load_module(generator, folder / ("ema.safetensors" if weights == "ema" else "generator.safetensors"))
-    _load_module(discriminator, folder / "discriminator.safetensors")
+    _load_module(generator, folder / ("ema.safetensors" if weights == "ema" else "generator.safetensors"), described)
+    _load_module(discriminator, folder / "discriminator.safetensors", described)
     return LoadedNetworks(generator.eval(), discriminator.eval(), config, described.step, described.data_digest)
 
 
@@ -157,22 +154,9 @@ def read_config(run: Path) -> TrainingConfig:
     if not path.exists():
         raise CheckpointError(f"{run}: holds no run (it has no config.json)")
     try:
-        return TrainingConfig.from_json(_read_json(path, "restore it from a copy"))
+        return TrainingConfig.from_json(read_json(path, "restore it from a copy"))
     except ConfigError as error:
         raise CheckpointError(f"{path}: {error}") from None
-
-
-def _read_json(path: Path, remedy: str) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cannot be read ({error}): {remedy}") from None
-    if not isinstance(document, dict):
-        raise CheckpointError(f"{path}: holds no JSON object: {remedy}")
-    return document
-
-
-_REMEDY = "restore it, or delete its checkpoint's folder to go on from the one before"
 
 
 def _modules(state: TrainingState) -> dict[str, nn.Module]:
@@ -201,12 +185,14 @@ def _optimizer_tensors(optimizer: torch.optim.Optimizer, network: nn.Module) -> 
     )
 
 
-def _load_module(module: nn.Module, path: Path) -> None:
-    _copy(module.state_dict(), _read_tensors(path), path)
+def _load_module(module: nn.Module, path: Path, described: CheckpointState) -> None:
+    _copy(module.state_dict(), _read_tensors(path, described), path)
 
 
-def _load_optimizer(optimizer: torch.optim.Optimizer, network: nn.Module, path: Path) -> None:
-    saved = _read_tensors(path)
+def _load_optimizer(
+    optimizer: torch.optim.Optimizer, network: nn.Module, path: Path, described: CheckpointState
+) -> None:
+    saved = _read_tensors(path, described)
     for name, parameter in network.named_parameters():
         # laid out in memory like the parameter, as Adam itself would have it
         state = {key: torch.empty_like(parameter, requires_grad=False) for key in ("exp_avg", "exp_avg_sq")}
@@ -225,8 +211,12 @@ def _copy(into: Mapping[str, Tensor], saved: Mapping[str, Tensor], path: Path) -
         into[name].copy_(saved[name])
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
+def _read_tensors(path: Path, described: CheckpointState) -> dict[str, Tensor]:
+    """The tensors of a file, whose SHA-256 is checked where state.json has recorded any."""
     try:
-        return safetensors.torch.load_file(path)
+        content = path.read_bytes()
+        if described.files is not None and hashlib.sha256(content).hexdigest() != described.files.get(path.name):
+            raise CheckpointError(f"{path}: is altered or damaged (its SHA-256 is not that of state.json): {REMEDY}")
+        return safetensors.torch.load(content)
     except (OSError, safetensors.SafetensorError) as error:
-        raise CheckpointError(f"{path}: cannot be read ({error}): {_REMEDY}") from None
+        raise CheckpointError(f"{path}: cannot be read ({error}): {REMEDY}") from None

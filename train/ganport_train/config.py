@@ -153,8 +153,8 @@ def _check_ranges(config: TrainingConfig) -> None:
             raise ConfigError(f"{option(name)} {value} is too small: 1 or more")
     if not 0 <= config.seed < 2**63:
         raise ConfigError(f"{option('seed')} {config.seed} is out of range: 0 to 2**63 - 1")
-    if not 0 < config.learning_rate <= 1:
-        raise ConfigError(f"{option('learning_rate')} {config.learning_rate} is out of range: above 0, up to 1")
+    if not 0 < config.learning_rate < float("inf"):
+        raise ConfigError(f"{option('learning_rate')} {config.learning_rate} is out of range: above 0, and finite")
     if not 0 <= config.penalty < float("inf"):
         raise ConfigError(f"{option('penalty')} {config.penalty} is out of range: 0 (none) or more, and finite")
     for name in ("beta1", "beta2", "ema_decay"):

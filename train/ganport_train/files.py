@@ -30,11 +30,18 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
 
 
 def replace_link(link: Path, target: str) -> None:
-    """Point the symbolic link `link` at `target`, with no moment at which it points nowhere."""
-    aside = partial(link)
+    """Point the symbolic link `link` at `target`, with no moment at which it points nowhere.
+
+    A folder in its place is deleted once the link stands there.
+    """
+    aside, folder = partial(link), link.with_name(f".{link.name}.folder.partial")
     aside.unlink(missing_ok=True)
     aside.symlink_to(target)
+    if link.is_dir() and not link.is_symlink():
+        link.replace(folder)
     aside.replace(link)
+    if folder.is_dir():
+        shutil.rmtree(folder)
 
 
 def sync_folder(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import fcntl
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,17 @@ def start(run: Path, config: TrainingConfig) -> None:
     for folder in (run / "checkpoints", run / "samples"):
         folder.mkdir(exist_ok=True)
     files.write_json(run / "config.json", config.to_json())
+
+
+def abandon(run: Path) -> None:
+    """Remove a run that made no step and all that it wrote, so that another can start there."""
+    for path in run.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    if not run.is_symlink():
+        run.rmdir()
 
 
 def check_vacant(run: Path) -> None:

@@ -15,9 +15,10 @@ from ganport_train import checkpoints, ema, files, run_directory
 from ganport_train.checkpoints import SCORE, CheckpointState
 from ganport_train.config import TrainingConfig
 from ganport_train.data import ImageSet
-from ganport_train.errors import DivergedError
+from ganport_train.errors import ConfigError, DivergedError
 from ganport_train.evaluation import FrechetDistance
 from ganport_train.grid import grid
+from ganport_train.memory import enough_memory
 from ganport_train.metrics import MetricsLog
 from ganport_train.networks import Generator
 from ganport_train.observer import Observer
@@ -62,11 +63,14 @@ def train(
     observer = observer or Observer()
     config, images = prepare(config, out, resume=resume)
     begun = time.perf_counter()
-    with run_directory.claim(out), cpu_threads(config.threads):
-        state, scores = _open_run(config, out, images, observer, resume=resume)
-        first, interrupted = state.step, False
-        if first < config.steps:
-            scores, interrupted = _Run(config, out, images, state, observer).go_on()
+    with cpu_threads(config.threads):
+        with enough_memory(config):  # before `out` exists: networks that are too large leave nothing behind
+            state = initial_state(config)
+        with run_directory.claim(out), _abandoned_without_a_step(config, out, state, resume=resume):
+            scores = _open_run(config, out, images, state, observer, resume=resume)
+            first, interrupted = state.step, False
+            if first < config.steps:
+                scores, interrupted = _Run(config, out, images, state, observer).go_on()
     seconds = time.perf_counter() - begun if state.step > first else 0.0
     return TrainingResult(out, state.step, interrupted, scores, (out / "best").resolve().name, seconds)
 
@@ -156,17 +160,32 @@ class _Run:
         except DivergedError as error:
             kept = checkpoints.whole(self.out)
             left = f"checkpoints up to {kept[-1].name} are kept" if kept else "there was no checkpoint yet"
+            penalty = f"a --penalty below {self.config.penalty:g}, "
             raise DivergedError(
-                f"{error}, so training stopped; {left}. Try a new run with a --learning-rate below "
+                f"{error}, so training stopped; {left}. Try a new run with "
+                f"{penalty if self.config.penalty > TrainingConfig.penalty else ''}a --learning-rate below "
                 f"{self.config.learning_rate:g}, a larger --batch-size, or --preset rpgan if this was another"
             ) from None
 
 
+@contextlib.contextmanager
+def _abandoned_without_a_step(
+    config: TrainingConfig, out: Path, state: TrainingState, *, resume: bool
+) -> Iterator[None]:
+    """A new run whose first step asks for too much memory leaves nothing behind."""
+    try:
+        with enough_memory(config):
+            yield
+    except ConfigError:
+        if not resume and state.step == 0:
+            run_directory.abandon(out)
+        raise
+
+
 def _open_run(
-    config: TrainingConfig, out: Path, images: ImageSet, observer: Observer, *, resume: bool
-) -> tuple[TrainingState, Mapping[str, float]]:
-    """The state to go on from, and the scores it was saved with."""
-    state = initial_state(config)
+    config: TrainingConfig, out: Path, images: ImageSet, state: TrainingState, observer: Observer, *, resume: bool
+) -> Mapping[str, float]:
+    """Bring `state` to where the run goes on from; returns the scores it was saved with."""
     scores: Mapping[str, float] = {}
     if not resume:
         run_directory.start(out, config)
@@ -180,7 +199,7 @@ def _open_run(
     for sentence in images.notes:
         observer.noted(sentence)
     observer.started(config, images, state.step)
-    return state, scores
+    return scores
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """A whole source of images in memory: `load_images` and the value it returns."""
 
 import hashlib
+import re
 import warnings
 from collections import Counter
 from dataclasses import dataclass
@@ -10,13 +11,13 @@ import numpy.typing as npt
 from PIL import Image
 
 from ganport_train.data.prepare import Color, parse_color, prepare
-from ganport_train.data.sources import Item, open_source
+from ganport_train.data.sources import DAMAGED, Item, open_source
 from ganport_train.errors import ConfigError, DataError
 
-# What Pillow raises for a damaged, truncated, encrypted, unsupported or dangerously large image.
-UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, RuntimeError, NotImplementedError, TypeError, IndexError,
-              KeyError, ZeroDivisionError, OverflowError, MemoryError, Image.DecompressionBombError,
-              Image.DecompressionBombWarning)  # fmt: skip
+# What Pillow raises for a damaged, truncated, unsupported or dangerously large image, besides `DAMAGED`.
+UNREADABLE = (*DAMAGED, TypeError, IndexError, KeyError, ZeroDivisionError, OverflowError,
+              Image.DecompressionBombError, Image.DecompressionBombWarning)  # fmt: skip
+INTEGER = re.compile(r"-?\d{1,18}")  # longer rows of digits are names
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def load_images(
     """Every image of `source`, brought to `resolution` x `resolution` pixels with antialiasing.
 
     Args:
-        source: `digits`, or the path of a folder, a .zip or an .npz.
+        source: `digits`, or the path of a folder, a .zip, an .npz or one image.
         resolution: Height and width in pixels; what is not square loses the ends of its longer side.
         channels: 1 gray, 3 color, None: 1 if every image is gray, otherwise 3.
         background: Color below transparent pixels: a CSS name or #rrggbb.
@@ -91,7 +92,7 @@ def _read(
                 read.append((item, np.asarray(prepare(item.open(), resolution, color))))
             except UNREADABLE as error:
                 if not skip_bad:
-                    reason = str(error) or type(error).__name__
+                    reason = " ".join(str(error).split()) or type(error).__name__
                     raise DataError(
                         f"{source}: {item.name} is unreadable ({reason}): mend or remove it, or pass --skip-bad"
                     ) from None
@@ -124,7 +125,7 @@ def _labels(classes: list[str | None]) -> tuple[npt.NDArray[np.int64] | None, tu
 
 def _class_order(name: str) -> tuple[int, int, str]:
     """Numbers in their own order, then texts in theirs: "2" before "10" before "cat"."""
-    return (0, int(name), "") if name.lstrip("-").isdecimal() else (1, 0, name)
+    return (0, int(name), name) if INTEGER.fullmatch(name) else (1, 0, name)
 
 
 def _digest(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64] | None) -> str:

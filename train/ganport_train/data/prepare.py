@@ -37,12 +37,17 @@ def prepare(image: Image.Image, resolution: int, background: Color) -> Image.Ima
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
-    """Gray of 16 bits scaled to 8, not clipped as Pillow's own conversion does."""
+    """Gray of 16 bits scaled to 8, not clipped as Pillow's own conversion does; its transparent level becomes alpha."""
     sixteen_bit = image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
     if sixteen_bit:
         values = np.asarray(image).astype(np.uint32)
-        scaled = Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
-        scaled.info = image.info  # where EXIF says which side is up
+        gray = ((values * 255 + 32767) // 65535).astype(np.uint8)
+        info = dict(image.info)  # where EXIF says which side is up
+        transparent = info.pop("transparency", None)  # a level of 16 bits, which no level of 8 stands for alone
+        if transparent is not None:
+            gray = np.dstack([gray, np.where(values == transparent, 0, 255).astype(np.uint8)])
+        scaled = Image.fromarray(gray)
+        scaled.info = info
         return scaled
     if image.mode in ("I", "F"):
         raise ValueError(f"mode {image.mode}: 32-bit pixels have no agreed range; save the image with 8 or 16 bits")

@@ -1,8 +1,11 @@
-"""Where images come from: scikit-learn's digits, a folder, a .zip, an .npz; each yields named images one by one."""
+"""Where images come from: scikit-learn's digits, a folder, a .zip, an .npz, one image; each yields named images."""
 
 import io
+import lzma
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -19,6 +22,10 @@ EXTENSIONS = frozenset(
 # Pillow would also hand a file to Ghostscript or to a stub that reads no pixels: those formats stay closed.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "TGA", "ICO", "JPEG2000", "AVIF")
 MAX_FILE_BYTES = 1 << 29  # of one entry of a .zip once unpacked
+KINDS = "digits, a folder, a .zip, an .npz or an image"
+# What reading raises where an archive or one of its entries is damaged, truncated, encrypted or unsupported.
+DAMAGED = (OSError, ValueError, SyntaxError, EOFError, RuntimeError, NotImplementedError, MemoryError,
+           struct.error, zipfile.BadZipFile, zlib.error, lzma.LZMAError)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ class Source:
 
 
 def open_source(source: str) -> Source:
-    """The images of `digits`, a folder, a .zip or an .npz, sorted by name.
+    """The images of `digits`, a folder, a .zip or an .npz, sorted by name, or of one image file.
 
     Sub-folders are classes: the first folder below the one that holds all images. Hidden files and `__MACOSX` do not
     count; files that are no images by their extension are left out, and a note says how many.
@@ -47,26 +54,27 @@ def open_source(source: str) -> Source:
     Raises:
         DataError: The source is missing, of no known kind, unreadable, or empty.
     """
+    if not source:
+        raise DataError(f"the source of images is an empty text: name {KINDS}")
     path = Path(source)
     if source == "digits":
         found = _digits()
     elif path.is_dir():
         found = _folder(path)
     elif not path.exists():
-        raise DataError(f"{source}: there is no such file or folder: --data takes digits, a folder, a .zip or an .npz")
+        raise DataError(f"{source}: there is no such file or folder: name {KINDS}")
     elif path.suffix.lower() == ".zip":
         found = _zip(path)
     elif path.suffix.lower() == ".npz":
         found = _npz(path)
+    elif path.suffix.lower() in EXTENSIONS:
+        found = Source((Item(path.name, None, lambda: _decode(path.read_bytes())),))
     else:
-        raise DataError(f"{source}: is neither digits, a folder, a .zip nor an .npz")
+        raise DataError(f"{source}: is of no known kind: name {KINDS}")
     if not found.items:
-        raise DataError(f"{source}: holds no images {_among(found.notes)}".rstrip())
+        among = f" ({'; '.join(found.notes)})" if found.notes else ""
+        raise DataError(f"{source}: holds no images{among}: put PNG, JPEG, WebP or other images there, or name another")
     return found
-
-
-def _among(notes: tuple[str, ...]) -> str:
-    return f"({'; '.join(notes)})" if notes else ""
 
 
 def _digits() -> Source:
@@ -97,8 +105,8 @@ def _walk(root: Path) -> Iterable[Path]:
 def _zip(path: Path) -> Source:
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise DataError(f"{path}: is no readable .zip ({error})") from None
+    except DAMAGED as error:
+        raise DataError(f"{path}: is no readable .zip ({error}): pack or fetch it anew") from None
     entries = {entry.filename: entry for entry in archive.infolist() if not entry.is_dir()}
     for name in entries:
         if name.startswith("/") or ".." in PurePosixPath(name).parts or "\\" in name:
@@ -143,13 +151,25 @@ def _decode(content: bytes) -> Image.Image:
 
 
 def _npz(path: Path) -> Source:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: is no readable .npz of plain arrays ({error})") from None
+    arrays = _load_arrays(path)
     images = _image_array(path, arrays)
     return _arrays(images, _label_array(path, arrays, len(images)), "image")
+
+
+def _load_arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            raise DataError(f"{path}: is one array (.npy), wanted an .npz: save it with np.savez(path, images=array)")
+        with loaded as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except DAMAGED as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path}: is no readable .npz of plain arrays ({reason}): save or fetch it anew") from None
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):  # NumPy hands out the bytes of an entry that is no .npy
+            raise DataError(f"{path}: entry {name!r} is no array: save arrays alone, with np.savez")
+    return arrays
 
 
 def _image_array(path: Path, arrays: dict[str, np.ndarray]) -> np.ndarray:
