@@ -9,6 +9,7 @@ from ganport_runtime.manifest import DiscriminatorInfo, GeneratorInfo, Manifest
 from ganport_train.grid import grid
 
 from ganport_export.bundle_writer import Destination, write_bundle
+from ganport_export.observer import Observer
 from ganport_export.reference import Pixels
 from ganport_export.toolchain import toolchain
 from ganport_export.variants import Graph
@@ -26,6 +27,7 @@ def assemble(
     training: Mapping[str, Any],
     generator: GeneratorInfo,
     discriminator: DiscriminatorInfo | None,
+    observer: Observer,
 ) -> Manifest:
     """Write a bundle and return its manifest.
 
@@ -36,6 +38,7 @@ def assemble(
         training: what is known of the training run.
         generator: the generator's signature.
         discriminator: the discriminator's, or None where there is none.
+        observer: told of what killed exports left beside the bundle.
     """
     manifest = Manifest(
         name=destination.called,
@@ -47,7 +50,7 @@ def assemble(
         variants=tuple(graph.variant for graph in graphs),
     )
     contents = {graph.variant.file: graph.data for graph in graphs} | {"samples.png": _png(shown)}
-    write_bundle(destination, manifest, contents)
+    write_bundle(destination, manifest, contents, observer)
     return manifest
 
 

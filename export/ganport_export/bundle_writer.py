@@ -5,9 +5,7 @@ import dataclasses
 import hashlib
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +14,9 @@ from ganport_runtime.bundle import MANIFEST
 from ganport_runtime.manifest import Manifest
 from ganport_train import files
 
+from ganport_export.aside import OLD, PARTIAL, hidden_folder, remove_leftovers
 from ganport_export.errors import OutputError
+from ganport_export.observer import Observer, log
 
 __all__ = ["Destination", "sha256", "write_bundle"]
 
@@ -75,13 +75,16 @@ class Destination:
             raise OutputError(f"{self.out} exists and is no bundle: it is not overwritten; choose another name")
 
 
-def write_bundle(destination: Destination, manifest: Manifest, contents: Mapping[str, bytes]) -> None:
+def write_bundle(
+    destination: Destination, manifest: Manifest, contents: Mapping[str, bytes], observer: Observer = log
+) -> None:
     """Write a bundle aside, read it back, and give it its name.
 
     Args:
         destination: the bundle's directory.
         manifest: what `manifest.json` is to say.
         contents: every other file of the bundle by its relative path.
+        observer: told of what exports to the same place left there when they were killed.
 
     Raises:
         OutputError: something else has taken the name since `destination` was made.
@@ -89,7 +92,10 @@ def write_bundle(destination: Destination, manifest: Manifest, contents: Mapping
     """
     path = dataclasses.replace(destination).path  # made anew, it looks again
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _aside(path) as aside:
+    remove_leftovers(path, observer)
+    with hidden_folder(path, PARTIAL) as holder:
+        aside = holder / path.name
+        aside.mkdir()  # the hidden folder is private to this user, and a bundle is not
         for name, data in contents.items():
             (aside / name).parent.mkdir(parents=True, exist_ok=True)
             files.write_bytes(aside / name, data)
@@ -97,23 +103,8 @@ def write_bundle(destination: Destination, manifest: Manifest, contents: Mapping
         files.write_bytes(aside / MANIFEST, document.encode())
         Bundle.open(aside).verify()
         _put(aside, path)
-    files.sync_folder(path.parent)
-
-
-@contextlib.contextmanager
-def _aside(path: Path) -> Iterator[Path]:
-    """A folder inside a hidden one beside `path`, with the rights of any new folder; gone at the end unless renamed."""
-    holder = _hidden(path, "partial")
-    try:
-        aside = holder / path.name
-        aside.mkdir()  # mkdtemp's own folder is private to this user, and a bundle is not
-        yield aside
-    finally:
-        shutil.rmtree(holder, ignore_errors=True)
-
-
-def _hidden(path: Path, suffix: str) -> Path:
-    return Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=f".{suffix}", dir=path.parent))
+    with contextlib.suppress(OSError):  # the bundle is there and whole: only a power cut now could undo its name
+        files.sync_folder(path.parent)
 
 
 def _put(aside: Path, path: Path) -> None:
@@ -121,12 +112,11 @@ def _put(aside: Path, path: Path) -> None:
     if not path.exists():
         aside.rename(path)
         return
-    old = _hidden(path, "old") / path.name
-    path.rename(old)
-    try:
-        aside.rename(path)
-    except BaseException:
-        old.rename(path)
-        old.parent.rmdir()
-        raise
-    shutil.rmtree(old.parent)
+    with hidden_folder(path, OLD) as folder:
+        old = folder / path.name
+        path.rename(old)
+        try:
+            aside.rename(path)
+        except BaseException:
+            old.rename(path)
+            raise

@@ -4,10 +4,12 @@ import importlib
 from functools import reduce
 from pathlib import Path
 
+import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from ganport_export.errors import ModuleError
-from ganport_export.trace import first_sentence
+from ganport_export.user_code import user_code
 from ganport_export.weights import load_weights
 
 __all__ = ["load_module"]
@@ -23,29 +25,37 @@ def load_module(factory: str, weights: Path) -> nn.Module:
     Raises:
         ModuleError: it cannot be imported or called, returns something else, or the weights do not fit.
     """
-    made = _make(factory)
-    if not isinstance(made, nn.Module):
-        raise ModuleError(f"{factory} returned {type(made).__name__}, wanted a torch.nn.Module")
-    module = made.cpu().float()
-    load_weights(module, weights)
-    return module.eval().requires_grad_(False)
+    module = _make(factory)
+    if not isinstance(module, nn.Module):
+        raise ModuleError(f"{factory} returned {type(module).__name__}, wanted a torch.nn.Module")
+    with user_code(f"the module of {factory} cannot be made ready"):
+        _check_kind(module, factory)
+        module.cpu().float()
+        load_weights(module, weights)
+        module.eval()
+        module.requires_grad_(False)
+    return module
 
 
 def _make(factory: str) -> object:
     module_name, _, attribute = factory.partition(":")
     if not module_name or not attribute:
         raise ModuleError(f"{factory!r} is no factory: write package.module:factory")
-    try:
+    with user_code(f"{module_name} cannot be imported"):
         module = importlib.import_module(module_name)
-    except Exception as error:  # whatever the user's file raises while it is imported
-        raise ModuleError(
-            f"{module_name} cannot be imported: {type(error).__name__}: {first_sentence(error)}"
-        ) from error
-    try:
-        make = reduce(getattr, attribute.split("."), module)
-    except AttributeError:
-        raise ModuleError(f"{module_name} ({module.__file__}) has no {attribute}") from None
-    try:
+    with user_code(f"{factory}() failed"):
+        try:
+            make = reduce(getattr, attribute.split("."), module)
+        except AttributeError:
+            raise ModuleError(f"{module_name} ({module.__file__}) has no {attribute}") from None
         return make()  # type: ignore[operator]
-    except Exception as error:
-        raise ModuleError(f"{factory}() failed: {type(error).__name__}: {first_sentence(error)}") from error
+
+
+def _check_kind(module: nn.Module, factory: str) -> None:
+    if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
+        raise ModuleError(f"{factory} returned a TorchScript module: return the nn.Module that it was made from")
+    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        if is_lazy(tensor):
+            raise ModuleError(f"{factory}: {name} has no shape yet: give lazy layers their sizes, as in Linear(8, 64)")
+        if tensor.is_meta:
+            raise ModuleError(f"{factory}: {name} is on device meta, which holds no values: make the module on the CPU")

@@ -64,4 +64,5 @@ def export_module(
         training={},
         generator=GeneratorInfo(LatentInfo(latent_dim), image),
         discriminator=None,
+        observer=observer,
     )

@@ -56,6 +56,7 @@ def export_run(
     if not run.is_dir():
         raise ExportError(f"{run}: no such directory; give a training run's directory, or package.module:factory")
     networks = checkpoints.load_networks(run, checkpoint, weights)
+    training = _training(run, networks, weights)
     config, feature_dim = networks.config, networks.discriminator.feature_dim
     image = ImageInfo(networks.generator.resolution, networks.generator.resolution, networks.generator.channels)
     generator = generator_graph(networks.generator, config.latent_dim, image, observer)
@@ -65,9 +66,10 @@ def export_run(
         destination,
         (generator, discriminator),
         shown,
-        training=_training(run, networks, weights),
+        training=training,
         generator=GeneratorInfo(LatentInfo(config.latent_dim), image),
         discriminator=DiscriminatorInfo(image, FeaturesInfo(feature_dim, POOLING)),
+        observer=observer,
     )
 
 

@@ -5,12 +5,16 @@ import onnx_ir
 from torch import Tensor, nn
 
 from ganport_export import passes
-from ganport_export.errors import ExportError
+from ganport_export.errors import ExportError, TraceError
 from ganport_export.observer import Observer
 from ganport_export.signature import Signature, declare
 from ganport_export.trace import trace
 
 __all__ = ["build_graph"]
+
+RANDOM = frozenset(
+    {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
+)
 
 
 def build_graph(module: nn.Module, example: Tensor, signature: Signature, observer: Observer) -> bytes:
@@ -23,7 +27,7 @@ def build_graph(module: nn.Module, example: Tensor, signature: Signature, observ
         observer: told of every batch norm that could not be folded.
 
     Raises:
-        TraceError: PyTorch cannot write the module as ONNX.
+        TraceError: PyTorch cannot write the module as ONNX, or it draws random numbers.
         ExportError: the graph does not have the signature, or ONNX's own checker refuses it.
     """
     model = trace(module, example, signature)
@@ -31,9 +35,20 @@ def build_graph(module: nn.Module, example: Tensor, signature: Signature, observ
     for line in passes.fold_batch_norm(model):
         observer(line)
     passes.simplify(model)
+    _check_no_chance(model)
     declare(model, signature)
     passes.name_plainly(model)
     return _checked(onnx_ir.serde.serialize_model(model))
+
+
+def _check_no_chance(model: onnx_ir.Model) -> None:
+    """Refuse operators that draw numbers, however small their effect: `Dropout` is one where it is left at all."""
+    for node in model.graph.all_nodes():
+        if node.op_type in RANDOM or (node.op_type == "Dropout" and len(node.inputs) > 2):
+            raise TraceError(
+                f"the network draws random numbers ({node.op_type} in its graph), and an image must depend on its "
+                "latent alone: fold the noise into the latent, or leave it out in eval mode"
+            )
 
 
 def _checked(proto: onnx.ModelProto) -> bytes:

@@ -9,12 +9,12 @@ import numpy.typing as npt
 import torch
 from ganport_runtime import latents
 from ganport_train.networks import Discriminator
-from torch import nn
+from torch import Tensor, nn
 
 from ganport_export.errors import ModuleError
-from ganport_export.trace import first_sentence
+from ganport_export.user_code import user_code
 
-__all__ = ["Pixels", "Reference", "discriminator_reference", "make_reference", "to_pixels"]
+__all__ = ["Pixels", "Reference", "discriminator_reference", "in_float64", "make_reference", "to_pixels", "values_of"]
 
 Floats = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.uint8]
@@ -43,14 +43,16 @@ class Reference:
 
 
 @contextlib.contextmanager
-def _in_float64(network: nn.Module) -> Iterator[None]:
+def in_float64(network: nn.Module) -> Iterator[None]:
     """Lend a float32 network in float64: in place, since some modules refuse to be copied, and back without loss."""
-    network.double()
+    with user_code(_NO_FLOAT64, _REMEDY):
+        network.double()
     try:
         with torch.no_grad():
             yield
     finally:
-        network.float()
+        with user_code("the network cannot be put back to float32"):
+            network.float()
 
 
 def make_reference(network: nn.Module, seed: int, count: int, latent_dim: int) -> Reference:
@@ -60,14 +62,23 @@ def make_reference(network: nn.Module, seed: int, count: int, latent_dim: int) -
         ModuleError: the network does not run in float64 from end to end.
     """
     z = latents(seed, 0, count, latent_dim)
-    try:
-        with _in_float64(network):
-            values = torch.cat([network(batch) for batch in torch.split(torch.from_numpy(z).double(), AT_ONCE)])
-    except Exception as error:  # whatever a user's own module raises
-        raise ModuleError(f"{_NO_FLOAT64}: {first_sentence(error)}; {_REMEDY}") from error
-    if values.dtype != torch.float64:
-        raise ModuleError(f"{_NO_FLOAT64}: it returns {values.dtype} for float64 latents; {_REMEDY}")
+    with in_float64(network):
+        values = torch.cat([values_of(network, batch) for batch in torch.split(torch.from_numpy(z), AT_ONCE)])
     return Reference(seed, z, values.numpy())
+
+
+def values_of(network: nn.Module, z: Tensor) -> Tensor:
+    """What a network lent in float64 makes of latents float32 [n, latent_dim], which stay as they are.
+
+    Raises:
+        ModuleError: the network does not run in float64 from end to end.
+    """
+    with user_code(_NO_FLOAT64, _REMEDY):
+        values = network(z.to(torch.float64, copy=True))  # a copy: some change their input in place
+        if values.dtype != torch.float64:
+            raise ModuleError(f"{_NO_FLOAT64}: it returns {values.dtype} for float64 latents; {_REMEDY}")
+        made: Tensor = values.detach().contiguous()
+    return made
 
 
 _NO_FLOAT64 = "the network does not run in float64, in which parity is measured"
@@ -83,7 +94,7 @@ def to_pixels(values: Floats) -> Pixels:
 def discriminator_reference(network: Discriminator, pixels: Pixels) -> tuple[Floats, Floats]:
     """Logits float64 [n] and features float64 [n, F] of pixels uint8 [n, height, width, channels]."""
     images = torch.from_numpy(pixels.transpose(0, 3, 1, 2) / 127.5 - 1)
-    with _in_float64(network):
+    with in_float64(network):
         made = [network.logit_and_features(batch) for batch in torch.split(images, AT_ONCE)]
     logits, features = (torch.cat(parts).numpy() for parts in zip(*made, strict=True))
     return logits, features

@@ -43,7 +43,7 @@ def trace(module: nn.Module, example: Tensor, signature: Signature) -> onnx_ir.M
                 verbose=False,
             )
         except torch.onnx.OnnxExporterError as error:
-            raise TraceError(f"the network cannot be written as ONNX: {first_sentence(error)}") from error
+            raise TraceError(f"the network cannot be written as ONNX: {_explain(error)}") from error
     assert exported is not None  # None comes from the older exporter alone
     return exported.model
 
@@ -59,6 +59,18 @@ def _capture(module: nn.Module, example: Tensor) -> torch.export.ExportedProgram
                 "take it from the input, as in z.shape[0] or view(-1, ...)"
             ) from error
         raise TraceError(f"the network cannot be traced: {first_sentence(error)}") from error
+    except SystemExit as error:
+        raise TraceError(f"the network cannot be traced: it ends the program by sys.exit({error.code!r})") from error
+
+
+def _explain(error: BaseException) -> str:
+    cause = first_sentence(error)
+    if "SymbolicTensor" in cause or "SymInt" in cause:  # a size stands where ONNX wants a fixed number
+        return (
+            "an operator's setting depends on the batch, as groups=len(z) of a convolution does; "
+            f"scale activations instead of weights ({cause})"
+        )
+    return cause
 
 
 def first_sentence(error: BaseException) -> str:

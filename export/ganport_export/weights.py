@@ -5,6 +5,7 @@ from pathlib import Path
 
 import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor, nn
 
 from ganport_export.errors import ModuleError
@@ -19,8 +20,8 @@ def load_weights(module: nn.Module, path: Path) -> None:
     """Copy every tensor of a safetensors file into `module`.
 
     Raises:
-        ModuleError: no such file, a pickle, a damaged file, NaN or infinity in it, or tensors that the module lacks,
-            has besides, or holds in another shape.
+        ModuleError: no such file, a pickle, a damaged file, NaN, infinity or 8-bit floats in it, or tensors that the
+            module lacks, has besides, or holds in another shape or kind of number.
     """
     saved = _read(path)
     _check_finite(saved, path)
@@ -30,6 +31,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
         *_list("missing", (name for name in own if name not in saved and not shared[name] & saved.keys())),
         *_list("unknown to the module", (name for name in saved if name not in own)),
         *_list("of another shape", _misfits(own, saved)),
+        *_list("of another kind", _other_kinds(own, saved)),
     ]
     if problems:
         raise ModuleError(f"{path} does not fit the module: {'; '.join(problems)}")
@@ -51,7 +53,11 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _check_finite(saved: dict[str, Tensor], path: Path) -> None:
-    bad = [name for name, tensor in saved.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    floats = {name: tensor for name, tensor in saved.items() if tensor.is_floating_point() or tensor.is_complex()}
+    tiny = [f"{name} ({tensor.dtype})" for name, tensor in floats.items() if torch.finfo(tensor.dtype).bits < 16]
+    if tiny:  # they mean nothing without their scales, which a plain module knows nothing of
+        raise ModuleError(f"{path} holds floats of under 16 bits in {_shorten(tiny)}: save them as float32")
+    bad = [name for name, tensor in floats.items() if not tensor.isfinite().all()]
     if bad:
         raise ModuleError(f"{path} holds NaN or infinity in {_shorten(bad)}")
 
@@ -69,6 +75,19 @@ def _misfits(own: dict[str, Tensor], saved: dict[str, Tensor]) -> Iterable[str]:
     for name in own.keys() & saved.keys():
         if own[name].shape != saved[name].shape:
             yield f"{name} {list(saved[name].shape)} where {list(own[name].shape)} is wanted"
+
+
+def _other_kinds(own: dict[str, Tensor], saved: dict[str, Tensor]) -> Iterable[str]:
+    """Numbers that copying would cut off without a word, such as the imaginary part of a complex one."""
+    for name in own.keys() & saved.keys():
+        if not _keeps_values(saved[name], own[name].dtype):
+            yield f"{name} {saved[name].dtype} where {own[name].dtype} is wanted"
+
+
+def _keeps_values(tensor: Tensor, dtype: torch.dtype) -> bool:
+    if torch.can_cast(tensor.dtype, dtype):
+        return True
+    return not tensor.is_complex() and torch.equal(tensor.to(dtype).to(tensor.dtype), tensor)
 
 
 def _list(what: str, names: Iterable[str]) -> list[str]:

@@ -1,9 +1,13 @@
 """Networks and factories that no bundle can be made of, or that need a word: each is wrong in one way."""
 
+import sys
+import warnings
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from tests.export.user_networks import SIZE, Plain
+from tests.export.user_networks import LATENT_DIM, SIZE, Plain
 
 
 class FixedBatch(Plain):
@@ -16,6 +20,57 @@ class FixedBatch(Plain):
 class Noisy(Plain):
     def forward(self, z: Tensor) -> Tensor:
         return torch.tanh(self.values(z) + torch.randn(len(z), 1, SIZE, SIZE))
+
+
+class FaintlyNoisy(Plain):
+    """Noise that two calls show and no pixel does."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return super().forward(z) * 0.5 + torch.randn_like(z[:, :1, None, None]) * 1e-5
+
+
+class SeededNoise(Plain):
+    """Noise that two calls do not show."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return super().forward(z) * 0.5 + torch.randn_like(z[:, :1, None, None])[:1] * 1e-9
+
+
+class FaintDropout(Plain):
+    """Dropout left on, too faint for two calls to show it."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return super().forward(z) * 0.5 + functional.dropout(z[:, :1, None, None], 0.5, training=True) * 1e-9
+
+
+class Steep(Plain):
+    """Multiplies rounding, until float32 differs from batch to batch and float64 does not."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return torch.sin(self.values(z) * 1e5)
+
+
+class GroupedByBatch(nn.Module):
+    """Modulated weights, one group an image (Karras et al. 2020, section 2.2)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = nn.Linear(LATENT_DIM, 4 * SIZE * SIZE)
+        self.weight = nn.Parameter(torch.randn(3, 4, 3, 3))
+
+    def forward(self, z: Tensor) -> Tensor:
+        n = z.shape[0]
+        weight = self.weight[None] * (1 + z[:, None, :4, None, None])
+        x = self.dense(z).view(1, n * 4, SIZE, SIZE)
+        x = functional.conv2d(x, weight.reshape(n * 3, 4, 3, 3), padding=1, groups=n)
+        return torch.tanh(x.view(n, 3, SIZE, SIZE))
+
+
+class LeavesAtRun(Plain):
+    def forward(self, z: Tensor) -> Tensor:
+        sys.exit(3)
 
 
 class BatchStatistics(Plain):
@@ -105,3 +160,28 @@ def not_a_module() -> str:
 
 def failing() -> nn.Module:
     raise RuntimeError("no such size. Try another")
+
+
+def leaving() -> nn.Module:
+    sys.exit(3)
+
+
+def on_meta() -> nn.Module:
+    with torch.device("meta"):
+        return Plain()
+
+
+def lazy() -> nn.Module:
+    return nn.Sequential(nn.LazyLinear(3))
+
+
+def scripted() -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # old, and still what people have
+        script: nn.Module = torch.jit.script(nn.Sequential(nn.Linear(2, 3)))
+    return script
+
+
+class Unmovable(Plain):
+    def float(self) -> "Unmovable":
+        raise NotImplementedError("no float here")

@@ -97,6 +97,14 @@ def test_what_is_there_is_not_replaced_unasked_nor_ever_where_it_is_no_bundle(tm
             Destination(tmp_path / name, overwrite=True)
 
 
+def test_leftovers_of_a_killed_export_go_with_the_next(tmp_path: Path) -> None:
+    (tmp_path / ".b.abcd_123.partial").mkdir()
+    notes: list[str] = []
+    write_bundle(Destination(tmp_path / "b"), manifest(), {"g.onnx": DATA}, notes.append)
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+    assert len(notes) == 1
+
+
 def test_what_appears_between_check_and_writing_is_not_replaced(tmp_path: Path) -> None:
     destination = Destination(tmp_path / "b")
     (tmp_path / "b").mkdir()

@@ -1,5 +1,8 @@
 """What keeps a run from becoming a bundle: a graph over its gate, no run there, something that cannot be made."""
 
+import json
+import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -63,3 +66,15 @@ def test_what_cannot_be_made_is_refused_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     with pytest.raises(OutputError, match="exists"):
         export_run(tmp_path / "nothing", tmp_path / "b")
+
+
+def test_a_score_that_no_manifest_can_hold_is_refused_before_any_writing(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run", symlinks=True)
+    state = tmp_path / "run" / "best" / "state.json"
+    document = json.loads(state.read_text())
+    document["scores"]["frechet_distance"] = math.nan
+    state.write_text(json.dumps(document))
+    with pytest.raises((ExportError, CheckpointError), match="score") as caught:
+        export_run(tmp_path / "run", tmp_path / "b")
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]

@@ -93,6 +93,29 @@ def test_nan_is_named(tmp_path: Path) -> None:
         load_weights(network(), save(saved, tmp_path / "w.safetensors"))
 
 
+@pytest.mark.parametrize(
+    ("name", "tensor", "said"),
+    [
+        ("0.bias", torch.full((3,), 1 + 2j), "of another kind: 0.bias torch.complex64 where torch.float32 is wanted"),
+        ("1.num_batches_tracked", torch.tensor(2.5), "1.num_batches_tracked torch.float32 where torch.int64 is wanted"),
+        ("0.bias", torch.ones(3).to(torch.float8_e4m3fn), "under 16 bits in 0.bias .*: save them as float32"),
+    ],
+)
+def test_numbers_that_copying_would_change_are_refused(tmp_path: Path, name: str, tensor: Tensor, said: str) -> None:
+    module = network()
+    before = module.state_dict()[name].clone()
+    with pytest.raises(ModuleError, match=said):
+        load_weights(module, save(tensors() | {name: tensor}, tmp_path / "w.safetensors"))
+    assert torch.equal(module.state_dict()[name], before)
+
+
+def test_file_that_exits_on_import_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "leaves_on_import.py").write_text("raise SystemExit(3)")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleError, match=r"leaves_on_import cannot be imported: it ends the program by sys.exit\(3\)"):
+        load_module("leaves_on_import:make", tmp_path / "w.safetensors")
+
+
 def test_factory_may_be_a_class_and_gives_a_network_ready_to_run(tmp_path: Path) -> None:
     safetensors.torch.save_model(Tied(), str(tmp_path / "w.safetensors"))
     module = load_module("tests.export.user_networks:Tied", tmp_path / "w.safetensors")
@@ -110,6 +133,11 @@ def test_factory_may_be_a_class_and_gives_a_network_ready_to_run(tmp_path: Path)
         ("tests.export.user_networks:Nothing", "has no Nothing"),
         ("tests.export.bad_networks:not_a_module", "returned str, wanted a torch.nn.Module"),
         ("tests.export.user_networks:SIZE", r"SIZE\(\) failed: TypeError: 'int' object is not callable"),
+        ("tests.export.bad_networks:leaving", r"leaving\(\) failed: it ends the program by sys.exit\(3\)"),
+        ("tests.export.bad_networks:on_meta", "dense.weight is on device meta, .*: make the module on the CPU"),
+        ("tests.export.bad_networks:lazy", "0.weight has no shape yet: give lazy layers their sizes"),
+        ("tests.export.bad_networks:scripted", "returned a TorchScript module: return the nn.Module"),
+        ("tests.export.bad_networks:Unmovable", "cannot be made ready: NotImplementedError: no float here"),
         ("tests.export.bad_networks:failing", r"failing\(\) failed: RuntimeError: no such size$"),
     ],
 )

@@ -168,6 +168,24 @@ class Tied(Plain):
         self.alias = self.dense
 
 
+class InPlace(Plain):
+    """Changes the latents that it is given."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return super().forward(z.mul_(2))
+
+
+class IdleDropout(Plain):
+    """Dropout that evaluation turns off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return super().forward(self.dropout(z))
+
+
 class Talkative(Plain):
     def forward(self, z: Tensor) -> Tensor:
         print("a word from the network")
