@@ -98,8 +98,8 @@ def evaluate(
 ) -> Evaluation:
     """Measure the features of a bundle's discriminator, and the controls, on a source of images.
 
-    Every representation gets the same split, scaling, grids of settings and way of choosing from them. The results
-    depend on the bundle, the images and the seed alone. Features are held in memory: thousands of images, not millions.
+    Every representation gets the same split, scaling and grids of settings, chosen from in the same way. Features are
+    held in memory: thousands of images, not millions.
 
     Args:
         bundle: A bundle with a discriminator.

@@ -6,26 +6,32 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from ganport_cli.plan_options import BundleArgument
 from ganport_cli.terminal import Json, console, print_json, table
 
 if TYPE_CHECKING:
     from ganport_bench.features import Evaluation
 
 
+Source = Annotated[
+    str,
+    typer.Option("--data", metavar="SOURCE", help="digits, a folder (sub-folders are classes), a .zip or an .npz."),
+]
+Report = Annotated[
+    Path | None, typer.Option("--report", metavar="DIR", help="Write features.json, table.md and figures there.")
+]
+Background = Annotated[str, typer.Option(help="Color below transparent pixels.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave unreadable images out and count them.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the split, the random weights and every algorithm.")]
+
+
 def features(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle with a discriminator.")],
-    data: Annotated[
-        str,
-        typer.Option("--data", metavar="SOURCE", help="digits, a folder (sub-folders are classes), a .zip or an .npz."),
-    ],
-    report: Annotated[
-        Path | None, typer.Option("--report", metavar="DIR", help="Write features.json, table.md and figures there.")
-    ] = None,
-    background: Annotated[str, typer.Option(help="Color below transparent pixels.")] = "white",
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave unreadable images out and count them.")] = False,
-    seed: Annotated[
-        int, typer.Option(min=0, max=2**32 - 1, help="Of the split, the random weights and every algorithm.")
-    ] = 0,
+    bundle: BundleArgument,
+    data: Source,
+    report: Report = None,
+    background: Background = "white",
+    skip_bad: SkipBad = False,
+    seed: Seed = 0,
     json: Json = False,
 ) -> None:
     """Measure a discriminator's features: linear probe, nearest neighbors, clusters, pictures.

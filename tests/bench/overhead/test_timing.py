@@ -98,7 +98,9 @@ def test_the_interval_covers_the_true_median_about_as_often_as_it_says() -> None
 def test_an_interval_holds_its_median_and_is_the_same_every_time(values: list[float]) -> None:
     estimate = median(np.array(values))
     assert estimate.value == float(np.median(values))
-    assert min(values) <= estimate.low <= estimate.high <= max(values)
+    ulps = 1e-12  # interpolation between equal values may miss them by the last bit
+    assert min(values) * (1 - ulps) <= estimate.low <= estimate.high * (1 + ulps)
+    assert estimate.high <= max(values) * (1 + ulps)
     assert median(np.array(values)) == estimate
 
 
