@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 from ganport_runtime import Bundle, BundleError, Discriminator, Generator, PlanError
 
@@ -56,6 +57,36 @@ def test_alteration_is_the_reason_even_where_the_engine_fails_first(own_bundle: 
         opened.reading(opened.manifest.variants[0]),
     ):
         raise PlanError("the engine choked on it")
+
+
+@pytest.mark.parametrize("size", [5000, 2_000_000])
+def test_a_file_that_changes_while_an_engine_loads_it_is_refused(own_bundle: Path, size: int) -> None:
+    data = random.Random(size).randbytes(size)
+    document = read_manifest(own_bundle)
+    document["variants"][0]["sha256"] = hashlib.sha256(data).hexdigest()
+    (own_bundle / GRAPH).write_bytes(data)
+    write_manifest(own_bundle, document)
+    opened = Bundle.open(own_bundle)
+    with opened.reading(opened.manifest.variants[0]) as model:
+        assert (model.read_bytes() if isinstance(model, Path) else model) == data
+    with (
+        pytest.raises(BundleError, match="altered"),
+        opened.reading(opened.manifest.variants[0]),
+        (own_bundle / GRAPH).open("r+b") as file,
+    ):
+        file.write(b"other")
+
+
+def test_a_graph_finds_no_weights_in_other_files(own_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = onnx.load(own_bundle / GRAPH)
+    onnx.save(model, own_bundle / GRAPH, save_as_external_data=True, location="weights.bin", size_threshold=64)
+    assert (own_bundle / "weights.bin").stat().st_size > 0
+    document = read_manifest(own_bundle)
+    document["variants"][0]["sha256"] = hashlib.sha256((own_bundle / GRAPH).read_bytes()).hexdigest()
+    write_manifest(own_bundle, document)
+    monkeypatch.chdir(own_bundle)  # onnxruntime looks beside the graph, and for graphs from bytes where it was started
+    with pytest.raises(BundleError, match="cannot be loaded"):
+        Generator.open(own_bundle)
 
 
 @pytest.mark.parametrize("position", [0, 7, 1000, -1])

@@ -1,11 +1,8 @@
 """`ganport embed`: the discriminator's feature vector of every image of a source, as one array."""
 
 import json as json_format
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,7 +29,6 @@ if TYPE_CHECKING:
 ImagesArgument = Annotated[str, typer.Argument(metavar="IMAGES", help="An image, a folder, a .zip, an .npz or digits.")]
 OutOption = Annotated[Path, typer.Option(help="The .npy to write; the images' names go beside it as .names.json.")]
 BATCH = 64
-ARCHIVES = (".zip", ".npz")
 
 
 def embed(
@@ -98,25 +94,12 @@ def _load(source: str, discriminator: "Discriminator", *, background: str, skip_
     if height != width:
         raise OutputError(f"this discriminator takes images of {height} x {width}; only squares can be loaded")
     try:
-        with _as_source(source) as place:
-            found = load_images(place, resolution=height, channels=channels, background=background, skip_bad=skip_bad)
+        found = load_images(source, resolution=height, channels=channels, background=background, skip_bad=skip_bad)
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from None
     for sentence in found.notes:
         console().print(f"Note: {sentence}", markup=False, soft_wrap=True)
     return found
-
-
-@contextmanager
-def _as_source(source: str) -> Iterator[str]:
-    """A single image becomes a folder that holds it alone; other sources stay as they are."""
-    path = Path(source)
-    if not path.is_file() or path.suffix.lower() in ARCHIVES:
-        yield source
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copy(path, Path(folder) / path.name)
-        yield folder
 
 
 def _write(discriminator: "Discriminator", found: "ImageSet", out: Path, names_file: Path) -> None:

@@ -1,7 +1,8 @@
-"""What a backend offers: a reason why it cannot run here, or sessions opened from a model's bytes."""
+"""What a backend offers: a reason why it cannot run here, or sessions opened from a graph."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -58,11 +59,11 @@ class Backend(Protocol):
     def version(self) -> str:
         """The library's version; only where `refusal` is None for some device."""
 
-    def open(self, model: bytes, *, device: str, threads: int | None) -> Session:
+    def open(self, model: bytes | Path, *, device: str, threads: int | None) -> Session:
         """Load an ONNX graph onto a device.
 
         Args:
-            model: the graph with its weights.
+            model: the graph with its weights: its bytes, or a path to load it from at once.
             device: one of `devices`.
             threads: CPU threads for one run, or None for the library's own default.
 
