@@ -17,8 +17,9 @@ def test_opening_and_sampling_are_measured_on_a_given_bundle(bundle: Path, tmp_p
         ("open", "x", 1.2),
         ("sample_64", "%", 3.0),
         ("sample_1", "us", 60.0),
+        ("sample_1_new_seed", "us", 60.0),
     ]
-    opening, large, one = figures
+    opening, large, one, _new_seed = figures
     assert opening.details["model_bytes"] == (bundle / "generator.onnx").stat().st_size
     assert opening.estimate.low > 0
     assert large.details["ganport_images_per_second"] > 0  # type: ignore[operator]
