@@ -36,9 +36,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         return int(app(words, prog_name="ganport", standalone_mode=False) or 0)
-    except KeyboardInterrupt:
-        return _fail(words, "interrupted", INTERRUPTED)
-    except typer.Abort:
+    except (KeyboardInterrupt, typer.Abort):
         return _fail(words, "interrupted", INTERRUPTED)
     except typer.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # its text is the help page itself

@@ -9,7 +9,7 @@ from ctypes.util import find_library
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Gpu", "Host", "parse_gpus", "this_host"]
+__all__ = ["Gpu", "Host", "cpu_model", "parse_gpus", "this_host"]
 
 CPU_INFO = Path("/proc/cpuinfo")
 MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
@@ -54,7 +54,7 @@ class Host:
 def this_host() -> Host:
     """Look at the machine; with an NVIDIA driver this asks it, which can take seconds."""
     gpus, gpu_note = _gpus()
-    return Host(platform.platform(), _cpu(), _cores(), _cpu_quota(), _memory_bytes(), gpus, gpu_note)
+    return Host(platform.platform(), cpu_model(), _cores(), _cpu_quota(), _memory_bytes(), gpus, gpu_note)
 
 
 def parse_gpus(lines: Iterable[str]) -> tuple[Gpu, ...]:
@@ -80,9 +80,10 @@ def _gpus() -> tuple[tuple[Gpu, ...], str]:
     return gpus, "" if gpus else "an NVIDIA driver without a GPU"
 
 
-def _cpu() -> str:
-    if CPU_INFO.exists():
-        for line in CPU_INFO.read_text(encoding="utf-8").splitlines():
+def cpu_model(cpu_info: Path = CPU_INFO) -> str:
+    """The processor's name as the system gives it."""
+    if cpu_info.exists():
+        for line in cpu_info.read_text(encoding="utf-8").splitlines():
             key, _, value = line.partition(":")
             if key.strip() == "model name":
                 return value.strip()

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from ganport_runtime.host import Gpu, parse_gpus, this_host
+from ganport_runtime.host import Gpu, cpu_model, parse_gpus, this_host
 
 
 def test_this_machine_is_described() -> None:
@@ -29,3 +29,10 @@ def test_gpus_are_read_from_the_drivers_own_tool(tmp_path: Path, monkeypatch: py
 
 def test_memory_that_the_driver_does_not_tell_is_unknown() -> None:
     assert parse_gpus(["Orin, 540.3.0, [N/A], 8.7", ""]) == (Gpu("Orin", "540.3.0", None, "8.7"),)
+
+
+def test_the_processor_is_named_as_the_system_names_it(tmp_path: Path) -> None:
+    file = tmp_path / "cpuinfo"
+    file.write_text("processor\t: 0\nmodel name\t: Example 9000 : special\nflags\t: fpu\n")
+    assert cpu_model(file) == "Example 9000 : special"
+    assert cpu_model(tmp_path / "absent")

@@ -16,11 +16,15 @@ def partial(path: Path) -> Path:
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace `path` by `content`, on disk when this returns."""
     aside = partial(path)
-    with aside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    try:
+        with aside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
     sync_folder(path.parent)
 
 

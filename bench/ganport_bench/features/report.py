@@ -1,12 +1,12 @@
 """A report directory: features.json, table.md and figures, each file there whole or not at all."""
 
-import json
 from pathlib import Path
+
+from ganport_train.files import write_bytes, write_json
 
 from ganport_bench.errors import FeaturesError
 from ganport_bench.features import figures, summary
 from ganport_bench.features.evaluation import METHODS, Evaluation
-from ganport_bench.files import write_whole
 
 
 def check_directory(directory: Path) -> None:
@@ -28,16 +28,15 @@ def write_report(evaluation: Evaluation, directory: Path) -> tuple[Path, ...]:
     """
     check_directory(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    written = []
+    names = []
     for name, content in figures.draw(evaluation):
-        written.append(write_whole(directory / name, content))
-    names = tuple(path.name for path in written)
-    written.append(write_whole(directory / "table.md", markdown(evaluation, names).encode()))
-    document = json.dumps(evaluation.to_json(), indent=2, allow_nan=False) + "\n"
-    written.append(write_whole(directory / "features.json", document.encode()))
+        write_bytes(directory / name, content)
+        names.append(name)
+    write_bytes(directory / "table.md", markdown(evaluation, tuple(names)).encode())
+    write_json(directory / "features.json", evaluation.to_json())
     for stale in set(figures.NAMES) - set(names):
         (directory / stale).unlink(missing_ok=True)  # of an earlier report: it would show other images
-    return tuple(written)
+    return tuple(directory / name for name in (*names, "table.md", "features.json"))
 
 
 def markdown(evaluation: Evaluation, figure_names: tuple[str, ...] = ()) -> str:

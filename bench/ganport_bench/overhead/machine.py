@@ -3,32 +3,25 @@
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
+
+from ganport_runtime.host import this_host
 
 PACKAGES = ("ganport", "numpy", "onnxruntime", "torch", "onnx")
 
 
 def facts() -> dict[str, Any]:
     """CPU, cores that this process may use, load just now, system and package versions."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None  # first: asking for GPUs would add to it
+    host = this_host()
     return {
-        "cpu": cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "load_average_1min": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "system": platform.platform(),
+        "cpu": host.cpu,
+        "cores": host.cores,
+        "load_average_1min": load,
+        "system": host.system,
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
     }
-
-
-def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """The processor's name as the system gives it."""
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name":
-                return value.strip()
-    return platform.processor() or platform.machine()
 
 
 def _version(package: str) -> str | None:

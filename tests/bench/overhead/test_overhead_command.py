@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from ganport_bench.errors import BenchError
 from ganport_bench.overhead import __main__ as overhead
-from ganport_bench.overhead import importing, machine
+from ganport_bench.overhead import importing
 from ganport_bench.overhead.figure import Figure
 from ganport_bench.timing import Estimate
 
@@ -90,10 +90,3 @@ def test_an_unknown_figure_is_wrong_usage(capsys: pytest.CaptureFixture[str]) ->
         overhead.main(["--only", "speed"])
     assert ended.value.code == 2
     assert "invalid choice" in capsys.readouterr().err
-
-
-def test_the_processor_is_named_as_the_system_names_it(tmp_path: Path) -> None:
-    file = tmp_path / "cpuinfo"
-    file.write_text("processor\t: 0\nmodel name\t: Example 9000 : special\nflags\t: fpu\n")
-    assert machine.cpu_model(file) == "Example 9000 : special"
-    assert machine.cpu_model(tmp_path / "absent")
