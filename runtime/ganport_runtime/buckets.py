@@ -10,6 +10,7 @@ __all__ = ["BUCKETS", "TOP", "bucket_of", "padded", "parts"]
 
 BUCKETS = (1, 2, 4, 8, 16, 32, 64)
 TOP = BUCKETS[-1]
+_BUCKET_OF = tuple(next(bucket for bucket in BUCKETS if bucket >= count) for count in range(TOP + 1))
 
 
 def parts(count: int, top: int = TOP) -> Iterator[slice]:
@@ -20,7 +21,7 @@ def parts(count: int, top: int = TOP) -> Iterator[slice]:
 
 def bucket_of(count: int) -> int:
     """The smallest bucket that holds `count`, 1 to `TOP`."""
-    return next(bucket for bucket in BUCKETS if bucket >= count)
+    return _BUCKET_OF[count]
 
 
 def padded(batch: NDArray[Any]) -> NDArray[Any]:

@@ -11,9 +11,10 @@ from pathlib import Path
 from threading import Thread
 from typing import BinaryIO, Self
 
+from ganport_runtime.entries import Entry, Probe, Role, Variant
 from ganport_runtime.errors import BundleError
 from ganport_runtime.fields import parse_json
-from ganport_runtime.manifest import Engine, Manifest, Role, Variant
+from ganport_runtime.manifest import Manifest
 from ganport_runtime.text import one_line
 
 __all__ = ["MANIFEST", "Bundle"]
@@ -55,20 +56,33 @@ class Bundle:
         except BundleError as error:
             raise BundleError(f"{manifest_file}: {error}; {REMEDY}") from None
         bundle = cls(root, manifest, _sha256(data))
+        real_root = os.path.realpath(root)
         for entry in bundle.files:
-            _locate(root, entry.file)
+            _locate(root, entry.file, real_root)
         return bundle
 
     @property
-    def files(self) -> tuple[Variant | Engine, ...]:
-        """Every entry that has a file: variants, then engines."""
-        return (*self.manifest.variants, *self.manifest.engines)
+    def files(self) -> tuple[Entry | Probe, ...]:
+        """Everything that has a file: variants, engines, the probe."""
+        return self.manifest.files
 
     def variants(self, role: Role) -> tuple[Variant, ...]:
         """The variants of one role, in the manifest's order."""
         return tuple(variant for variant in self.manifest.variants if variant.role == role)
 
-    def read(self, entry: Variant | Engine) -> bytes:
+    def entries(self, role: Role) -> tuple[Entry, ...]:
+        """The variants of one role, then the engines made of them, in the manifest's order."""
+        variants = self.variants(role)
+        ids = {variant.id for variant in variants}
+        return (*variants, *(engine for engine in self.manifest.engines if engine.variant in ids))
+
+    def variant_of(self, entry: Entry) -> Variant:
+        """The entry itself, or the variant that an engine was made of."""
+        if isinstance(entry, Variant):
+            return entry
+        return next(variant for variant in self.manifest.variants if variant.id == entry.variant)
+
+    def read(self, entry: Entry | Probe) -> bytes:
         """Read an entry's file once and return its bytes, the same that were checked.
 
         Raises:
@@ -80,7 +94,7 @@ class Bundle:
         return data
 
     @contextmanager
-    def reading(self, entry: Variant | Engine) -> Iterator[bytes | Path]:
+    def reading(self, entry: Entry | Probe) -> Iterator[bytes | Path]:
         """An entry's file for an engine to load, while another thread takes its digest.
 
         An engine loads a graph about as fast as its digest is taken, so both at once make opening nearly half as long.
@@ -102,7 +116,7 @@ class Bundle:
                 raise BundleError(f"{self.path / entry.file} was altered while it was read; {REMEDY}")
 
     def verify(self) -> None:
-        """Check every digest, of variants and engines alike.
+        """Check every digest, of variants, engines and the probe alike.
 
         Raises:
             BundleError: for the first file that fails.
@@ -110,14 +124,14 @@ class Bundle:
         for entry in self.files:
             self.read(entry)
 
-    def _opened(self, entry: Variant | Engine) -> BinaryIO:
+    def _opened(self, entry: Entry | Probe) -> BinaryIO:
         try:
             return _locate(self.path, entry.file).open("rb")
         except OSError as error:
             raise BundleError(f"{self.path / entry.file}: {_reason(error)}; {REMEDY}") from None
 
     @contextmanager
-    def _digesting(self, entry: Variant | Engine, data: mmap.mmap) -> Iterator[None]:
+    def _digesting(self, entry: Entry | Probe, data: mmap.mmap) -> Iterator[None]:
         if len(data) < SMALL_BYTES:
             self._compare(entry, _sha256(data))
             yield
@@ -131,7 +145,7 @@ class Bundle:
             thread.join()
             self._compare(entry, found[0])
 
-    def _compare(self, entry: Variant | Engine, found: str) -> None:
+    def _compare(self, entry: Entry | Probe, found: str) -> None:
         if found != entry.sha256:
             raise BundleError(
                 f"{self.path / entry.file} was altered: its SHA-256 is {found[:12]}..., "
@@ -159,11 +173,12 @@ def _read_manifest(root: Path) -> bytes:
         raise BundleError(f"{file}: {_reason(error)}; {REMEDY}") from None
 
 
-def _locate(root: Path, name: str) -> Path:
+def _locate(root: Path, name: str, real_root: str = "") -> Path:
     """The real path of a file of the bundle: there, a file, not empty, and no link that leads out."""
     named = root / name
     try:
-        real, real_root = os.path.realpath(named, strict=True), os.path.realpath(root, strict=True)
+        real = os.path.realpath(named, strict=True)
+        real_root = real_root or os.path.realpath(root, strict=True)
         status = named.stat()
     except (OSError, ValueError) as error:  # ValueError: a name that no file system takes
         raise BundleError(f"{named}: {_reason(error)}; {REMEDY}") from None

@@ -1,4 +1,4 @@
-"""What a manifest lists, each with a file of its own: variants (ONNX graphs) and engines (compiled graphs)."""
+"""What a manifest lists, each with a file of its own: variants (ONNX graphs), engines (compiled graphs), the probe."""
 
 import re
 from collections.abc import Mapping
@@ -7,9 +7,10 @@ from typing import Any, Literal, Self, cast, get_args
 
 from ganport_runtime.fields import Fields
 
-__all__ = ["PRECISIONS", "Engine", "Role", "Variant"]
+__all__ = ["PRECISIONS", "Engine", "Entry", "Probe", "Role", "Variant"]
 
 PRECISIONS = ("fp32", "fp16", "int8")
+PROMISES = ("psnr_db_mean", "psnr_db_worst")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 Role = Literal["generator", "discriminator"]
@@ -17,7 +18,19 @@ Role = Literal["generator", "discriminator"]
 
 @dataclass(frozen=True)
 class Variant:
-    """One ONNX graph: its file (relative to the bundle, with `/`), the file's SHA-256 and its parity figures."""
+    """One ONNX graph.
+
+    Attributes:
+        id: `{role}-{form}-{precision}`, and for int8 the kind of quantization after it.
+        role: `generator` or `discriminator`.
+        file: relative to the bundle, with `/`.
+        sha256: the file's digest.
+        precision: one of `PRECISIONS`.
+        form: how the graph is written, such as `deconv` or `phase`.
+        parity: figures against the network in float64.
+        fidelity: figures against the bundle's fp32 reference, on fresh latents; empty where there are none.
+        details: whatever else the manifest says of it.
+    """
 
     id: str
     role: Role
@@ -26,10 +39,12 @@ class Variant:
     precision: str
     form: str
     parity: Mapping[str, Any] = field(default_factory=dict)
+    fidelity: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """Read and check it."""
+        """Read and check it; fields of other names become `details`."""
         return cls(
             id=fields.text("id"),
             role=_role(fields),
@@ -38,7 +53,16 @@ class Variant:
             precision=_precision(fields),
             form=fields.text("form"),
             parity=fields.mapping("parity"),
+            fidelity=_fidelity(fields),
+            details=_details(cls, fields),
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object, with `details` as fields of its own, and no `fidelity` where there are no figures."""
+        document = _to_json(self)
+        if not self.fidelity:
+            del document["fidelity"]
+        return document
 
 
 @dataclass(frozen=True)
@@ -62,7 +86,6 @@ class Engine:
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """Read and check it; fields of other names become `details`."""
-        known = {"compute_capabilities", "profiles", "id", "variant", "file", "sha256", "library", "library_version"}
         return cls(
             id=fields.text("id"),
             variant=fields.text("variant"),
@@ -72,14 +95,64 @@ class Engine:
             library_version=fields.text("library_version"),
             compute_capabilities=fields.texts("compute_capabilities"),
             profiles=tuple(profile.document for profile in fields.items("profiles")),
-            details={key: value for key, value in fields.document.items() if key not in known},
+            details=_details(cls, fields),
         )
+
+    @property
+    def precision(self) -> str:
+        """The precision that its `details` say, or `unknown`."""
+        return str(self.details.get("precision", "unknown"))
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object, with `details` as fields of its own."""
-        document: dict[str, Any] = asdict(self)
-        details: dict[str, Any] = document.pop("details")
-        return document | details
+        return _to_json(self)
+
+
+Entry = Variant | Engine
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What every plan must be able to make: `images` latents with the float64 network's pixels, in an npz file."""
+
+    file: str
+    sha256: str
+    images: int
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Read and check it."""
+        return cls(_file(fields), _sha256(fields), fields.integer("images"))
+
+    @property
+    def id(self) -> str:
+        """What lists of files call it."""
+        return "probe"
+
+
+def _details(kind: type[Entry], fields: Fields) -> dict[str, Any]:
+    """The fields that the class does not know."""
+    known = kind.__dataclass_fields__.keys() - {"details"}
+    return {key: value for key, value in fields.document.items() if key not in known}
+
+
+def _to_json(entry: Entry) -> dict[str, Any]:
+    document: dict[str, Any] = asdict(entry)
+    details: dict[str, Any] = document.pop("details")
+    twice = sorted(details.keys() & document.keys())
+    if twice:
+        raise ValueError(f"details of {entry.id} repeat the fields {', '.join(twice)}")
+    return document | details
+
+
+def _fidelity(fields: Fields) -> dict[str, Any]:
+    """Figures of which the PSNRs are numbers: the probe holds plans to them."""
+    fidelity = fields.optional("fidelity")
+    if fidelity is None:
+        return {}
+    for figure in PROMISES:
+        fidelity.number(figure)
+    return fidelity.document
 
 
 def _role(fields: Fields) -> Role:

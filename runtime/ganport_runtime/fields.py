@@ -86,6 +86,13 @@ class Fields:
             self.refuse(key, f"a whole number from 1 to {MAX_INTEGER}")
         return value
 
+    def number(self, key: str) -> float:
+        """A number, whole or not."""
+        value = self._value(key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MAX_INTEGER:
+            self.refuse(key, "a number")
+        return float(value)
+
     def mapping(self, key: str) -> dict[str, Any]:
         """An object whose keys are free."""
         return self.fields(key).document

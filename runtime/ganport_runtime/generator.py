@@ -1,12 +1,12 @@
 """The generator: latents in, images out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ganport_runtime.backends import Session, Tensor
+from ganport_runtime.backends import Tensor
 from ganport_runtime.buckets import TOP, parts
 from ganport_runtime.bundle import Bundle
 from ganport_runtime.checks import batch_of, whole_number
@@ -14,7 +14,7 @@ from ganport_runtime.latent_rows import LatentRows
 from ganport_runtime.latents import LIMIT, image_range, latents
 from ganport_runtime.manifest import Manifest
 from ganport_runtime.network import Network
-from ganport_runtime.plan import Plan
+from ganport_runtime.opening import Running
 
 __all__ = ["Generator"]
 
@@ -29,8 +29,8 @@ class Generator(Network):
 
     role = "generator"
 
-    def __init__(self, bundle: Bundle, session: Session, plan: Plan) -> None:
-        super().__init__(bundle, session, plan)
+    def __init__(self, bundle: Bundle, running: Mapping[int, Running]) -> None:
+        super().__init__(bundle, running)
         self._latents = LatentRows(self.latent_dim)
 
     @classmethod

@@ -9,11 +9,11 @@ from ctypes.util import find_library
 from dataclasses import dataclass
 from pathlib import Path
 
+from ganport_runtime.processor import cpu_model, cpu_quota, usable_cores
+
 __all__ = ["Gpu", "Host", "cpu_model", "parse_gpus", "this_host"]
 
-CPU_INFO = Path("/proc/cpuinfo")
 MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 GPU_QUERY = "name,driver_version,memory.total,compute_cap"
 GPU_SECONDS = 20  # a driver that wakes its GPU up takes seconds
 
@@ -54,7 +54,7 @@ class Host:
 def this_host() -> Host:
     """Look at the machine; with an NVIDIA driver this asks it, which can take seconds."""
     gpus, gpu_note = _gpus()
-    return Host(platform.platform(), cpu_model(), _cores(), _cpu_quota(), _memory_bytes(), gpus, gpu_note)
+    return Host(platform.platform(), cpu_model(), usable_cores(), cpu_quota(), _memory_bytes(), gpus, gpu_note)
 
 
 def parse_gpus(lines: Iterable[str]) -> tuple[Gpu, ...]:
@@ -78,27 +78,6 @@ def _gpus() -> tuple[tuple[Gpu, ...], str]:
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         return (), f"nvidia-smi failed: {error}"
     return gpus, "" if gpus else "an NVIDIA driver without a GPU"
-
-
-def cpu_model(cpu_info: Path = CPU_INFO) -> str:
-    """The processor's name as the system gives it."""
-    if cpu_info.exists():
-        for line in cpu_info.read_text(encoding="utf-8").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name":
-                return value.strip()
-    return platform.processor() or platform.machine()
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _cpu_quota() -> float | None:
-    words = CPU_QUOTA.read_text(encoding="utf-8").split() if CPU_QUOTA.exists() else []
-    return int(words[0]) / int(words[1]) if len(words) == 2 and words[0].isdigit() else None
 
 
 def _memory_bytes() -> int | None:

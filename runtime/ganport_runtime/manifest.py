@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from ganport_runtime.entries import Engine, Role, Variant
+from ganport_runtime.entries import Engine, Entry, Probe, Role, Variant
 from ganport_runtime.errors import BundleError
 from ganport_runtime.fields import Fields
 from ganport_runtime.text import shown
@@ -18,6 +18,7 @@ __all__ = [
     "ImageInfo",
     "LatentInfo",
     "Manifest",
+    "Probe",
     "Role",
     "Variant",
 ]
@@ -113,6 +114,7 @@ class Manifest:
         discriminator: the discriminator's signature, or None where the bundle has none.
         variants: every ONNX graph; at least one generator.
         engines: every compiled engine.
+        probe: latents with the pixels that every plan must make of them, or None in bundles without.
     """
 
     name: str
@@ -123,6 +125,7 @@ class Manifest:
     discriminator: DiscriminatorInfo | None
     variants: tuple[Variant, ...]
     engines: tuple[Engine, ...] = ()
+    probe: Probe | None = None
 
     @classmethod
     def from_json(cls, document: object) -> Self:
@@ -133,7 +136,7 @@ class Manifest:
         """
         fields = Fields(document)
         _check_format(fields)
-        discriminator = fields.optional("discriminator")
+        discriminator, probe = fields.optional("discriminator"), fields.optional("probe")
         manifest = cls(
             name=fields.text("name"),
             created=fields.text("created"),
@@ -143,14 +146,24 @@ class Manifest:
             discriminator=None if discriminator is None else DiscriminatorInfo.read(discriminator),
             variants=tuple(Variant.read(item) for item in fields.items("variants")),
             engines=tuple(Engine.read(item) for item in fields.items("engines")),
+            probe=None if probe is None else Probe.read(probe),
         )
         manifest.check()
         return manifest
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object of `manifest.json`, in the order in which it is written."""
-        rest = asdict(self)
-        return {"format": FORMAT, **rest, "engines": [engine.to_json() for engine in self.engines]}
+        document = {"format": FORMAT, **asdict(self)}
+        document["variants"] = [variant.to_json() for variant in self.variants]
+        document["engines"] = [engine.to_json() for engine in self.engines]
+        if self.probe is None:
+            del document["probe"]
+        return document
+
+    @property
+    def files(self) -> tuple[Entry | Probe, ...]:
+        """Everything that has a file: variants, engines, the probe."""
+        return (*self.variants, *self.engines, *(() if self.probe is None else (self.probe,)))
 
     def check(self) -> None:
         """Check what holds between the fields.
@@ -158,9 +171,8 @@ class Manifest:
         Raises:
             BundleError: two entries share an id or a file, an engine's variant is missing, a role has no signature.
         """
-        entries: tuple[Variant | Engine, ...] = (*self.variants, *self.engines)
-        _check_unique("id", [entry.id for entry in entries])
-        _check_unique("file", [entry.file for entry in entries])
+        _check_unique("id", [file.id for file in self.files])
+        _check_unique("file", [file.file for file in self.files])
         roles = {variant.role for variant in self.variants}
         if "generator" not in roles:
             raise BundleError("variants holds no generator")

@@ -1,18 +1,21 @@
 """What a generator and a discriminator share: opening, closing, and running a batch of any size."""
 
+from collections.abc import Mapping
 from os import PathLike
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from numpy.typing import NDArray
 
-from ganport_runtime.backends import Session, Tensor
-from ganport_runtime.buckets import TOP, padded, parts
+from ganport_runtime.buckets import BUCKETS, TOP, bucket_of, parts
 from ganport_runtime.bundle import Bundle
 from ganport_runtime.checks import allocate
-from ganport_runtime.errors import BundleError, ClosedError
+from ganport_runtime.errors import ClosedError
 from ganport_runtime.manifest import Manifest, Role
-from ganport_runtime.plan import AUTO, Plan, Request, open_session
+from ganport_runtime.opening import Running, open_plans
+from ganport_runtime.plan import AUTO, Plan, Request
+from ganport_runtime.run_batch import run_part
+from ganport_runtime.signature import Signature
 
 __all__ = ["Network"]
 
@@ -22,11 +25,11 @@ class Network:
 
     role: ClassVar[Role]
 
-    def __init__(self, bundle: Bundle, session: Session, plan: Plan) -> None:
+    def __init__(self, bundle: Bundle, running: Mapping[int, Running]) -> None:
         self._bundle = bundle
-        self._plan = plan
-        self._session: Session | None = session
-        self._input, *outputs = self.signature(bundle.manifest)
+        self._plans = {bucket: running[bucket].plan for bucket in BUCKETS}
+        self._running: Mapping[int, Running] | None = running
+        _, *outputs = self.signature(bundle.manifest)
         self._outputs = {tensor.name: tensor for tensor in outputs}
 
     @classmethod
@@ -44,9 +47,10 @@ class Network:
         Args:
             path: the bundle's directory.
             device: `auto`, `cpu` or `cuda`.
-            precision: `auto`, `fp32`, `fp16` or `int8`; `auto` takes fp32 where nothing was tuned.
-            backend: `auto` or `onnxruntime`.
-            threads: CPU threads for one run, or None for the engine's own default.
+            precision: `auto`, `fp32`, `bf16`, `fp16` or `int8`; `auto` keeps within the budget of the tuning record,
+                and takes fp32 where nothing was tuned.
+            backend: `auto`, `onnxruntime`, `openvino` or `tensorrt`.
+            threads: CPU threads for one run, or None for what the plan says; a number leaves the tuning record aside.
 
         Raises:
             InputError: an argument has another value.
@@ -55,19 +59,22 @@ class Network:
         """
         request = Request(device, precision, backend, threads)
         bundle = Bundle.open(path)
-        session, plan = open_session(bundle, cls.role, request)
-        _check_signature(cls.signature(bundle.manifest), session, f"{bundle.path}: variant {plan.variant}")
-        return cls(bundle, session, plan)
+        return cls(bundle, open_plans(bundle, cls.role, request, cls.signature))
 
     @classmethod
-    def signature(cls, manifest: Manifest) -> tuple[Tensor, ...]:
+    def signature(cls, manifest: Manifest) -> Signature:
         """The graph's one input, then its outputs, as the manifest promises them."""
         raise NotImplementedError
 
     @property
     def plan(self) -> Plan:
-        """How it runs, and why every other way was refused."""
-        return self._plan
+        """How batches of the top bucket run, and why every other way was refused."""
+        return self._plans[TOP]
+
+    @property
+    def plans(self) -> dict[int, Plan]:
+        """How batches of each bucket run; without tuning they are all the same."""
+        return dict(self._plans)
 
     @property
     def bundle(self) -> Bundle:
@@ -76,7 +83,9 @@ class Network:
 
     def close(self) -> None:
         """Let go of the engine; runs of other threads finish first. Closing twice does no harm."""
-        self._session = None
+        running, self._running = self._running, None
+        for one in () if running is None else running.values():
+            one.session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -87,47 +96,26 @@ class Network:
         self.close()
 
     def __repr__(self) -> str:
-        state = "closed" if self._session is None else str(self._plan)
+        state = "closed" if self._running is None else str(self.plan)
         return f"<{type(self).__name__} of {self._bundle.path}: {state}>"
 
-    def _opened(self) -> Session:
-        session = self._session
-        if session is None:
+    def _opened(self) -> Mapping[int, Running]:
+        running = self._running
+        if running is None:
             raise ClosedError(f"this {self.role} of {self._bundle.path} is closed; open the bundle again")
-        return session
+        return running
 
     def _run(self, output: str, batch: NDArray[Any]) -> NDArray[Any]:
         """Run a batch of any size, in parts where it is larger than the top bucket."""
-        session = self._opened()
+        running = self._opened()
         if 0 < len(batch) <= TOP:
-            return self._run_part(session, output, batch)
+            return run_part(running[bucket_of(len(batch))].session, output, batch)
         result = self._empty(output, len(batch))
         for part in parts(len(batch)):
-            result[part] = self._run_part(session, output, batch[part])
+            session = running[bucket_of(part.stop - part.start)].session
+            result[part] = run_part(session, output, batch[part])
         return result
-
-    def _run_part(self, session: Session, output: str, batch: NDArray[Any]) -> NDArray[Any]:
-        if not session.pads_to_bucket:
-            return session.run((output,), {self._input.name: batch})[0]
-        return session.run((output,), {self._input.name: padded(batch)})[0][: len(batch)]
 
     def _empty(self, output: str, count: int) -> NDArray[Any]:
         tensor = self._outputs[output]
         return allocate((count, *(size for size in tensor.shape if size is not None)), tensor.dtype)
-
-
-def _check_signature(promised: tuple[Tensor, ...], session: Session, where: str) -> None:
-    """See that the graph is what the manifest says it is, before anything runs."""
-    if session.inputs != promised[:1]:
-        raise BundleError(f"{where} takes {_shown(session.inputs)}, wanted {_shown(promised[:1])}; export it again")
-    found = {tensor.name: tensor for tensor in session.outputs}
-    for tensor in promised[1:]:
-        if found.get(tensor.name) != tensor:
-            raise BundleError(f"{where} gives {_shown(session.outputs)}, wanted {_shown((tensor,))}; export it again")
-
-
-def _shown(tensors: tuple[Tensor, ...]) -> str:
-    return ", ".join(
-        f"{tensor.name} {tensor.dtype} [{', '.join('batch' if size is None else str(size) for size in tensor.shape)}]"
-        for tensor in tensors
-    )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from ganport_runtime import Discriminator, Generator
 
-from tests.support.bundles import Weights, make_bundle, make_weights
+from tests.support.bundles import Weights, make_bundle, make_variety, make_weights
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +37,16 @@ def generator(bundle: Path) -> Iterator[Generator]:
 def discriminator(bundle: Path) -> Iterator[Discriminator]:
     with Discriminator.open(bundle) as opened:
         yield opened
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which ganport remembers things, not there yet."""
+    monkeypatch.setenv("GANPORT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def variety(tmp_path: Path, weights: Weights) -> Path:
+    """A bundle of two forms in fp32 and one in int8."""
+    return make_variety(tmp_path / "variety.ganport", weights)

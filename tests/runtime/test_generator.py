@@ -11,11 +11,12 @@ import pytest
 from ganport_runtime import ClosedError, Generator, InputError, latents
 from ganport_runtime.backends.onnxruntime import OnnxRuntime, OnnxRuntimeSession
 from ganport_runtime.buckets import BUCKETS
+from ganport_runtime.opening import Running
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.support.bundles import Weights
+from tests.support.bundles import SOME_GRAPH, Weights
 
 COUNTS = (0, 1, 2, 7, 63, 64, 65, 128, 131)
 
@@ -229,7 +230,7 @@ def test_a_session_of_fixed_batches_gets_whole_buckets(bundle: Path, weights: We
     plain = Generator.open(bundle)
     model = plain.bundle.read(plain.bundle.variants("generator")[0])
     session = PaddedSession(onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]))
-    generator = Generator(plain.bundle, session, plain.plan)
+    generator = Generator(plain.bundle, dict.fromkeys(BUCKETS, Running(plain.plan, session)))
     assert_are(generator.sample(count, seed=1), weights.images(latents(1, 0, count, 12)))
     assert set(session.batches) <= set(BUCKETS)
     assert count <= sum(session.batches) < count + 64
@@ -241,7 +242,7 @@ def test_an_engine_that_fails_says_why_in_one_line(bundle: Path) -> None:
 
     opened = Generator.open(bundle)
     model = opened.bundle.read(opened.bundle.variants("generator")[0])
-    session = OnnxRuntime().open(model, device="cpu", threads=1)
+    session = OnnxRuntime().open(model, entry=SOME_GRAPH, device="cpu", threads=1)
     with pytest.raises(PlanError, match="onnxruntime failed on CPUExecutionProvider: ") as caught:
         session.run(("image",), {"z": np.zeros((1, 13), np.float32)})
     assert "\n" not in str(caught.value)

@@ -9,9 +9,17 @@ import onnxruntime  # type: ignore[import-untyped]
 import pytest
 from ganport_runtime import Bundle, Generator, InputError, PlanError
 from ganport_runtime.backends.onnxruntime import OnnxRuntime
-from ganport_runtime.plan import Request, survey
+from ganport_runtime.plan import Request
+from ganport_runtime.survey import survey
 
-from tests.support.bundles import generator_graph, make_manifest, make_weights, write_manifest, write_variant
+from tests.support.bundles import (
+    SOME_GRAPH,
+    generator_graph,
+    make_manifest,
+    make_weights,
+    write_manifest,
+    write_variant,
+)
 
 HAS_CUDA = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 without_cuda = pytest.mark.skipif(HAS_CUDA, reason="this onnxruntime has the CUDA provider")
@@ -52,15 +60,15 @@ def test_threads_reach_the_engine(bundle: Path) -> None:
     with Generator.open(bundle) as generator:
         model = generator.bundle.read(generator.bundle.variants("generator")[0])
     for threads in (1, 2):
-        session: Any = OnnxRuntime().open(model, device="cpu", threads=threads)
+        session: Any = OnnxRuntime().open(model, entry=SOME_GRAPH, device="cpu", threads=threads)
         assert session._run.__self__.get_session_options().intra_op_num_threads == threads
 
 
 def test_auto_takes_the_deconv_form_in_fp32(variety: Path) -> None:
     with Generator.open(variety, device="cpu") as generator:
         assert generator.plan.variant == "generator-deconv-fp32"
-        refused = {refusal.candidate.variant.id: refusal.reason for refusal in generator.plan.refusals
-                   if refusal.candidate.device == "cpu"}  # fmt: skip
+        refused = {refusal.candidate.entry.id: refusal.reason for refusal in generator.plan.refusals
+                   if refusal.candidate.backend == "onnxruntime" and refusal.candidate.device == "cpu"}  # fmt: skip
     assert set(refused) == {"generator-deconv-fp16", "generator-phase-int8"}
     assert "precision auto takes fp32 where nothing was tuned; ask for int8" in refused["generator-phase-int8"]
 
@@ -73,10 +81,12 @@ def test_a_precision_that_is_asked_for_is_taken(variety: Path, precision: str) -
 
 def test_every_candidate_is_available_or_refused_with_a_reason(variety: Path) -> None:
     available, refusals = survey(Bundle.open(variety), "generator", Request())
-    assert len(available) + len(refusals) == 4 * 2  # variants, devices
+    assert len(available) + len(refusals) == 4 * 4  # variants; onnxruntime on two devices, openvino, tensorrt
     assert [str(candidate) for candidate in available if candidate.device == "cpu"] == [
         "generator-deconv-fp32 by onnxruntime on cpu",
         "generator-phase-fp32 by onnxruntime on cpu",
+        "generator-deconv-fp32 by openvino on cpu, precision_hint f32",
+        "generator-phase-fp32 by openvino on cpu, precision_hint f32",
     ]
     assert all(refusal.reason for refusal in refusals)
 
@@ -89,9 +99,12 @@ def test_a_device_without_its_provider_is_refused_with_the_remedy(bundle: Path) 
     assert "\n" not in line
     assert f"the installed onnxruntime {onnxruntime.__version__} has no CUDAExecutionProvider" in line
     assert "pip install 'ganport[gpu]'" in line
-    assert "generator-deconv-fp32 by onnxruntime on cpu: its device is cpu, cuda was asked for" in line
+    assert "generator-deconv-fp32 by onnxruntime on cpu, " in line
+    assert ": its device is cpu, cuda was asked for" in line
     with Generator.open(bundle) as generator:
-        assert [refusal.candidate.device for refusal in generator.plan.refusals] == ["cuda"]
+        assert {(refusal.candidate.backend, refusal.candidate.device) for refusal in generator.plan.refusals} == {
+            ("onnxruntime", "cuda"), ("tensorrt", "cuda"),
+        }  # fmt: skip
 
 
 def test_a_precision_that_the_bundle_lacks_is_refused(bundle: Path) -> None:
@@ -107,13 +120,13 @@ def test_the_engines_silent_fallback_is_an_error(bundle: Path) -> None:
         pytest.warns(UserWarning, match="CUDAExecutionProvider"),
         pytest.raises(PlanError, match="reports CPUExecutionProvider where CUDAExecutionProvider was asked for"),
     ):
-        OnnxRuntime().open(model, device="cuda", threads=None)
+        OnnxRuntime().open(model, entry=SOME_GRAPH, device="cuda", threads=None)
 
 
 def test_without_the_library_the_remedy_is_said(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(PlanError, match=r"onnxruntime is not installed; pip install 'ganport\[cpu\]'"):
-        Generator.open(bundle)
+        Generator.open(bundle, backend="onnxruntime")
 
 
 @pytest.mark.parametrize(
@@ -121,7 +134,7 @@ def test_without_the_library_the_remedy_is_said(bundle: Path, monkeypatch: pytes
     [
         ("device", "tpu", "device is 'tpu', wanted one of auto, cpu, cuda"),
         ("device", "CPU", "device is 'CPU'"),
-        ("precision", "fp8", "precision is 'fp8', wanted one of auto, fp32, fp16, int8"),
+        ("precision", "fp8", "precision is 'fp8', wanted one of auto, fp32, bf16, fp16, int8"),
         ("backend", "tvm", "backend is 'tvm', wanted one of auto, onnxruntime"),
         ("threads", 0, "threads is 0, wanted 1 to 1024"),
         ("threads", 1.5, "threads is 1.5, wanted a whole number"),

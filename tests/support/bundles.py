@@ -1,5 +1,6 @@
 """Makes small bundles by hand with the onnx helper API: no PyTorch, and expected values that numpy can compute."""
 
+import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 18
 IR_VERSION = 10
+SOME_GRAPH = Variant("some-graph", "generator", "graph.onnx", "0" * 64, "fp32", "deconv")  # for graphs in no bundle
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,33 @@ def generator_graph(weights: Weights) -> onnx.ModelProto:
     return _model("generator", nodes, [z], [image], constants)
 
 
+def int8_generator_graph(weights: Weights) -> onnx.ModelProto:
+    """The generator with explicit Q/DQ: `z` in 8 bits from -4 to 4, the weights in 8 bits by column."""
+    model = generator_graph(weights)
+    scales = np.abs(weights.generator).max(axis=0) / 127
+    constants = {
+        "w.q": np.round(weights.generator / scales).astype(np.int8),
+        "w.scale": scales.astype(np.float32),
+        "w.zero": np.zeros(len(scales), np.int8),
+        "z.scale": np.float32(8 / 255),
+        "z.zero": np.uint8(128),
+    }
+    pairs = [
+        helper.make_node("QuantizeLinear", ["z", "z.scale", "z.zero"], ["z.q"]),
+        helper.make_node("DequantizeLinear", ["z.q", "z.scale", "z.zero"], ["z.d"]),
+        helper.make_node("DequantizeLinear", ["w.q", "w.scale", "w.zero"], ["w"], axis=1),
+    ]
+    matmul, *rest = model.graph.node
+    matmul.input[0] = "z.d"
+    kept = [item for item in model.graph.initializer if item.name != "w"]
+    quantized = [numpy_helper.from_array(np.asarray(value), key) for key, value in constants.items()]
+    del model.graph.node[:], model.graph.initializer[:]
+    model.graph.node.extend([*pairs, matmul, *rest])
+    model.graph.initializer.extend([*kept, *quantized])
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
 def discriminator_graph(weights: Weights) -> onnx.ModelProto:
     size, features = weights.features.shape
     constants = {
@@ -136,6 +165,29 @@ def make_bundle(path: Path, weights: Weights, *, discriminator: bool = True) -> 
     if discriminator:
         variants.append(write_variant(path, "discriminator", discriminator_graph(weights)))
     write_manifest(path, make_manifest(weights, variants, discriminator=discriminator).to_json())
+    return path
+
+
+def make_variety(path: Path, weights: Weights, *, fidelity: dict[str, Any] | None = None) -> Path:
+    """Write a bundle whose generator comes in two forms of fp32, and in real int8."""
+    path.mkdir(parents=True)
+    variants = [write_variant(path, "generator", generator_graph(weights), form=form) for form in ("deconv", "phase")]
+    int8 = write_variant(path, "generator", int8_generator_graph(weights), precision="int8", form="phase")
+    variants.append(dataclasses.replace(int8, fidelity=fidelity or {}))
+    write_manifest(path, make_manifest(weights, variants, discriminator=False).to_json())
+    return path
+
+
+def add_probe(path: Path, weights: Weights, *, images: int = 3, **replaced: Any) -> Path:
+    """Give a bundle a probe of the right pixels and logits; named arrays take the place of the right ones."""
+    z = np.random.default_rng(1).standard_normal((images, weights.generator.shape[0]), np.float32)
+    pixels = np.clip(np.round(weights.images(z)), 0, 255).astype(np.uint8)
+    arrays: dict[str, Any] = {"z": z, "image": pixels, "logit": weights.score(pixels).astype(np.float32)} | replaced
+    np.savez(path / "probe.npz", **{name: array for name, array in arrays.items() if array is not None})
+    document = read_manifest(path)
+    digest = hashlib.sha256((path / "probe.npz").read_bytes()).hexdigest()
+    document["probe"] = {"file": "probe.npz", "sha256": digest, "images": images}
+    write_manifest(path, document)
     return path
 
 

@@ -4,6 +4,7 @@ A new backend is one new file, whose class is `BACKEND`, and one line here. A ba
 is opened, and its library when it is first asked for.
 """
 
+from functools import cache
 from importlib import import_module
 from typing import cast
 
@@ -12,9 +13,10 @@ from ganport_runtime.backends.protocol import Backend, Session, Tensor
 __all__ = ["BACKENDS", "Backend", "Session", "Tensor", "load_backend"]
 
 # In the order in which they are tried where the caller leaves the choice open.
-BACKENDS = ("onnxruntime",)
+BACKENDS = ("onnxruntime", "openvino", "tensorrt")
 
 
+@cache
 def load_backend(name: str) -> Backend:
     """The backend of one of the names in `BACKENDS`."""
     return cast(Backend, import_module(f"{__name__}.{name}").BACKEND())

@@ -1,4 +1,4 @@
-"""What a backend offers: a reason why it cannot run here, or sessions opened from a graph."""
+"""What a backend offers: a reason why it cannot run here, or sessions opened from a bundle's entries."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
+
+from ganport_runtime.entries import Entry
 
 __all__ = ["Backend", "Session", "Tensor"]
 
@@ -20,11 +22,13 @@ class Tensor:
 
 
 class Session(Protocol):
-    """A loaded graph. `run` may be called by several threads at once.
+    """A loaded graph or engine. `run` may be called by several threads at once.
 
     Attributes:
         provider: what runs the graph, as the engine itself reports it.
         options: what the engine was told, beside its defaults.
+        precision: the coarsest numbers that it really computes with or stores weights in: `fp32`, `bf16`, `fp16`,
+            `int8`.
         pads_to_bucket: whether the batch is to be one of the buckets' sizes, padded where it is smaller.
         inputs: the graph's inputs.
         outputs: the graph's outputs.
@@ -32,16 +36,21 @@ class Session(Protocol):
 
     provider: str
     options: Mapping[str, str]
+    precision: str
     pads_to_bucket: bool
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
 
     def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """Compute the named outputs alone.
+        """Compute the named outputs alone, into arrays that are the caller's to keep and to write to.
 
         Raises:
             PlanError: the engine failed; the text has its reason.
+            ClosedError: the session is closed.
         """
+
+    def close(self) -> None:
+        """Let go of what the engine holds, once the runs under way are done. Closing twice does no harm."""
 
 
 class Backend(Protocol):
@@ -54,20 +63,34 @@ class Backend(Protocol):
     devices: tuple[str, ...]
 
     def refusal(self, device: str) -> str | None:
-        """Why it cannot run on `device` here, with the remedy, or None where it can; opens nothing."""
+        """Why it cannot run on `device` here, with the remedy, or None where it can; opens nothing.
+
+        It is asked at every opening of a bundle, so it imports a library only where that library is quick to import.
+        """
+
+    def entry_refusal(self, entry: Entry, device: str) -> str | None:
+        """Why it cannot run this entry on `device`, every misfit in one line, or None where it can; opens nothing."""
+
+    def choices(self, entry: Entry, device: str) -> tuple[Mapping[str, str], ...]:
+        """The options worth measuring for this entry, the default first; imports no library."""
 
     def version(self) -> str:
         """The library's version; only where `refusal` is None for some device."""
 
-    def open(self, model: bytes | Path, *, device: str, threads: int | None) -> Session:
-        """Load an ONNX graph onto a device.
+    def open(
+        self, model: bytes | Path, *, entry: Entry, device: str, threads: int | None, options: Mapping[str, str] = {}
+    ) -> Session:
+        """Load a graph or an engine onto a device.
 
         Args:
-            model: the graph with its weights: its bytes, or a path to load it from at once.
+            model: the entry's file: its bytes, or a path to load it from at once.
+            entry: what the file is; `entry_refusal` is None for it.
             device: one of `devices`.
-            threads: CPU threads for one run, or None for the library's own default.
+            threads: CPU threads for one run, or None for what `options` say, and then the library's own default.
+            options: one of `choices`, or others that the backend knows: plain words to plain words, such as
+                `{"threads": "2", "precision_hint": "bf16"}`; what is not named is left open.
 
         Raises:
-            PlanError: the device cannot be used after all.
-            BundleError: the library cannot load the graph.
+            PlanError: the device cannot be used after all, or an option is unknown or did not take effect.
+            BundleError: the library cannot load the file.
         """

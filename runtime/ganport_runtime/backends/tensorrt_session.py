@@ -1,0 +1,162 @@
+"""A TensorRT engine that runs: one execution context, one set of buffers and one CUDA graph for every bucket."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ganport_runtime.backends import cuda
+from ganport_runtime.backends.lanes import Lanes
+from ganport_runtime.backends.protocol import Tensor
+from ganport_runtime.errors import PlanError
+
+__all__ = ["Lane", "TensorRTSession", "tensors"]
+
+DTYPES = {"FLOAT": "float32", "UINT8": "uint8"}
+
+
+class TensorRTSession:
+    """An engine behind the protocol. The GPU does one batch at a time, whoever calls.
+
+    Args:
+        library: the module `tensorrt` or `tensorrt_rtx`.
+        engine: its `ICudaEngine`.
+        runtime: the library's `Runtime` that made the engine, which must outlive it.
+        profiles: the number of the engine's profile for each bucket.
+        precision: what the engine computes in.
+        options: `cuda_graph`, on or off.
+        provider: what runs it.
+    """
+
+    pads_to_bucket = True
+
+    def __init__(
+        self,
+        library: Any,
+        engine: Any,
+        runtime: Any,
+        *,
+        profiles: Mapping[int, int],
+        precision: str,
+        options: Mapping[str, str],
+        provider: str,
+    ) -> None:
+        self.provider = provider
+        self.options = options
+        self.precision = precision
+        self.inputs = tensors(library, engine, "INPUT")
+        self.outputs = tensors(library, engine, "OUTPUT")
+        self._library, self._engine, self._runtime = library, engine, runtime
+        self._profiles = profiles
+        self._lanes: Lanes[Lane] = Lanes()
+
+    def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """Compute the named outputs of a batch that fills a bucket."""
+        batch = len(next(iter(inputs.values())))
+        with self._lanes.using(batch, lambda stack: self._new_lane(batch, stack)) as lane:
+            return lane.run(outputs, inputs)
+
+    def close(self) -> None:
+        """Give back graphs, memory and contexts, then the engine that made them."""
+        self._lanes.close()
+        self._engine = None
+        self._runtime = None
+
+    def _new_lane(self, batch: int, stack: ExitStack) -> "Lane":
+        if batch not in self._profiles:
+            raise PlanError(
+                f"the engine has no profile for batch {batch}, it has {', '.join(map(str, self._profiles))}"
+            )
+        per_profile = self._library.ExecutionContextAllocationStrategy.ON_PROFILE_CHANGE
+        context = self._engine.create_execution_context(per_profile)
+        if context is None:
+            raise PlanError("TensorRT created no execution context: is the GPU's memory full?")
+        lane = Lane(context, stack)
+        lane.prepare(self._profiles[batch], [_sized(tensor, batch) for tensor in self.inputs], self.outputs)
+        lane.warm_up(as_graph=self.options["cuda_graph"] == "on")
+        return lane
+
+
+class Lane:
+    """What runs the batches of one size, at addresses that stay the same."""
+
+    def __init__(self, context: Any, stack: ExitStack) -> None:
+        self._context, self._stack = context, stack
+        self._stream = cuda.Stream(stack)
+        self._inputs: dict[str, cuda.Buffer] = {}
+        self._outputs: dict[str, cuda.Buffer] = {}
+        self._launch: Callable[[], None] = self._enqueue
+
+    def prepare(self, profile: int, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
+        """Choose the profile, fix every shape and address; inputs first, as the outputs' shapes follow from them."""
+        context = self._context
+        _need(context.set_optimization_profile_async(profile, self._stream.handle), f"choose profile {profile}")
+        self._stream.synchronize()
+        for tensor in inputs:
+            _need(context.set_input_shape(tensor.name, tensor.shape), f"take {tensor.name} of shape {tensor.shape}")
+            self._inputs[tensor.name] = self._bind(tensor)
+        for tensor in outputs:
+            self._outputs[tensor.name] = self._bind(tensor)
+
+    def warm_up(self, *, as_graph: bool) -> None:
+        """Run once on zeros, which loads and compiles what the engine left until now; then record the CUDA graph."""
+        for buffer in self._inputs.values():
+            buffer.host.fill(0)
+        self._enqueue()
+        self._stream.synchronize()
+        if as_graph:
+            self._check_capturable()
+            self._launch = cuda.record(self._enqueue, self._stream, self._stack)
+
+    def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """Run one batch and return copies, as the next batch overwrites the page-locked memory."""
+        for name, array in inputs.items():
+            self._inputs[name].host[:] = array
+        self._launch()
+        self._stream.synchronize()
+        return [self._outputs[name].host.copy() for name in outputs]
+
+    def _bind(self, tensor: Tensor) -> cuda.Buffer:
+        shape = tuple(self._context.get_tensor_shape(tensor.name))
+        if any(size < 0 for size in shape):
+            raise PlanError(f"TensorRT does not know the shape of {tensor.name}: {shape}")
+        buffer = cuda.Buffer(shape, tensor.dtype, self._stack)
+        _need(self._context.set_tensor_address(tensor.name, buffer.device), f"take the address of {tensor.name}")
+        return buffer
+
+    def _enqueue(self) -> None:
+        for buffer in self._inputs.values():
+            buffer.upload(self._stream)
+        _need(self._context.execute_async_v3(self._stream.handle), "run the engine")
+        for buffer in self._outputs.values():
+            buffer.download(self._stream)
+
+    def _check_capturable(self) -> None:
+        """TensorRT-RTX can be asked; `tensorrt` fails while the graph is recorded, where it cannot."""
+        ask = getattr(self._context, "is_stream_capturable", None)
+        if ask is not None and not ask(self._stream.handle):
+            raise PlanError("this engine cannot be recorded as a CUDA graph; open it with cuda_graph off")
+
+
+def tensors(library: Any, engine: Any, mode: str) -> tuple[Tensor, ...]:
+    """An engine's tensors of a `TensorIOMode`: INPUT or OUTPUT."""
+    names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+    wanted = getattr(library.TensorIOMode, mode)
+    return tuple(_tensor(engine, name) for name in names if engine.get_tensor_mode(name) == wanted)
+
+
+def _tensor(engine: Any, name: str) -> Tensor:
+    kind = engine.get_tensor_dtype(name).name
+    shape = tuple(size if size >= 0 else None for size in engine.get_tensor_shape(name))
+    return Tensor(name, DTYPES.get(kind, kind), shape)
+
+
+def _sized(tensor: Tensor, batch: int) -> Tensor:
+    return Tensor(tensor.name, tensor.dtype, tuple(batch if size is None else size for size in tensor.shape))
+
+
+def _need(done: bool, what: str) -> None:
+    """TensorRT returns False instead of raising; where nobody looked, the results were zeros."""
+    if not done:
+        raise PlanError(f"TensorRT did not {what}")

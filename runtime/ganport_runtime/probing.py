@@ -1,0 +1,155 @@
+"""Tries a plan on the bundle's probe when it is first loaded on a machine, and remembers that it passed."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ganport_runtime import fingerprint
+from ganport_runtime.backends import Session
+from ganport_runtime.bundle import Bundle
+from ganport_runtime.cache import cache_folder, write_whole
+from ganport_runtime.differences import Difference, compare
+from ganport_runtime.entries import Role
+from ganport_runtime.errors import PlanError
+from ganport_runtime.probe import ProbeData, read_probe
+from ganport_runtime.run_batch import run_batch
+
+__all__ = ["MARGIN_DB", "Subject", "image_fault", "logit_fault", "probe"]
+
+MARGIN_DB = 6.0  # below what the variant's fidelity promises: other processors round elsewhere, errors are larger
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The least that a plan's images must keep to: PSNRs in dB, and the largest difference of 255, if any."""
+
+    psnr_db_mean: float
+    psnr_db_worst: float
+    largest_difference: int = 255
+
+
+# For a plan whose variant promises nothing. fp32 is held to rounding alone; a wrong layout, a missing layer, silent
+# zeros or a saturating multiplication leave 5 to 22 dB, so that the others need not be near what they reach.
+FLOORS = {
+    "fp32": Floor(50, 50, largest_difference=2),
+    "fp16": Floor(40, 34),
+    "bf16": Floor(30, 24),
+    "int8": Floor(28, 22),
+}
+PROMISED = ("fp16", "int8")  # precisions of the variants themselves, which their fidelity speaks of
+LOGIT_TOLERANCES = {"fp32": 2e-3, "fp16": 5e-2, "bf16": 1e-1, "int8": 2.5e-1}  # of the largest logit, or of 1
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The plan that is tried.
+
+    Attributes:
+        bundle: whose.
+        role: which network.
+        fidelity: what the variant promises against the fp32 reference; may be empty.
+        session: what runs it.
+        facts: all that names the plan: entry, backend, its version, device, options, threads.
+    """
+
+    bundle: Bundle
+    role: Role
+    fidelity: Mapping[str, Any]
+    session: Session
+    facts: Mapping[str, Any]
+
+
+def probe(subject: Subject) -> str:
+    """See that a plan makes of the probe what it must, unless it has passed on this machine before.
+
+    Returns:
+        What there is to say of it: nothing where it passed and that is remembered.
+
+    Raises:
+        PlanError: it does not; the text has the figures.
+        BundleError: the probe is altered or damaged.
+    """
+    if subject.bundle.manifest.probe is None:
+        return "the bundle has no probe, so its images were compared with nothing here"
+    passed, reason = _passed_file(subject)
+    if passed is not None and passed.exists():
+        return ""
+    data = read_probe(subject.bundle)
+    if data is None or (subject.role == "discriminator" and data.logit is None):
+        return "the bundle's probe has no logits, so its own were compared with nothing here"
+    fault = _fault(subject, data)
+    if fault is not None:
+        raise PlanError(f"it fails the bundle's probe: {fault}")
+    return reason if passed is None else _remember(passed, subject)
+
+
+def image_fault(found: Difference, precision: str, fidelity: Mapping[str, Any]) -> str | None:
+    """Why images so far from the probe's are refused, or None.
+
+    Args:
+        found: the plan's images against the probe's.
+        precision: what really ran.
+        fidelity: what the variant promises.
+    """
+    floor = FLOORS.get(precision, FLOORS["fp32"])
+    if precision in PROMISED and {"psnr_db_mean", "psnr_db_worst"} <= fidelity.keys():
+        floor = Floor(fidelity["psnr_db_mean"] - MARGIN_DB, fidelity["psnr_db_worst"] - MARGIN_DB)
+    if (
+        found.psnr_db_mean >= floor.psnr_db_mean
+        and found.psnr_db_worst >= floor.psnr_db_worst
+        and found.largest_difference <= floor.largest_difference
+    ):
+        return None
+    worst = "" if floor.largest_difference == 255 else f", largest difference {floor.largest_difference}"
+    least = f"mean {floor.psnr_db_mean:.1f} dB, worst {floor.psnr_db_worst:.1f} dB{worst}"
+    return f"{found} over {found.images} images, wanted {least} of {precision}"
+
+
+def logit_fault(error: float, precision: str) -> str | None:
+    """Why logits so far from the probe's, relative to the largest of them or to 1, are refused, or None."""
+    limit = LOGIT_TOLERANCES.get(precision, LOGIT_TOLERANCES["fp32"])
+    if error <= limit:
+        return None
+    return f"logits differ by {error:.2g} of the largest, wanted {limit:g} at most of {precision}"
+
+
+def _fault(subject: Subject, data: ProbeData) -> str | None:
+    session = subject.session
+    if subject.role == "generator":
+        return image_fault(
+            compare(run_batch(session, "image", data.z), data.image), session.precision, subject.fidelity
+        )
+    wanted = np.asarray(data.logit)
+    error = np.abs(run_batch(session, "logit", data.image) - wanted).max() / max(1.0, np.abs(wanted).max())
+    return logit_fault(float(error), session.precision)
+
+
+def _passed_file(subject: Subject) -> tuple[Path | None, str]:
+    """Where a pass is remembered, or why nowhere."""
+    try:
+        key = json.dumps(_key(subject), sort_keys=True)
+        return cache_folder() / "probes" / f"{sha256(key.encode()).hexdigest()[:32]}.json", ""
+    except OSError as error:
+        return None, _forgotten(error)
+
+
+def _remember(file: Path, subject: Subject) -> str:
+    try:
+        write_whole(file, json.dumps(_key(subject), indent=1).encode())
+    except OSError as error:
+        return _forgotten(error)
+    return ""
+
+
+def _key(subject: Subject) -> dict[str, Any]:
+    machine = fingerprint.machine() if subject.facts["device"] != "cpu" else fingerprint.processor()
+    return {"bundle": subject.bundle.digest, "role": subject.role, "plan": dict(subject.facts), "machine": machine}
+
+
+def _forgotten(error: OSError) -> str:
+    return f"the probe runs at every opening, for its result cannot be remembered ({error})"

@@ -1,0 +1,84 @@
+"""What a measurement depends on: found without waking anything up, compared fact by fact."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from ganport_runtime import fingerprint
+from ganport_runtime.cache import cache_folder, write_whole
+
+
+@pytest.fixture(autouse=True)
+def _forget_gpus() -> None:
+    fingerprint.gpus.cache_clear()
+
+
+def test_this_machine_is_told_in_plain_values() -> None:
+    machine = fingerprint.machine()
+    assert machine["cpu"]
+    assert machine["cores"] >= 1
+    assert isinstance(machine["gpus"], list)
+    assert fingerprint.changes(machine, fingerprint.machine()) == ()
+
+
+def test_gpus_are_those_that_the_kernel_module_tells_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "version").write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.15\nGCC version: 12\n")
+    for number in (1, 0):
+        card = tmp_path / "gpus" / f"0000:0{number}:00.0"
+        card.mkdir(parents=True)
+        (card / "information").write_text(f"Model: \t\t NVIDIA H{number}00\nIRQ:   \t\t 16\n")
+    monkeypatch.setattr(fingerprint, "NVIDIA", tmp_path)
+    assert fingerprint.gpus() == (
+        "NVIDIA H000", "NVIDIA H100", "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.15",
+    )  # fmt: skip
+    fingerprint.gpus.cache_clear()
+
+
+def test_engine_versions_are_read_without_importing_an_engine() -> None:
+    assert fingerprint.engines()["onnxruntime"] == version("onnxruntime")
+    code = (
+        "import sys; from ganport_runtime import fingerprint; fingerprint.engines()\n"
+        "print([name for name in ('onnxruntime', 'openvino', 'tensorrt_rtx') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_changes_name_what_is_there_now_and_what_was() -> None:
+    before = {"cpu": "A", "cores": 4, "gpus": ["x", "y"], "onnxruntime": "1.1"}
+    now = {"cpu": "A", "cores": 2, "gpus": [], "openvino": "2026.4"}
+    assert fingerprint.changes(before, now) == (
+        "cores is 2, it was 4",
+        "gpus is none, it was x, y",
+        "onnxruntime is not there, it was 1.1",
+        "openvino is 2026.4, it was not there",
+    )
+
+
+def test_the_cache_folder_is_where_it_is_said_to_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GANPORT_CACHE", "/somewhere/else")
+    assert cache_folder() == Path("/somewhere/else")
+    monkeypatch.delenv("GANPORT_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/common")
+    assert cache_folder() == Path("/common/ganport")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for ignored in ("", "relative/path"):
+        monkeypatch.setenv("XDG_CACHE_HOME", ignored)
+        assert cache_folder() == tmp_path / ".cache" / "ganport"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder() == tmp_path / ".cache" / "ganport"
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "folder" / "record.json"
+    write_whole(file, b"first")
+    write_whole(file, b"second")
+    assert file.read_bytes() == b"second"
+    assert list(file.parent.iterdir()) == [file]
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "inside").touch()
+    with pytest.raises(OSError, match="taken"):
+        write_whole(tmp_path / "taken", b"data")
+    assert {path.name for path in tmp_path.iterdir()} == {"new", "taken"}

@@ -1,0 +1,150 @@
+"""The tuning record: what it says is used for each bucket, as far as it is asked for and runs."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ganport_runtime import Discriminator, Generator, latents
+from ganport_runtime.buckets import BUCKETS
+from ganport_runtime.tuning import Budget, MeasuredPlan, TuningRecord, winners
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.bundles import Weights
+from tests.support.records import INT8, ONNXRUNTIME, OPENVINO, note, speeds, write_record
+
+pytestmark = pytest.mark.usefixtures("cache")
+
+
+def test_each_bucket_runs_the_plan_that_was_fastest_there(variety: Path, weights: Weights) -> None:
+    write_record(
+        variety, speeds(ONNXRUNTIME, b1=300.0, b2=300.0), speeds(OPENVINO, b8=250.0, b64=400.0), speeds(INT8, b16=900.0)
+    )
+    with Generator.open(variety) as generator:
+        ran = {bucket: (plan.variant, plan.backend, plan.tuned) for bucket, plan in generator.plans.items()}
+        assert ran[1] == ran[2] == ("generator-phase-fp32", "onnxruntime", True)
+        assert ran[8] == ran[64] == ("generator-phase-fp32", "openvino", True)
+        assert ran[16] == ("generator-phase-int8", "onnxruntime", True)
+        assert generator.plan is generator.plans[64]
+        assert generator.plan.threads == 1
+        assert "tuned 2026-11-23T12:00:00+00:00: 400 images/s at batch 64, PSNR 100.0 dB, within" in generator.plan.note
+        for count in (0, 1, 2, 3, 8, 33, 64, 65, 131):
+            images = generator.sample(count, seed=3)
+            assert np.abs(images - weights.images(latents(3, 0, count, 12))).max(initial=0) < 0.501
+
+
+def test_a_plan_of_several_buckets_is_opened_once(variety: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ganport_runtime import opening
+
+    opened: list[str] = []
+    load = opening.open_candidate
+
+    def noted(bundle: Any, role: Any, candidate: Any, *rest: Any) -> Any:
+        opened.append(str(candidate))
+        return load(bundle, role, candidate, *rest)
+
+    monkeypatch.setattr(opening, "open_candidate", noted)
+    write_record(variety, speeds(ONNXRUNTIME, b1=300.0), speeds(OPENVINO, b64=300.0))
+    Generator.open(variety).close()
+    assert len(opened) == len(set(opened)) == 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "entry", "backend"),
+    [
+        ({}, "generator-phase-int8", "onnxruntime"),
+        ({"precision": "fp32"}, "generator-phase-fp32", "openvino"),
+        ({"precision": "fp32", "backend": "onnxruntime"}, "generator-phase-fp32", "onnxruntime"),
+        ({"precision": "int8"}, "generator-phase-int8", "onnxruntime"),
+        ({"backend": "openvino", "device": "cpu"}, "generator-phase-fp32", "openvino"),
+    ],
+)
+def test_what_is_asked_for_narrows_the_record(variety: Path, asked: dict[str, Any], entry: str, backend: str) -> None:
+    faster = {f"b{bucket}": 200.0 for bucket in BUCKETS}
+    fastest = {f"b{bucket}": 400.0 for bucket in BUCKETS}
+    write_record(variety, ONNXRUNTIME, speeds(OPENVINO, **faster), speeds(INT8, **fastest))
+    with Generator.open(variety, **asked) as generator:
+        for plan in generator.plans.values():
+            assert (plan.variant, plan.backend, plan.tuned) == (entry, backend, True)
+
+
+def test_what_the_record_has_no_plan_for_is_not_tuned(variety: Path) -> None:
+    write_record(variety, ONNXRUNTIME)
+    said = note(variety, precision="int8")
+    assert (
+        "not tuned: the tuning record holds no plan of what was asked for within its budget, a mean PSNR of 35 dB"
+        in said
+    )
+
+
+def test_a_bucket_that_was_not_measured_is_not_tuned(variety: Path) -> None:
+    write_record(variety, replace(ONNXRUNTIME, images_per_second={64: 100.0}))
+    with Generator.open(variety) as generator:
+        assert [bucket for bucket, plan in generator.plans.items() if plan.tuned] == [64]
+        assert generator.plans[1].variant == "generator-deconv-fp32"
+
+
+def test_threads_that_are_asked_for_leave_the_record_aside(variety: Path) -> None:
+    write_record(variety, OPENVINO)
+    assert "not tuned: a number of threads was asked for" in note(variety, threads=1)
+
+
+def test_the_discriminator_is_not_tuned_by_the_generators_record(own_bundle: Path) -> None:
+    write_record(own_bundle, replace(OPENVINO, entry="generator-deconv-fp32"))
+    assert note(own_bundle).startswith("tuned")
+    with Discriminator.open(own_bundle) as discriminator:
+        assert not discriminator.plan.tuned
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        replace(OPENVINO, entry="generator-subpixel-fp32"),
+        replace(OPENVINO, backend="tvm"),
+        replace(OPENVINO, device="tpu"),
+        replace(OPENVINO, options={"wings": "2"}),
+        replace(OPENVINO, entry="generator-deconv-fp32", backend="tensorrt", device="cuda"),
+    ],
+)
+def test_a_plan_that_cannot_run_gives_way_to_the_next(variety: Path, wrong: MeasuredPlan) -> None:
+    fastest = {f"b{bucket}": 900.0 for bucket in BUCKETS}
+    write_record(variety, speeds(wrong, **fastest), ONNXRUNTIME)
+    with Generator.open(variety) as generator:
+        assert (generator.plan.variant, generator.plan.backend) == ("generator-phase-fp32", "onnxruntime")
+        assert generator.plan.tuned
+        if wrong.options == {"wings": "2"}:
+            assert any("has no option 'wings'" in str(refusal) for refusal in generator.plan.refusals)
+
+
+def test_a_record_reads_back_as_it_was_written(variety: Path) -> None:
+    file = write_record(variety, ONNXRUNTIME, INT8)
+    record = TuningRecord.from_json(json.loads(file.read_bytes()))
+    assert record.plans == (ONNXRUNTIME, INT8)
+    assert record.budget == Budget(35.0, None)
+    assert json.loads(file.read_bytes())["plans"][0]["latency_ms"]["64"] == 640.0
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(BUCKETS), st.floats(1, 1e5)), max_size=6))
+def test_the_winner_is_the_fastest_or_as_good(measured: list[dict[int, float]]) -> None:
+    plans = [replace(ONNXRUNTIME, entry=f"v{k}", images_per_second=speed) for k, speed in enumerate(measured)]
+    ranked = winners(plans)
+    assert set(ranked) == {bucket for speed in measured for bucket in speed}
+    for bucket, order in ranked.items():
+        found = [plan.images_per_second[bucket] for plan in order]
+        assert sorted(found) == sorted(speed[bucket] for speed in measured if bucket in speed)
+        near = [speed for speed in found if speed >= 0.97 * max(found)]
+        assert found[: len(near)] == near
+        assert found[len(near) :] == sorted(found[len(near) :], reverse=True)
+
+
+def test_buckets_share_a_plan_where_it_is_as_good() -> None:
+    first = replace(ONNXRUNTIME, entry="a", images_per_second={64: 1000.0, 32: 980.0, 16: 900.0})
+    second = replace(ONNXRUNTIME, entry="b", images_per_second={64: 990.0, 32: 1000.0, 16: 1000.0})
+    third = replace(ONNXRUNTIME, entry="c", images_per_second={64: 500.0, 32: 1005.0, 16: 960.0})
+    ranked = winners([first, second, third])
+    assert {bucket: [plan.entry for plan in order] for bucket, order in ranked.items()} == {
+        64: ["b", "a", "c"], 32: ["b", "a", "c"], 16: ["b", "c", "a"],
+    }  # fmt: skip
