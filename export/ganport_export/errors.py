@@ -1,6 +1,6 @@
 """What can go wrong in exporting: each text says what was given, what is wanted and what to do."""
 
-__all__ = ["ExportError", "ModuleError", "OutputError", "ParityError", "TraceError"]
+__all__ = ["ExportError", "ModuleError", "OutputError", "ParityError", "QuantizeError", "TraceError"]
 
 
 class ExportError(Exception):
@@ -17,6 +17,10 @@ class TraceError(ExportError):
 
 class ParityError(ExportError):
     """An ONNX graph that does not compute what the network computes; no bundle is made of it."""
+
+
+class QuantizeError(ExportError):
+    """A graph that has nothing to quantize."""
 
 
 class OutputError(ExportError):

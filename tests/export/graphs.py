@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from tests.support.bundles import SOME_GRAPH
+
 Array = NDArray[np.float32]
 
 
@@ -31,7 +33,7 @@ def model_of(
 def run(model: onnx_ir.Model, x: Array) -> Array:
     """By ONNX Runtime: ONNX's own reference gets a grouped ConvTranspose wrong."""
     data = onnx_ir.serde.serialize_model(model).SerializeToString()
-    session = load_backend("onnxruntime").open(data, device="cpu", threads=1)
+    session = load_backend("onnxruntime").open(data, entry=SOME_GRAPH, device="cpu", threads=1)
     return session.run(("y",), {"x": x})[0]
 
 

@@ -15,12 +15,15 @@ import onnx_ir
 from onnx.reference import ReferenceEvaluator
 from onnx_ir.passes import common
 
-from ganport_export.passes.layers import Layer, constant_array, read_layer
+from ganport_export.passes.builder import Builder
+from ganport_export.passes.inspect_nodes import constant_array, infer_shapes, is_operator, label, nested_nodes
+from ganport_export.passes.layers import Layer, read_layer
 from ganport_export.passes.matmul_to_gemm import matmul_to_gemm
 
 __all__ = ["fold_batch_norm"]
 
 MOVES = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "DepthToSpace", "SpaceToDepth"})
+BATCH_NORM = "BatchNormalization"
 PROBE_BATCH = 2  # two images show that no step moves values from one to the other
 
 Floats = npt.NDArray[np.float64]
@@ -37,23 +40,25 @@ def fold_batch_norm(model: onnx_ir.Model) -> tuple[str, ...]:
     Returns:
         One line for each batch norm that stays, with the reason.
     """
-    common.ShapeInferencePass()(model)
+    infer_shapes(model)
     matmul_to_gemm(model)
-    left = []
-    for norm in [node for node in model.graph if node.op_type == "BatchNormalization"]:
+    builder, left = Builder(model), []
+    for norm in [node for node in model.graph if is_operator(node, BATCH_NORM)]:
         try:
-            _fold(model.graph, norm)
+            _fold(model.graph, norm, builder)
         except _UnfoldableError as reason:
-            left.append(f"batch norm {norm.name!r} stays in the graph: {reason}")
+            left.append(f"batch norm {label(norm)!r} stays in the graph: {reason}")
+    for norm, where in nested_nodes(model, BATCH_NORM):
+        left.append(f"batch norm {label(norm)!r} stays in the graph: it is inside {where}")
     common.RemoveUnusedNodesPass()(model)
     return tuple(left)
 
 
-def _fold(graph: onnx_ir.Graph, norm: onnx_ir.Node) -> None:
+def _fold(graph: onnx_ir.Graph, norm: onnx_ir.Node, builder: Builder) -> None:
     scale, shift = _scale_and_shift(norm)
     layer, moves = _layer_before(norm)
     channel_of_column = _channel_of_column(layer, moves, channels=scale.size)
-    layer.rescale(graph, scale[channel_of_column], shift[channel_of_column])
+    layer.rescale(builder, scale[channel_of_column], shift[channel_of_column])
     before, after = norm.inputs[0], norm.outputs[0]
     assert before is not None  # a batch norm's first input is not optional
     if after.is_graph_output():
@@ -63,7 +68,7 @@ def _fold(graph: onnx_ir.Graph, norm: onnx_ir.Node) -> None:
 
 
 def _scale_and_shift(norm: onnx_ir.Node) -> tuple[Floats, Floats]:
-    if norm.attributes.get_int("training_mode", 0):
+    if norm.attributes.get_int("training_mode", 0) or len(norm.outputs) > 1:  # its mark before opset 14
         raise _UnfoldableError("it takes its statistics from the batch")
     arrays = [constant_array(value) for value in norm.inputs[1:]]
     weight, bias, mean, variance = (None if array is None else array.astype(np.float64) for array in arrays)
@@ -78,12 +83,12 @@ def _layer_before(norm: onnx_ir.Node) -> tuple[Layer, list[onnx_ir.Node]]:
     moves: list[onnx_ir.Node] = []
     for node in _producers(norm):
         if len(node.outputs[0].uses()) != 1 or node.outputs[0].is_graph_output():
-            raise _UnfoldableError(f"the output of {node.op_type} {node.name!r} before it goes elsewhere too")
+            raise _UnfoldableError(f"the output of {node.op_type} {label(node)!r} before it goes elsewhere too")
         layer = read_layer(node)
         if layer is not None:
             return layer, moves[::-1]
         if node.op_type not in MOVES:
-            raise _UnfoldableError(f"it follows {node.op_type} {node.name!r}, no layer with constant weights")
+            raise _UnfoldableError(f"it follows {node.op_type} {label(node)!r}, no layer with constant weights")
         moves.append(node)
     raise _UnfoldableError("no layer comes before it")
 
@@ -101,7 +106,7 @@ def _channel_of_column(layer: Layer, moves: list[onnx_ir.Node], channels: int) -
         return np.arange(channels)
     columns = layer.column_of_output(PROBE_BATCH)
     if columns is None:
-        raise _UnfoldableError(f"the shape of {layer.node.op_type} {layer.node.name!r} before it is not known")
+        raise _UnfoldableError(f"the shape of {layer.node.op_type} {label(layer.node)!r} before it is not known")
     moved_columns, moved_images = columns, _along(columns, axis=0)
     for node in moves:
         moved_columns, moved_images = _run(node, moved_columns), _run(node, moved_images)
@@ -109,7 +114,7 @@ def _channel_of_column(layer: Layer, moves: list[onnx_ir.Node], channels: int) -
     channel_of_column = np.zeros(layer.columns, np.int64)
     channel_of_column[moved_columns] = channel  # the last one wins where a column reaches several channels
     if not np.array_equal(channel_of_column[moved_columns], channel):
-        raise _UnfoldableError(f"the columns of {layer.node.op_type} {layer.node.name!r} reach several channels each")
+        raise _UnfoldableError(f"the columns of {layer.node.op_type} {label(layer.node)!r} reach several channels each")
     if not np.array_equal(moved_images, _along(moved_images, axis=0)):
         raise _UnfoldableError("a step before it moves values between images")
     return channel_of_column
@@ -125,7 +130,7 @@ def _run(move: onnx_ir.Node, array: Integers) -> Integers:
     """What a node that only moves values makes of an array."""
     others = [constant_array(value) for value in move.inputs[1:]]
     if any(other is None for other in others):
-        raise _UnfoldableError(f"{move.op_type} {move.name!r} before it takes a computed shape")
+        raise _UnfoldableError(f"{move.op_type} {label(move)!r} before it takes a computed shape")
     feeds: dict[str, Any] = dict(
         zip((str(value.name) for value in move.inputs if value), [array, *others], strict=True)
     )
@@ -133,6 +138,6 @@ def _run(move: onnx_ir.Node, array: Integers) -> Integers:
         (moved,) = ReferenceEvaluator(onnx_ir.serde.serialize_node(move)).run(None, feeds)
     except Exception as error:
         raise _UnfoldableError(
-            f"{move.op_type} {move.name!r} before it takes no batch of {PROBE_BATCH} ({error})"
+            f"{move.op_type} {label(move)!r} before it takes no batch of {PROBE_BATCH} ({error})"
         ) from error
     return np.asarray(moved)

@@ -8,6 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir
 
+from ganport_export.passes.builder import Builder
+from ganport_export.passes.inspect_nodes import constant_array, is_operator, label
+
 __all__ = ["Layer", "constant_array", "read_layer"]
 
 WEIGHT, BIAS = 1, 2  # positions among the inputs, the same for all three operators
@@ -47,20 +50,20 @@ class Layer:
         columns = np.arange(self.columns).reshape(-1, *[1] * (len(sizes) - 1))
         return np.broadcast_to(columns, (batch, *sizes))
 
-    def rescale(self, graph: onnx_ir.Graph, scale: Floats, shift: Floats) -> None:
+    def rescale(self, builder: Builder, scale: Floats, shift: Floats) -> None:
         """Make the layer compute scale * y + shift, both float64 [columns]: in float64, rounded once."""
         dtype = self.weight.dtype
         weight = (self.weight * scale[self.column_of_weight]).astype(dtype)
         bias = (self.bias * scale + shift).astype(dtype)
         self.node.resize_inputs(BIAS + 1)
-        self.node.replace_input_with(WEIGHT, _register(graph, f"{self.node.name}.weight", weight))
-        self.node.replace_input_with(BIAS, _register(graph, f"{self.node.name}.bias", bias))
+        self.node.replace_input_with(WEIGHT, builder.constant(f"{label(self.node)}.weight", weight))
+        self.node.replace_input_with(BIAS, builder.constant(f"{label(self.node)}.bias", bias))
         self.node.attributes.pop("beta", None)  # Gemm's factor on its bias: `self.bias` holds it multiplied in
 
 
 def read_layer(node: onnx_ir.Node) -> Layer | None:
     """The layer that `node` is; None where it is another operator, or its weight or bias is computed."""
-    if node.op_type not in COLUMN_OF_WEIGHT:
+    if not is_operator(node, *COLUMN_OF_WEIGHT):
         return None
     weight = constant_array(node.inputs[WEIGHT])
     bias_input = node.inputs[BIAS] if len(node.inputs) > BIAS else None
@@ -73,21 +76,6 @@ def read_layer(node: onnx_ir.Node) -> Layer | None:
         return None
     beta = node.attributes.get_float("beta", 1.0)
     return Layer(node, weight, np.full(columns, beta) * bias.astype(np.float64).ravel(), column_of_weight)
-
-
-def constant_array(value: onnx_ir.Value | None) -> npt.NDArray[Any] | None:
-    """The numbers of a constant value, or None where it is computed or absent."""
-    tensor = None if value is None else onnx_ir.convenience.get_const_tensor(value)
-    return None if tensor is None else tensor.numpy()
-
-
-def _register(graph: onnx_ir.Graph, name: str, array: npt.NDArray[Any]) -> onnx_ir.Value:
-    tensor = onnx_ir.tensor(array, name=name)
-    value = onnx_ir.Value(
-        name=name, shape=onnx_ir.Shape(array.shape), type=onnx_ir.TensorType(tensor.dtype), const_value=tensor
-    )
-    graph.register_initializer(value)
-    return value
 
 
 def _of_conv(_: onnx_ir.Node, shape: tuple[int, ...]) -> Integers:

@@ -1,0 +1,83 @@
+"""The form `fused` of a whole generator: the same pixels, with every activation beside its layer."""
+
+import numpy as np
+import onnx
+import onnx_ir
+from ganport_export.passes.activation_before_reshape import activation_before_reshape
+from ganport_export.passes.to_fused import to_fused
+from onnx import TensorProto, helper, numpy_helper
+
+from tests.export.graphs import model_of, operators, run, weights
+from tests.export.test_pixels_in_uint8 import check_same_pixels, ending
+
+
+def generator() -> onnx_ir.Model:
+    """Latents of 5 numbers to pixels [16, 16, 3] over a wide and a narrow transposed convolution."""
+    random = np.random.default_rng(0)
+    constants = {
+        "dense": weights(random, 5, 6 * 16), "shape": np.array([-1, 6, 4, 4]), "zeros": np.zeros(96, np.float32),
+        "wide": weights(random, 6, 8, 4, 4) / 3, "wide.b": weights(random, 8),
+        "narrow": weights(random, 8, 3, 4, 4) / 8, "narrow.b": weights(random, 3),
+        "one": np.float32(1), "half": np.float32(127.5), "low": np.float32(0), "high": np.float32(255),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("Gemm", ["x", "dense", "zeros"], ["flat"], "gemm"),
+        helper.make_node("Reshape", ["flat", "shape"], ["map"], "reshape"),
+        helper.make_node("Relu", ["map"], ["map.relu"], "relu_0"),
+        helper.make_node("ConvTranspose", ["map.relu", "wide", "wide.b"], ["up"], "up_0", strides=[2, 2], pads=[1] * 4),
+        helper.make_node("LeakyRelu", ["up"], ["up.relu"], "relu_1", alpha=0.2),
+        helper.make_node(
+            "ConvTranspose", ["up.relu", "narrow", "narrow.b"], ["up2"], "up_1", strides=[2, 2], pads=[1] * 4
+        ),
+        helper.make_node("Tanh", ["up2"], ["squashed"], "tanh"),
+        *ending("squashed"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "test",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 5])],
+        [helper.make_tensor_value_info("y", TensorProto.UINT8, ["batch", 16, 16, 3])],
+        [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()],
+    )
+    return onnx_ir.serde.deserialize_model(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    )
+
+
+def test_a_generator_keeps_its_pixels() -> None:
+    model, latents = generator(), weights(np.random.default_rng(1), 9, 5)
+    wanted = run(model, latents)
+    assert to_fused(model) == ()
+    onnx.checker.check_model(onnx_ir.serde.serialize_model(model), full_check=True)
+    check_same_pixels(run(model, latents), wanted)
+
+
+def test_every_activation_comes_right_after_its_layer() -> None:
+    model = generator()
+    to_fused(model)
+    activations = [node for node in model.graph if node.op_type in ("Relu", "LeakyRelu", "Sigmoid")]
+    made_by = [node.op_type for node in model.graph for reader in node.outputs[0].consumers() if reader in activations]
+    assert sorted(made_by) == ["Conv"] * 5 + ["Gemm"]
+    assert operators(model)[-3:] == ["QuantizeLinear", "DepthToSpace", "Transpose"]
+
+
+def test_an_activation_swaps_with_a_reshape_even_at_the_output() -> None:
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["map"], "reshape"),
+        helper.make_node("Relu", ["map"], ["y"], "relu"),
+    ]
+    model, x = model_of(nodes, {"shape": np.array([-1, 2, 3])}, (6,)), weights(np.random.default_rng(0), 4, 6)
+    activation_before_reshape(model)
+    assert operators(model) == ["Relu", "Reshape"]
+    np.testing.assert_array_equal(run(model, x), np.maximum(x, 0).reshape(4, 2, 3))
+
+
+def test_an_activation_stays_where_something_else_reads_the_reshape() -> None:
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["map"], "reshape"),
+        helper.make_node("Relu", ["map"], ["relu"], "relu"),
+        helper.make_node("Sub", ["relu", "map"], ["y"], "sub"),
+    ]
+    model = model_of(nodes, {"shape": np.array([-1, 2, 3])}, (6,))
+    activation_before_reshape(model)
+    assert operators(model) == ["Reshape", "Relu", "Sub"]
