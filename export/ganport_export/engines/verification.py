@@ -1,0 +1,82 @@
+"""Sees that a network, and the engine built of it, compute in the precision that was asked for: no flag is trusted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ganport_export.engines.errors import PrecisionError, UnsupportedPrecisionError
+from ganport_export.engines.inspector import inspect
+from ganport_export.engines.libraries import Library
+from ganport_export.engines.products import Products, precisions, shown
+from ganport_export.engines.program import read_programs
+from ganport_export.errors import ExportError
+
+__all__ = ["Verified", "check_engine", "check_network", "read_back"]
+
+
+@dataclass(frozen=True)
+class Verified:
+    """The products that were looked at, and where: in the engine itself, or in the network before it was built."""
+
+    products: Products
+    verified_by: Literal["engine", "network"]
+
+
+def check_network(name: str, asked: str, products: Products) -> None:
+    """Raise `PrecisionError` for a graph that is not what its name says.
+
+    An fp16 graph may keep products in fp32, and an int8 graph in both; one that has none of its own is mislabeled.
+    """
+    found = precisions(products)
+    allowed = {"fp32": {"fp32"}, "fp16": {"fp16", "fp32"}, "int8": {"int8", "fp16", "fp32"}}[asked]
+    if asked not in found or not found <= allowed:
+        raise PrecisionError(f"{name} is called {asked} and its graph has {_said(products)}; export the graph again")
+
+
+def read_back(engine: bytes, library: Library, log: Any, *, tf32: bool, capabilities: Sequence[str]) -> Products | None:
+    """The products of a built engine by its own text or by the inspector, or None where neither can be read.
+
+    Raises:
+        ExportError: its text says that it was built for other GPUs, or with TF32 that was switched off.
+    """
+    programs = read_programs(engine) if library.builds_ahead else None
+    if programs is None:
+        return inspect(engine, library, log) or None
+    if programs.tf32 and not tf32:
+        raise PrecisionError(f"{library} built an engine that rounds float32 to TF32, which was switched off")
+    named = {name for name in capabilities if not name.endswith("+")}
+    if named and programs.compute_capabilities != named:
+        built = ", ".join(sorted(programs.compute_capabilities))
+        raise ExportError(f"{library} was to build for {', '.join(capabilities)} and built for {built}")
+    return programs.products or None
+
+
+def check_engine(name: str, asked: str, library: Library, network: Products, engine: Products | None) -> Verified:
+    """Compare an engine with the network that it was built of, which `check_network` has passed.
+
+    Raises:
+        UnsupportedPrecisionError: the graph is int8, and a kind of layer that it quantizes never runs in int8.
+        PrecisionError: any other precision than asked for.
+    """
+    if engine is None:
+        return Verified(network, "network")
+    lost = ", ".join(sorted(kind for kind, precision in network if precision == "int8" and _never_int8(kind, engine)))
+    if asked == "int8" and lost:
+        raise UnsupportedPrecisionError(
+            f"no engine of {name}: {library} has no int8 kernel for its {lost} and would run {_said(engine)}; "
+            "the form phase is made of convolutions, which run in int8"
+        )
+    if asked not in precisions(engine) or (asked != "int8" and engine.keys() - network.keys()):
+        raise PrecisionError(
+            f"{name} was to be {asked}, its graph has {_said(network)}; {library} built {_said(engine)}"
+        )
+    return Verified(engine, "engine")
+
+
+def _never_int8(kind: str, engine: Products) -> bool:
+    """Whether products of a kind are there and none is int8; one that is not there at all was merged into others."""
+    return any(found == kind for found, _ in engine) and (kind, "int8") not in engine
+
+
+def _said(products: Products) -> str:
+    return ", ".join(f"{count} {layer}" for layer, count in shown(products).items()) or "no product of any precision"

@@ -1,0 +1,51 @@
+"""Engines of graphs that our own passes made: the phases, half precision and the symmetric int8 that engines want."""
+
+import hashlib
+
+import onnx
+import onnx_ir
+import pytest
+from ganport_export import passes
+from ganport_export.engines import build_engines
+from ganport_export.quantize import quantize
+from ganport_runtime.latents import latents
+from ganport_runtime.manifest import Variant
+
+from tests.support.typed_graphs import LATENT, Source, graph
+
+pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx, which builds engines, has no wheel for this platform")
+
+
+def of(model: onnx_ir.Model, precision: str) -> Source:
+    data = onnx_ir.serde.serialize_model(model).SerializeToString()
+    name = f"generator-phase-{precision}"
+    digest = hashlib.sha256(data).hexdigest()
+    return Source(Variant(name, "generator", f"{name}.onnx", digest, precision, "phase"), data)
+
+
+@pytest.fixture(scope="module")
+def phase() -> onnx_ir.Model:
+    model = onnx_ir.serde.deserialize_model(onnx.load_from_string(graph("deconv", "fp32").SerializeToString()))
+    assert passes.to_phase(model) == ()
+    passes.name_plainly(model)
+    return model
+
+
+def test_phases_in_fp32(phase: onnx_ir.Model) -> None:
+    (built,) = build_engines([of(phase, "fp32")], ["tensorrt-rtx"], pytest.fail)
+    assert built.engine.details["layers"] == {"convolution/fp32": 56, "matrix product/fp32": 6}
+
+
+def test_phases_in_fp16(phase: onnx_ir.Model) -> None:
+    half = phase.clone()
+    passes.to_half(half, [{"z": latents(0, 0, 8, LATENT)}], threads=1)
+    passes.name_plainly(half)
+    (built,) = build_engines([of(half, "fp16")], ["tensorrt-rtx"], pytest.fail)
+    assert built.engine.details["layers"] == {"convolution/fp16": 56, "matrix product/fp16": 6}
+
+
+def test_phases_in_int8(phase: onnx_ir.Model) -> None:
+    calibration, held_out = ([{"z": latents(seed, 0, 8, LATENT)}] for seed in (0, 1))
+    made = quantize(phase, "s8s8", calibration=calibration, held_out=held_out, target_db=0.0)
+    (built,) = build_engines([of(made.model, "int8")], ["tensorrt-rtx"], pytest.fail)
+    assert built.engine.details["layers"] == {"convolution/int8": 56, "matrix product/int8": 7}
