@@ -1,0 +1,124 @@
+"""Finds by a recipe which layers of a graph run in int8, which values get a pair, and which of these share a scale."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir
+
+from ganport_export.passes.layers import constant_array, read_layer
+from ganport_export.quantize.recipes import MOVES, Recipe
+
+__all__ = ["Group", "Placement", "layers_of", "place"]
+
+Values = list[onnx_ir.Value]
+Sources = Mapping[onnx_ir.Value, Values]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Values that share a scale, since only moves and a Relu stand between them.
+
+    Args:
+        values: their names, in the order in which the graph makes them.
+        ends: those whose range counts: nothing in the group is made of them.
+    """
+
+    values: tuple[str, ...]
+    ends: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What is quantized: the names of the layers whose weights become int8, and the values that get a pair."""
+
+    layers: tuple[str, ...]
+    groups: tuple[Group, ...]
+
+
+def layers_of(model: onnx_ir.Model, recipe: Recipe) -> tuple[onnx_ir.Node, ...]:
+    """Every layer that a recipe can quantize, in the order in which they run."""
+    read = ((node, read_layer(node)) for node in model.graph if node.op_type in recipe.layers)
+    return tuple(node for node, layer in read if layer is not None and layer.weight.dtype == np.float32)
+
+
+def place(model: onnx_ir.Model, recipe: Recipe, kept_float: Collection[str] = ()) -> Placement:
+    """What a recipe quantizes in a graph.
+
+    Args:
+        model: every node and value has a name.
+        recipe: the kind of int8.
+        kept_float: names of layers that stay as they are.
+    """
+    layers = [node for node in layers_of(model, recipe) if node.name not in kept_float]
+    wanted = _wanted(model, recipe, layers)
+    known = set(wanted)
+    sources = {value: list(_sources(value, known)) for value in wanted}
+    groups = [_group(members, sources) for members in _together(wanted, sources)]
+    return Placement(tuple(str(node.name) for node in layers), tuple(groups))
+
+
+def _wanted(model: onnx_ir.Model, recipe: Recipe, layers: Collection[onnx_ir.Node]) -> Values:
+    """The values that are to be quantized, each after those that it is made of."""
+    in_int8 = set(layers)
+    values: dict[onnx_ir.Value, None] = {}  # a set that keeps its order
+    for node in model.graph:
+        inputs = _data_inputs(node)
+        if node not in in_int8 and not _go_on(node, inputs, recipe, in_int8):
+            continue
+        in_int8.add(node)
+        if node in layers or node.op_type in recipe.around:
+            values.update(dict.fromkeys(inputs))
+        if node.op_type in recipe.around:
+            values.update(dict.fromkeys(node.outputs))
+    return [value for value in values if _is_inner(value, model.graph)]
+
+
+def _is_inner(value: onnx_ir.Value, graph: onnx_ir.Graph) -> bool:
+    """Whether nodes of this graph alone read the value, and one at least."""
+    readers = value.consumers()
+    return bool(readers) and not value.is_graph_output() and all(reader.graph is graph for reader in readers)
+
+
+def _data_inputs(node: onnx_ir.Node) -> Values:
+    """What a node reads that is no constant."""
+    return [value for value in node.inputs if value is not None and constant_array(value) is None]
+
+
+def _go_on(node: onnx_ir.Node, inputs: Values, recipe: Recipe, in_int8: Collection[onnx_ir.Node]) -> bool:
+    """Whether a node that is no layer goes on with what was made in int8."""
+    takes_part = node.op_type in (recipe.around - recipe.layers) | MOVES
+    return takes_part and bool(inputs) and all(value.producer() in in_int8 for value in inputs)
+
+
+def _sources(value: onnx_ir.Value, known: Collection[onnx_ir.Value]) -> Iterator[onnx_ir.Value]:
+    """The nearest known values that `value` is moved from, or rectified from where nothing else reads them."""
+    producer = value.producer()
+    if producer is None or producer.op_type not in MOVES | {"Relu"}:
+        return
+    for source in _data_inputs(producer):
+        if producer.op_type == "Relu" and len(source.uses()) > 1:
+            continue
+        if source in known:
+            yield source
+        else:
+            yield from _sources(source, known)
+
+
+def _together(values: Values, sources: Sources) -> list[Values]:
+    """Values in groups, each with the values that it is made of."""
+    group_of: dict[onnx_ir.Value, Values] = {}
+    for value in values:
+        members = [value]
+        for source in sources[value]:
+            if group_of[source] is not members:
+                members[:0] = group_of[source]
+                group_of.update(dict.fromkeys(members, members))
+        group_of[value] = members
+    return list({id(members): members for members in group_of.values()}.values())
+
+
+def _group(members: Values, sources: Sources) -> Group:
+    inner = {source for member in members for source in sources[member]}
+    ends = [member for member in members if member not in inner]
+    return Group(tuple(str(member.name) for member in members), tuple(str(end.name) for end in ends))

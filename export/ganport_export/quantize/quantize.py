@@ -1,0 +1,128 @@
+"""Makes an int8 graph of a float32 one: ranges by calibration, their method and what stays in float by measurement."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import onnx_ir
+from onnx_ir.passes import common
+
+from ganport_export.activations import Range
+from ganport_export.errors import QuantizeError
+from ganport_export.onnx_session import Feed
+from ganport_export.passes import name_plainly
+from ganport_export.quantize.histograms import histograms
+from ganport_export.quantize.judge import Judge
+from ganport_export.quantize.pairs import write_pairs
+from ganport_export.quantize.placement import layers_of, place
+from ganport_export.quantize.ranges import METHODS, Histogram, Scale
+from ganport_export.quantize.recipes import RECIPES, Recipe
+from ganport_export.quantize.sensitivity import Step, blocks_of, keep_sensitive
+
+__all__ = ["Quantized", "quantize"]
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """An int8 graph and how it came about.
+
+    Args:
+        model: the graph, with plain names, which `kept_float` refers to.
+        kind: `u8s8` or `s8s8`.
+        range_method: how ranges were taken from what calibration saw.
+        tried: the PSNR in dB with every method, all layers in int8.
+        steps: what was put back to float, one block after the other.
+        psnr_db: of the graph on the held-out inputs, over all values together.
+        target_db: what was wanted of it.
+    """
+
+    model: onnx_ir.Model
+    kind: str
+    range_method: str
+    tried: Mapping[str, float]
+    steps: tuple[Step, ...]
+    psnr_db: float
+    target_db: float
+
+    @property
+    def kept_float(self) -> tuple[str, ...]:
+        """Names of the layers that are computed in float."""
+        return tuple(name for step in self.steps for name in step.block.layers)
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures by name."""
+        return {
+            "kind": self.kind,
+            "range_method": self.range_method,
+            "tried": {name: round(psnr_db, 2) for name, psnr_db in self.tried.items()},
+            "kept_float": list(self.kept_float),
+            "kept_float_steps": [step.to_json() for step in self.steps],
+            "psnr_db": round(self.psnr_db, 2),
+            "target_psnr_db": self.target_db,
+        }
+
+
+def quantize(
+    model: onnx_ir.Model, kind: str, *, calibration: Sequence[Feed], held_out: Sequence[Feed], target_db: float
+) -> Quantized:
+    """Quantize a graph, which stays as it is.
+
+    Args:
+        model: in float32, with constant weights.
+        kind: `u8s8`, for ONNX Runtime on CPUs, or `s8s8`, for OpenVINO and TensorRT.
+        calibration: inputs by name, batch by batch, that ranges are taken from.
+        held_out: others, that every choice is measured on.
+        target_db: layers are put back to float until the PSNR is this, or none helps any more.
+
+    Raises:
+        QuantizeError: the graph has no layer that this kind can quantize.
+        ExportError: NaN or infinity appears, or ONNX Runtime cannot run the graph.
+    """
+    recipe = RECIPES[kind]
+    original = model.clone()
+    name_plainly(original)
+    layers = layers_of(original, recipe)
+    if not layers:
+        wanted = ", ".join(sorted(recipe.layers))
+        raise QuantizeError(f"{kind} quantizes {wanted} with constant weights, and the graph has none")
+    search = _Search(original, recipe, calibration, held_out)
+    tried = {method: search.psnr_db(method) for method in METHODS}
+    best = max(tried, key=tried.__getitem__)
+    steps = keep_sensitive(lambda kept: search.psnr_db(best, kept), blocks_of(original, layers), tried[best], target_db)
+    kept = [name for step in steps for name in step.block.layers]
+    psnr_db = steps[-1].psnr_db if steps else tried[best]
+    return Quantized(search.quantized(best, kept), kind, best, tried, steps, psnr_db, target_db)
+
+
+class _Search:
+    """Quantizes one graph in the ways that are to be compared, and measures each."""
+
+    def __init__(
+        self, model: onnx_ir.Model, recipe: Recipe, calibration: Sequence[Feed], held_out: Sequence[Feed]
+    ) -> None:
+        self._model, self._recipe = model, recipe
+        self._judge = Judge(model, held_out)
+        ends = [name for group in place(model, recipe).groups for name in group.ends]
+        seen = histograms(model, ends, calibration)
+        self._scales = {method: self._scales_by(method, seen) for method in METHODS}
+
+    def quantized(self, method: str, kept_float: Collection[str] = ()) -> onnx_ir.Model:
+        """The graph with ranges chosen by a method and some layers kept in float."""
+        copy = self._model.clone()
+        write_pairs(copy, self._recipe, place(self._model, self._recipe, kept_float), self._scales[method])
+        common.RemoveUnusedNodesPass()(copy)  # and the float weights, which nothing reads any more
+        name_plainly(copy)
+        return copy
+
+    def psnr_db(self, method: str, kept_float: Collection[str] = ()) -> float:
+        """What `Judge` measures of it."""
+        return self._judge.psnr_db(self.quantized(method, kept_float))
+
+    def _scales_by(self, method: str, seen: Mapping[str, Histogram]) -> Mapping[str, Scale]:
+        codes = self._recipe.codes
+        scales: dict[str, Scale] = {}
+        for group in place(self._model, self._recipe).groups:
+            span = reduce(Range.joined, (METHODS[method](seen[end], codes) for end in group.ends))
+            scales.update(dict.fromkeys(group.values, codes.scale(span)))
+        return scales

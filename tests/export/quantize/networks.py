@@ -1,0 +1,43 @@
+"""Small graphs as generators are made of, for int8."""
+
+import numpy as np
+import onnx_ir
+from ganport_export.onnx_session import Feed
+from ganport_export.passes import name_plainly
+from numpy.typing import NDArray
+from onnx import helper
+
+from tests.export.graphs import model_of, weights
+
+LATENT_DIM, CHANNELS = 10, 6
+
+
+def generator(*, activation: str = "Relu", seed: int = 0) -> onnx_ir.Model:
+    """x [batch, 10] -> Gemm -> 4x4 -> two transposed convolutions -> Tanh: y [batch, 3, 16, 16]."""
+    random = np.random.default_rng(seed)
+    constants: dict[str, NDArray[np.generic]] = {
+        "w0": weights(random, CHANNELS * 16, LATENT_DIM),
+        "b0": weights(random, CHANNELS * 16),
+        "planes": np.array([-1, CHANNELS, 4, 4]),
+        "w1": weights(random, CHANNELS, 5, 4, 4) / 4,
+        "b1": weights(random, 5),
+        "w2": weights(random, 5, 3, 4, 4) / 16,
+        "b2": weights(random, 3) / 4,
+    }
+    nodes = [
+        helper.make_node("Gemm", ["x", "w0", "b0"], ["g"], transB=1),
+        helper.make_node("Reshape", ["g", "planes"], ["r"]),
+        helper.make_node(activation, ["r"], ["a0"]),
+        helper.make_node("ConvTranspose", ["a0", "w1", "b1"], ["c1"], strides=[2, 2], pads=[1, 1, 1, 1]),
+        helper.make_node(activation, ["c1"], ["a1"]),
+        helper.make_node("ConvTranspose", ["a1", "w2", "b2"], ["c2"], strides=[2, 2], pads=[1, 1, 1, 1]),
+        helper.make_node("Tanh", ["c2"], ["y"]),
+    ]
+    model = model_of(nodes, constants, (LATENT_DIM,))
+    name_plainly(model)
+    return model
+
+
+def feeds(seed: int, *shape: int, batches: int = 2, batch: int = 32) -> list[Feed]:
+    random = np.random.default_rng(seed)
+    return [{"x": random.normal(size=(batch, *shape)).astype(np.float32)} for _ in range(batches)]
