@@ -1,4 +1,4 @@
-"""How near a bundle's graphs are to their networks, as people read it."""
+"""How near a bundle's graphs are to their networks and to each other, as people read it."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -12,9 +12,30 @@ if TYPE_CHECKING:
 
 
 def parity_table(manifest: "Manifest") -> Table:
-    """Every graph's figures beside the limits that they were held to."""
-    rows = [row for variant in manifest.variants for row in _rows(variant)]
+    """The figures of every graph that was measured against its network, beside the limits that they were held to."""
+    rows = [row for variant in manifest.variants if variant.parity for row in _rows(variant)]
     return table("Parity with the network in float64", ("graph", "figure", "measured", "limit"), rows)
+
+
+def fidelity_table(manifest: "Manifest") -> Table:
+    """How far every generator's images are from those of the fp32 reference."""
+    measured = [variant for variant in manifest.variants if variant.fidelity]
+    images = measured[0].fidelity["images"] if measured else 0
+    columns = ("graph", "PSNR, mean", "worst image", "values off", "largest difference, of 255")
+    return table(f"Fidelity to fp32, {images:,} images", columns, map(_fidelity_cells, measured))
+
+
+def _fidelity_cells(variant: "Variant") -> tuple[str, ...]:
+    figures = variant.fidelity
+    if variant.id == figures["reference"]:
+        return variant.id, "the reference", "", "", ""
+    return (
+        variant.id,
+        f"{figures['psnr_db_mean']:.1f} dB",
+        f"{figures['psnr_db_worst']:.1f} dB",
+        f"{figures['share_off']:.2%}",
+        str(figures["largest_difference"]),
+    )
 
 
 def _rows(variant: "Variant") -> Iterator[tuple[str, str, str, str]]:

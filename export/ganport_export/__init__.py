@@ -3,12 +3,19 @@
 from ganport_export import export_run
 
 export_run(Path("runs/emoji"), Path("emoji.ganport"))
+
+PyTorch is loaded with `export_run` and `export_module`; passes, quantization and `optimize` need none.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from ganport_export.errors import ExportError, ModuleError, OutputError, ParityError, TraceError
-from ganport_export.from_module import export_module
-from ganport_export.from_run import export_run
 from ganport_export.observer import Observer
+
+if TYPE_CHECKING:
+    from ganport_export.from_module import export_module
+    from ganport_export.from_run import export_run
 
 __all__ = [
     "ExportError",
@@ -20,3 +27,11 @@ __all__ = [
     "export_module",
     "export_run",
 ]
+
+LOADED_LATER = {"export_module": "from_module", "export_run": "from_run"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LOADED_LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{LOADED_LATER[name]}"), name)

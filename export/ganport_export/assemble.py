@@ -1,28 +1,60 @@
-"""Puts graphs, their figures and a sheet of samples together into a bundle."""
+"""Puts graphs, engines, the probe and pictures together into a bundle."""
 
 import datetime as dt
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ganport_runtime.manifest import DiscriminatorInfo, GeneratorInfo, Manifest
 from ganport_train.grid import grid
 
 from ganport_export.bundle_writer import Destination, write_bundle
+from ganport_export.engines import BuiltEngine
 from ganport_export.observer import Observer
+from ganport_export.probe import ProbeFile
 from ganport_export.reference import Pixels
 from ganport_export.toolchain import toolchain
 from ganport_export.variants import Graph
 
-__all__ = ["SAMPLES", "SAMPLES_SEED", "assemble"]
+__all__ = ["SAMPLES", "Contents", "assemble"]
 
-SAMPLES, SAMPLES_SEED = 64, 0  # the images of samples.png: `generate --count 64 --seed 0` makes the same
+SAMPLES = 64  # the images of samples.png
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The files of a bundle, made and measured.
+
+    Args:
+        graphs: every graph, the fp32 reference first.
+        engines: every engine, of these graphs.
+        probe: latents and the network's own pixels.
+        strips: PNG files by their paths in the bundle.
+        shown: the images of `samples.png`, uint8 [n, height, width, channels].
+    """
+
+    graphs: tuple[Graph, ...]
+    engines: tuple[BuiltEngine, ...]
+    probe: ProbeFile
+    strips: Mapping[str, bytes]
+    shown: Pixels
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """All of them by their paths in the bundle."""
+        return {
+            **{graph.variant.file: graph.data for graph in self.graphs},
+            **{built.engine.file: built.data for built in self.engines},
+            self.probe.entry.file: self.probe.data,
+            **self.strips,
+            "samples.png": _png(self.shown),
+        }
 
 
 def assemble(
     destination: Destination,
-    graphs: Sequence[Graph],
-    shown: Pixels,
+    contents: Contents,
     *,
     training: Mapping[str, Any],
     generator: GeneratorInfo,
@@ -33,8 +65,7 @@ def assemble(
 
     Args:
         destination: the bundle's directory.
-        graphs: every graph, measured and within its gates.
-        shown: the images of `samples.png`, uint8 [n, height, width, channels].
+        contents: its files.
         training: what is known of the training run.
         generator: the generator's signature.
         discriminator: the discriminator's, or None where there is none.
@@ -47,10 +78,11 @@ def assemble(
         training=training,
         generator=generator,
         discriminator=discriminator,
-        variants=tuple(graph.variant for graph in graphs),
+        variants=tuple(graph.variant for graph in contents.graphs),
+        engines=tuple(built.engine for built in contents.engines),
+        probe=contents.probe.entry,
     )
-    contents = {graph.variant.file: graph.data for graph in graphs} | {"samples.png": _png(shown)}
-    write_bundle(destination, manifest, contents, observer)
+    write_bundle(destination, manifest, contents.files, observer)
     return manifest
 
 

@@ -9,12 +9,18 @@ from ganport_runtime.manifest import DiscriminatorInfo, FeaturesInfo, GeneratorI
 from ganport_train import checkpoints
 from ganport_train.checkpoints import LoadedNetworks
 
-from ganport_export.assemble import SAMPLES, SAMPLES_SEED, assemble
+from ganport_export import seeds
+from ganport_export.assemble import SAMPLES, Contents, assemble
 from ganport_export.bundle_writer import Destination
+from ganport_export.choices import DEFAULT_MIN_PSNR_DB, FORMS, PRECISIONS, Choices
+from ganport_export.discriminator_graph import discriminator_graph
+from ganport_export.engine_choice import check_engines, engines_of
 from ganport_export.errors import ExportError
-from ganport_export.observer import Observer, log
+from ganport_export.generator_graphs import generator_graphs
+from ganport_export.observer import Observer, Progress, log, quiet
+from ganport_export.probe import make_probe
 from ganport_export.session import GeneratorSession
-from ganport_export.variants import FORMS, PRECISIONS, check_choices, discriminator_graph, generator_graph
+from ganport_export.shipping import ship
 
 __all__ = ["export_run"]
 
@@ -29,46 +35,54 @@ def export_run(
     weights: Literal["ema", "raw"] = "ema",
     forms: tuple[str, ...] = FORMS,
     precisions: tuple[str, ...] = PRECISIONS,
+    min_psnr: float = DEFAULT_MIN_PSNR_DB,
+    engines: tuple[str, ...] = (),
     name: str | None = None,
     overwrite: bool = False,
     observer: Observer = log,
+    progress: Progress = quiet,
 ) -> Manifest:
-    """Export a run's generator and discriminator, each measured against its network in float64, to a bundle.
+    """Export a run's generator and discriminator to a bundle, measured against their networks in float64.
 
     Args:
         run: a run directory.
         out: the bundle's directory, which appears whole or not at all.
         checkpoint: `best`, `last`, or the name of a folder in `checkpoints`, such as `step-000500`.
         weights: the generator's averaged weights, or those that training goes on with.
-        forms: graph forms: `deconv`.
-        precisions: `fp32`.
+        forms: forms of the generator's graph: `deconv`, `phase`, `fused`.
+        precisions: of the generator: `fp32`, which is always wanted, `fp16`, `int8`.
+        min_psnr: the lowest mean PSNR in dB against fp32 with which a variant goes into the bundle.
+        engines: libraries to build engines with: `tensorrt-rtx`, `tensorrt`.
         name: what the bundle is called; None: its directory's name without `.ganport`.
         overwrite: whether a bundle that is there may be replaced.
         observer: told in one line of everything that the user should know and that is no error.
+        progress: told what is being done.
 
     Raises:
         CheckpointError: no such run or checkpoint, or a damaged one.
-        ParityError: a graph is over its gate; nothing is written.
+        ParityError: an fp32 graph is over its gate; nothing is written.
         ExportError: anything else that keeps the bundle from being made.
     """
-    check_choices(forms, precisions)
+    choices = Choices(forms, precisions, min_psnr, engines)
     destination = Destination(out, name, overwrite)
     if not run.is_dir():
         raise ExportError(f"{run}: no such directory; give a training run's directory, or package.module:factory")
+    check_engines(choices.engines)
     networks = checkpoints.load_networks(run, checkpoint, weights)
-    training = _training(run, networks, weights)
-    config, feature_dim = networks.config, networks.discriminator.feature_dim
+    training, latent_dim = _training(run, networks, weights), networks.config.latent_dim
     image = ImageInfo(networks.generator.resolution, networks.generator.resolution, networks.generator.channels)
-    generator = generator_graph(networks.generator, config.latent_dim, image, observer)
-    shown = GeneratorSession(generator.data)(latents(SAMPLES_SEED, 0, SAMPLES, config.latent_dim))
-    discriminator = discriminator_graph(networks.discriminator, image, shown, observer)
+    graphs = generator_graphs(networks.generator, latent_dim, image, choices, observer, progress)
+    shown = GeneratorSession(graphs[0].data)(latents(seeds.SAMPLES, 0, SAMPLES, latent_dim))
+    discriminator = discriminator_graph(networks.discriminator, image, shown, observer, progress)
+    shipment = ship(graphs, latent_dim, choices.min_psnr, observer, progress)
+    built = engines_of(shipment.graphs, choices.engines, observer, progress)
+    probe = make_probe(networks.generator, latent_dim, networks.discriminator)
     return assemble(
         destination,
-        (generator, discriminator),
-        shown,
+        Contents((*shipment.graphs, discriminator), built, probe, shipment.strips, shown),
         training=training,
-        generator=GeneratorInfo(LatentInfo(config.latent_dim), image),
-        discriminator=DiscriminatorInfo(image, FeaturesInfo(feature_dim, POOLING)),
+        generator=GeneratorInfo(LatentInfo(latent_dim), image),
+        discriminator=DiscriminatorInfo(image, FeaturesInfo(networks.discriminator.feature_dim, POOLING)),
         observer=observer,
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from ganport_runtime.differences import PSNR_LIMIT_DB
 
 from ganport_export.errors import ParityError
 from ganport_export.reference import Pixels, Reference
@@ -14,9 +15,7 @@ from ganport_export.reference import Pixels, Reference
 __all__ = [
     "BATCHES",
     "GENERATOR_GATES",
-    "MAX_PSNR_DB",
     "NO_BUNDLE",
-    "SEEDS",
     "GeneratorGate",
     "GeneratorParity",
     "ImageDifference",
@@ -24,12 +23,8 @@ __all__ = [
     "measure_generator",
 ]
 
-SEEDS = (1001, 1002, 1003)  # of latents that no sample, test or training picture is made of
 BATCHES = (1, 2, 7, 64)  # one, the size that was traced, an odd one, and a full one
 NO_BUNDLE = "no bundle was written"
-MAX_PSNR_DB = (
-    100.0  # stands for identical images, whose ratio is infinite: below it, more than one value in 150000 is off by one
-)
 
 
 @dataclass(frozen=True)
@@ -60,7 +55,7 @@ def compare_images(reference: Pixels, images: Pixels) -> ImageDifference:
     difference = np.abs(reference.astype(np.int16) - images)
     mean_square = float(np.mean(np.square(difference, dtype=np.int32)))
     psnr_db = 10 * math.log10(255**2 / mean_square) if mean_square else math.inf
-    return ImageDifference(int(difference.max()), min(psnr_db, MAX_PSNR_DB), float(np.mean(difference > 0)))
+    return ImageDifference(int(difference.max()), min(psnr_db, PSNR_LIMIT_DB), float(np.mean(difference > 0)))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from ganport_runtime.latents import latents
 from ganport_runtime.manifest import ImageInfo
 from torch import Tensor, nn
 
+from ganport_export import seeds
 from ganport_export.errors import ModuleError
 from ganport_export.reference import in_float64, values_of
 from ganport_export.user_code import user_code
@@ -12,7 +13,7 @@ from ganport_export.user_code import user_code
 __all__ = ["check_module"]
 
 CHANNELS = (1, 3)
-PROBE_SEED, PROBE_COUNT = 1000, 3
+LATENTS = 3
 TOLERANCE = 1e-6  # of values in [-1, 1]: nothing beside a pixel step, and far above float64's rounding
 
 
@@ -23,15 +24,15 @@ def check_module(module: nn.Module, latent_dim: int, image_size: int) -> ImageIn
         ModuleError: it fails, returns anything but float32 images of that size, draws random numbers, or lets
             the images of a batch depend on each other.
     """
-    z = torch.from_numpy(latents(PROBE_SEED, 0, PROBE_COUNT, latent_dim))
+    z = torch.from_numpy(latents(seeds.MODULE_CHECK, 0, LATENTS, latent_dim))
     images = _run(module, z)
     if not isinstance(images, Tensor):
         raise ModuleError(f"the network returns {type(images).__name__}, wanted one tensor of images")
     shape = list(images.shape)
-    if shape[:1] + shape[2:] != [PROBE_COUNT, image_size, image_size] or shape[1] not in CHANNELS:
-        wanted = f"[{PROBE_COUNT}, 1 or 3, {image_size}, {image_size}]"
+    if shape[:1] + shape[2:] != [LATENTS, image_size, image_size] or shape[1] not in CHANNELS:
+        wanted = f"[{LATENTS}, 1 or 3, {image_size}, {image_size}]"
         raise ModuleError(
-            f"the network returns {shape} for {PROBE_COUNT} latents, wanted {wanted}: is the image size right?"
+            f"the network returns {shape} for {LATENTS} latents, wanted {wanted}: is the image size right?"
         )
     if images.dtype != torch.float32:
         raise ModuleError(f"the network returns {images.dtype}, wanted torch.float32")

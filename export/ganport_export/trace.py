@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ganport_export.errors import TraceError
 from ganport_export.signature import BATCH, Signature
 
-__all__ = ["OPSET", "first_sentence", "trace"]
+__all__ = ["OPSET", "first_sentence", "quiet_exporter", "trace"]
 
 OPSET = 18
 
@@ -30,7 +30,7 @@ def trace(module: nn.Module, example: Tensor, signature: Signature) -> onnx_ir.M
         TraceError: the module fixes its batch size, decides by the values of tensors, or uses an operator that ONNX
             has no translation for.
     """
-    with _quiet_exporter(), torch.no_grad():
+    with quiet_exporter(), torch.no_grad():
         program = _capture(module, example)
         try:
             exported = torch.onnx.export(
@@ -88,7 +88,7 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 
 @contextlib.contextmanager
-def _quiet_exporter() -> Iterator[None]:
+def quiet_exporter() -> Iterator[None]:
     """Keep known chatter of PyTorch's exporter off the terminal; every other warning and log line passes."""
     loggers = [
         logging.getLogger(name)

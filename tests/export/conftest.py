@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.torch
+import torch
 from ganport_export import export_module
 from ganport_runtime.manifest import Manifest
 from ganport_train.config import preset
@@ -36,18 +37,21 @@ def home_of(name: str) -> str:
 
 def save_weights(name: str, path: Path, seed: int = 0) -> Path:
     """Write random weights for a network of `user_networks` or `bad_networks`."""
-    module = randomize(getattr(sys.modules[home_of(name)], name)(), seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        module = randomize(getattr(sys.modules[home_of(name)], name)(), seed)
     safetensors.torch.save_model(module, str(path))
     return path
 
 
 @pytest.fixture
 def export(tmp_path: Path) -> ExportModule:
-    """Export one of the networks by name, with random weights, to `tmp_path/out/NAME.ganport`."""
+    """Export one of the networks by name, with random weights, to `tmp_path/out/NAME.ganport`: fp32 as trained."""
 
     def export_named(name: str, *, latent_dim: int = LATENT_DIM, image_size: int = SIZE, **options: object) -> Manifest:
         weights = save_weights(name, tmp_path / f"{name}.safetensors")
         out = tmp_path / "out" / f"{name}.ganport"
+        options = {"forms": ("deconv",), "precisions": ("fp32",), **options}
         return export_module(
             f"{home_of(name)}:{name}",
             weights=weights,

@@ -21,6 +21,7 @@ print("imported")
 def make():
     return Talkative()
 """
+FP32 = ["--forms", "deconv", "--precisions", "fp32"]
 SIZES = ["--latent-dim", str(LATENT_DIM), "--image-size", str(SIZE)]
 
 
@@ -36,7 +37,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_run_becomes_a_bundle_that_people_read_about_on_stderr(
     run: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert ganport(["export", str(run), "--out", "tiny.ganport", "--checkpoint", "step-2", "--raw-weights"]) == 0
+    command = ["export", str(run), "--out", "tiny.ganport", "--checkpoint", "step-2", "--raw-weights", *FP32]
+    assert ganport(command) == 0
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "From step 2 of" in printed.err
@@ -45,6 +47,8 @@ def test_a_run_becomes_a_bundle_that_people_read_about_on_stderr(
     assert "generator-deconv-fp32" in printed.err
     assert "discriminator-conv-fp32" in printed.err
     assert "55 dB" in printed.err
+    assert "Fidelity to fp32, 1,024 images" in printed.err
+    assert "generator-deconv-fp32 │ the reference" in " ".join(printed.err.split())
     assert "Wrote tiny.ganport" in printed.err
     assert "Warning" not in printed.err
     with Generator.open("tiny.ganport") as generator:
@@ -54,7 +58,7 @@ def test_a_run_becomes_a_bundle_that_people_read_about_on_stderr(
 def test_json_is_one_document_and_nothing_else_on_stdout(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Although the user's network prints, and so does its file when it is imported."""
     command = ["export", "my_network:make", "--weights", "w.safetensors", *SIZES, "--out", "b.ganport", "--json"]
-    assert ganport([*command, "--name", "my faces"]) == 0
+    assert ganport([*command, *FP32, "--name", "my faces"]) == 0
     printed = capsys.readouterr()
     document: dict[str, Any] = json.loads(printed.out)
     assert "a word from the network" in printed.err
@@ -69,7 +73,7 @@ def test_json_is_one_document_and_nothing_else_on_stdout(folder: Path, capsys: p
 def test_notes_reach_people_and_the_document(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_weights("PreActivation", folder / "p.safetensors")
     source = "tests.export.user_networks:PreActivation"
-    assert ganport(["export", source, "--weights", "p.safetensors", *SIZES, "--out", "b", "--json"]) == 0
+    assert ganport(["export", source, "--weights", "p.safetensors", *SIZES, *FP32, "--out", "b", "--json"]) == 0
     printed = capsys.readouterr()
     assert "Note: batch norm" in printed.err
     assert len(json.loads(printed.out)["notes"]) == 1
@@ -79,9 +83,12 @@ MODULE = ["export", "my_network:make", "--weights", "w.safetensors", *SIZES]
 MISTAKES: dict[str, tuple[list[str], int, str]] = {
     "no --out": (["export", "nothing"], 2, "--out"),
     "no such run": (["export", "nothing", "--out", "b"], 1, "nothing: no such directory; give a training run's"),
-    "a form that is not made": (["export", "x", "--out", "b", "--forms", "deconv,phase"], 2, "form 'phase' cannot be"),
+    "a form that is not made": (["export", "x", "--out", "b", "--forms", "deconv,ring"], 2, "form 'ring' cannot be"),
     "no form": (["export", "x", "--out", "b", "--forms", ""], 2, "form '' cannot be exported"),
-    "a precision that is not made": (["export", "x", "--out", "b", "--precisions", "fp16"], 2, "choose from fp32"),
+    "a precision that is not made": (["export", "x", "--out", "b", "--precisions", "fp8"], 2, "choose from fp32, fp16"),
+    "no reference": (["export", "x", "--out", "b", "--precisions", "int8,fp16"], 2, "name fp32 too, it is what"),
+    "a floor that is none": (["export", "x", "--out", "b", "--min-psnr", "-1"], 2, "-1 dB is none: give 0 to 100"),
+    "an engine of nobody": (["export", "x", "--out", "b", "--engines", "ncnn"], 2, "engines of 'ncnn' cannot be built"),
     "sizes for a run": (["export", "x", "--out", "b", "--latent-dim", "3"], 2, "--latent-dim belongs to package.mod"),
     "a checkpoint of a module": ([*MODULE, "--out", "b", "--checkpoint", "last"], 2, "--checkpoint belongs to a run"),
     "raw weights of a module": ([*MODULE, "--out", "b", "--raw-weights"], 2, "--raw-weights belongs to a run"),

@@ -1,9 +1,6 @@
 """From a run directory to a bundle: what it holds, that it repeats, and that a graph over the gate is none."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +11,11 @@ import onnx
 import pytest
 import torch
 from ganport_export import export_run
+from ganport_export.choices import Choices
+from ganport_export.generator_graphs import generator_graphs
 from ganport_export.generator_parity import GENERATOR_GATES
+from ganport_export.observer import quiet
 from ganport_export.session import GeneratorSession
-from ganport_export.variants import generator_graph
 from ganport_runtime import Bundle, Discriminator, Generator, latents
 from ganport_runtime.manifest import ImageInfo, Manifest
 from ganport_train.checkpoints import LoadedNetworks, load_networks
@@ -25,6 +24,7 @@ from PIL import Image
 from tests.export.user_networks import randomize
 
 GENERATOR, DISCRIMINATOR = "generator-deconv-fp32", "discriminator-conv-fp32"
+FP32: dict[str, Any] = {"forms": ("deconv",), "precisions": ("fp32",)}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def notes() -> list[str]:
 @pytest.fixture(scope="module")
 def bundle(run: Path, tmp_path_factory: pytest.TempPathFactory, notes: list[str]) -> Bundle:
     out = tmp_path_factory.mktemp("bundles") / "tiny.ganport"
-    export_run(run, out, observer=notes.append)
+    export_run(run, out, observer=notes.append, **FP32)
     return Bundle.open(out)
 
 
@@ -63,6 +63,7 @@ def test_bundle_holds_what_its_manifest_says(bundle: Bundle) -> None:
         f"{DISCRIMINATOR}.onnx",
         f"{GENERATOR}.onnx",
         "manifest.json",
+        "probe.npz",
         "samples.png",
     ]
     bundle.verify()
@@ -168,18 +169,9 @@ def digests(manifest: Manifest) -> list[str]:
     return [variant.sha256 for variant in manifest.variants]
 
 
-def test_exporting_in_another_process_gives_the_same_graphs(run: Path, bundle: Bundle, tmp_path: Path) -> None:
-    code = "import sys, pathlib, ganport_export as e; e.export_run(*map(pathlib.Path, sys.argv[1:]))"
-    environment = {**os.environ, "PYTHONHASHSEED": "123", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", code, str(run), str(tmp_path / "b")]
-    result = subprocess.run(command, check=True, env=environment, capture_output=True, text=True)
-    assert (result.stdout, result.stderr) == ("", "")  # nor does PyTorch's exporter chatter
-    assert digests(Bundle.open(tmp_path / "b").manifest) == digests(bundle.manifest)
-
-
 def test_other_checkpoints_and_weights_make_other_graphs(run: Path, bundle: Bundle, tmp_path: Path) -> None:
-    first = export_run(run, tmp_path / "first", checkpoint="step-000002")
-    raw = export_run(run, tmp_path / "raw", checkpoint="step-000002", weights="raw", name="raw one")
+    first = export_run(run, tmp_path / "first", checkpoint="step-000002", **FP32)
+    raw = export_run(run, tmp_path / "raw", checkpoint="step-000002", weights="raw", name="raw one", **FP32)
     assert (first.training["steps"], first.training["weights"]) == (2, "ema")
     assert (raw.training["steps"], raw.training["weights"], raw.name) == (2, "raw", "raw one")
     assert raw == Bundle.open(tmp_path / "raw").manifest
@@ -197,6 +189,9 @@ def test_networks_with_statistics_far_from_neutral_keep_to_the_gate(
 
     network = Network(resolution=32, channels=channels, width=4, kernel=kernel, latent_dim=10, activation=activation)
     randomize(network).requires_grad_(False)
-    made = generator_graph(network, 10, ImageInfo(32, 32, channels), pytest.fail)
-    assert made.parity["largest_difference"] <= GENERATOR_GATES["fp32"].largest_difference
-    assert GeneratorSession(made.data)(latents(0, 0, 8, 10)).std() > 5
+    choices, image = Choices(precisions=("fp32",)), ImageInfo(32, 32, channels)
+    made = generator_graphs(network, 10, image, choices, pytest.fail, quiet)
+    assert [graph.id for graph in made] == [f"generator-{form}-fp32" for form in ("deconv", "phase", "fused")]
+    for graph in made:
+        assert graph.parity["largest_difference"] <= GENERATOR_GATES["fp32"].largest_difference
+        assert GeneratorSession(graph.data)(latents(0, 0, 8, 10)).std() > 5

@@ -56,13 +56,30 @@ def test_a_run_that_is_not_there_or_damaged_is_named(run: Path, tmp_path: Path) 
         export_run(run, tmp_path / "b", checkpoint="step-000099")
 
 
-def test_what_cannot_be_made_is_refused_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="form 'phase' cannot be exported: choose from deconv"):
-        export_run(tmp_path / "nothing", tmp_path / "b", forms=("deconv", "phase"))
-    with pytest.raises(ExportError, match="precision 'int8' cannot be exported: choose from fp32"):
-        export_run(tmp_path / "nothing", tmp_path / "b", precisions=("int8",))
-    with pytest.raises(ExportError, match="name each one that is wanted once"):
-        export_run(tmp_path / "nothing", tmp_path / "b", forms=())
+@pytest.mark.parametrize(
+    ("choices", "said"),
+    [
+        ({"forms": ("deconv", "circle")}, "form 'circle' cannot be exported: choose from deconv, phase, fused"),
+        ({"precisions": ("fp32", "int4")}, "precision 'int4' cannot be exported: choose from fp32, fp16, int8"),
+        ({"precisions": ("int8",)}, "precisions int8: name fp32 too, it is what the others are measured against"),
+        ({"forms": ()}, "forms none: name each one that is wanted once"),
+        ({"forms": ("phase", "phase")}, "forms phase, phase: name each one that is wanted once"),
+        ({"min_psnr": math.nan}, "a lowest PSNR of nan dB is none: give 0 to 100"),
+        ({"min_psnr": 101.0}, "a lowest PSNR of 101 dB is none: give 0 to 100"),
+        (
+            {"forms": ("fused",), "engines": ("tensorrt-rtx",)},
+            "engines are built of the forms deconv, phase: name one of them too",
+        ),
+        ({"engines": ("onnx",)}, "engines of 'onnx' cannot be built: choose from tensorrt-rtx, tensorrt"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_before_any_work(tmp_path: Path, choices: dict[str, Any], said: str) -> None:
+    with pytest.raises(ExportError) as caught:
+        export_run(tmp_path / "nothing", tmp_path / "b", **choices)
+    assert str(caught.value) == said
+
+
+def test_a_bundle_that_is_there_is_refused_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     with pytest.raises(OutputError, match="exists"):
         export_run(tmp_path / "nothing", tmp_path / "b")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganport_cli.parity_table import parity_table
+from ganport_cli.export_progress import export_progress
+from ganport_cli.parity_table import fidelity_table, parity_table
 from ganport_cli.terminal import Json, console, print_json
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ RawOption = Annotated[bool, typer.Option("--raw-weights", help="Of a run: the li
 WeightsOption = Annotated[Path | None, typer.Option(help="Of your own network: its .safetensors file.")]
 LatentOption = Annotated[int | None, typer.Option(min=1, help="Of your own network: numbers in one latent.")]
 SizeOption = Annotated[int | None, typer.Option(min=1, help="Of your own network: height and width of its images.")]
+FormsOption = Annotated[str, typer.Option(help="Forms of the generator's graph, separated by commas.")]
+PrecisionsOption = Annotated[str, typer.Option(help="Of the generator, separated by commas, fp32 among them.")]
+FloorOption = Annotated[float, typer.Option(help="dB against fp32; a variant below it is left out.", metavar="DB")]
+EnginesOption = Annotated[str, typer.Option(help="Build engines too: tensorrt-rtx, tensorrt, separated by commas.")]
 
 
 def export(  # one parameter an option, which is how typer reads a command line
@@ -33,13 +38,18 @@ def export(  # one parameter an option, which is how typer reads a command line
     weights: WeightsOption = None,
     latent_dim: LatentOption = None,
     image_size: SizeOption = None,
-    forms: Annotated[str, typer.Option(help="Forms of the generator's graph, separated by commas.")] = "deconv",
-    precisions: Annotated[str, typer.Option(help="Precisions, separated by commas.")] = "fp32",
+    forms: FormsOption = "deconv,phase,fused",
+    precisions: PrecisionsOption = "fp32,fp16,int8",
+    min_psnr: FloorOption = 35.0,
+    engines: EnginesOption = "",
     name: Annotated[str | None, typer.Option(help="What the bundle is called; not given: as its directory.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the bundle that is there.")] = False,
     json: Json = False,
 ) -> None:
-    """Export a run, or your own generator, to a bundle. Each graph is measured against its network in float64 first.
+    """Export a run, or your own generator, to a bundle of graphs that are measured against the network first.
+
+    Forms are deconv (as trained), phase (four convolutions for a transposed one; with deconv, for TensorRT) and fused
+    (for CPUs). fp32 must equal the network in float64; fp16 and int8 are compared with fp32 on 1,024 images.
 
     Your own network is any torch.nn.Module that takes latents, float32 [n, latent_dim], and returns images in [-1, 1],
     [n, 1 or 3, size, size]. The factory is called without arguments and is found from the current directory too.
@@ -48,7 +58,7 @@ def export(  # one parameter an option, which is how typer reads a command line
     """
     of_run: dict[str, Any] = {"checkpoint": checkpoint, "weights": "raw" if raw_weights else None}
     of_module: dict[str, Any] = {"weights": weights, "latent_dim": latent_dim, "image_size": image_size}
-    choices = _choices(forms, precisions)
+    choices = _choices(min_psnr, forms=forms, precisions=precisions, engines=engines)
     if ":" in source and not Path(source).is_dir():
         _refuse({"--checkpoint": checkpoint, "--raw-weights": raw_weights or None}, "a run directory", source)
         _require(of_module, source)
@@ -59,26 +69,28 @@ def export(  # one parameter an option, which is how typer reads a command line
     notes: list[str] = []
     screen = console()
     common = {**choices, "name": name, "overwrite": overwrite, "observer": _observer(screen, notes)}
-    with screen.status("Exporting, and measuring each graph against its network"):
-        manifest = make(source, out, {**options, **common})
+    with export_progress() as progress:
+        manifest = make(source, out, {**options, **common, "progress": progress})
     _show(manifest, source, out)
     if json:
         print_json(_document(manifest, out, notes))
 
 
-def _choices(forms: str, precisions: str) -> dict[str, tuple[str, ...]]:
+def _choices(min_psnr: float, **lists: str) -> dict[str, Any]:
     from ganport_export import ExportError
-    from ganport_export.variants import check_choices
+    from ganport_export.choices import Choices
 
-    asked = {
-        key: tuple(part.strip() for part in text.split(","))
-        for key, text in (("forms", forms), ("precisions", precisions))
+    asked = {key: tuple(part.strip() for part in text.split(",")) for key, text in lists.items()}
+    choices: dict[str, Any] = {
+        **asked,
+        "engines": asked["engines"] if lists["engines"].strip() else (),
+        "min_psnr": min_psnr,
     }
     try:
-        check_choices(**asked)
+        Choices(**choices)
     except ExportError as error:
         raise typer.BadParameter(str(error)) from None
-    return asked
+    return choices
 
 
 def _option(key: str) -> str:
@@ -139,11 +151,15 @@ def _show(manifest: "Manifest", source: str, out: Path) -> None:
         weights = {"ema": "averaged", "raw": "live"}[training["weights"]]
         line = f"From step {training['steps']} of {source} ({scores}), {weights} weights of the generator."
         console().print(line, markup=False, soft_wrap=True)
-    console().print(parity_table(manifest))
+    for figures in (parity_table(manifest), fidelity_table(manifest)):
+        console().print(figures)
+    if len([variant for variant in manifest.variants if variant.fidelity]) > 1:
+        strips = f"{out / 'fidelity'}: pictures of fp32, of each variant, and of their difference, eight times."
+        console().print(strips, markup=False, soft_wrap=True)
     console().print(f"Wrote {out}. Next: ganport generate {out} --out grid.png", markup=False, soft_wrap=True)
 
 
 def _document(manifest: "Manifest", out: Path, notes: list[str]) -> dict[str, Any]:
     document = manifest.to_json()
-    parts = {key: document[key] for key in ("name", "training", "generator", "discriminator", "variants")}
-    return {"bundle": str(out), **parts, "notes": notes}
+    keys = ("name", "training", "generator", "discriminator", "variants", "engines")
+    return {"bundle": str(out), **{key: document[key] for key in keys}, "notes": notes}
