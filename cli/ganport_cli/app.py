@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import typer
 
 from ganport_cli import INTERRUPTED
-from ganport_cli.commands import demo, doctor, embed, export, features, generate, info, train
+from ganport_cli.commands import demo, doctor, embed, export, features, generate, info, optimize, train, tune
 from ganport_cli.extras import missing_extra
 
 app = typer.Typer(
@@ -20,10 +20,12 @@ app = typer.Typer(
 COMMANDS: tuple[Callable[..., None], ...] = (
     train.train,
     export.export,
+    optimize.optimize,
     info.info,
     generate.generate,
     embed.embed,
     features.features,
+    tune.tune,
     doctor.doctor,
     demo.demo,
 )

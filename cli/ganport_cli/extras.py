@@ -5,8 +5,9 @@ EXTRA_OF_MODULE = {
     "safetensors": "train",
     "sklearn": "features",
     "matplotlib": "features",
-    "onnx": "export",
-    "onnxscript": "export",
+    "onnx": "optimize",
+    "onnx_ir": "optimize",
+    "onnxscript": "optimize",
     "onnxruntime": "cpu",
     "PIL": "cli",
 }

@@ -12,9 +12,13 @@ if TYPE_CHECKING:
 
 BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle's directory.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Precision = Annotated[str, typer.Option(help="auto, fp32, fp16 or int8.")]
-Backend = Annotated[str, typer.Option(help="auto or onnxruntime.")]
-Threads = Annotated[int | None, typer.Option(help="CPU threads; not given: as many as the engine takes.")]
+Precision = Annotated[
+    str, typer.Option(help="auto, fp32, bf16, fp16 or int8; auto keeps within the budget of ganport tune.")
+]
+Backend = Annotated[str, typer.Option(help="auto, onnxruntime, openvino or tensorrt.")]
+Threads = Annotated[
+    int | None, typer.Option(help="CPU threads; not given: as many as the plan says, or else the engine takes.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
 
 N = TypeVar("N", bound="Network")

@@ -7,6 +7,9 @@ from typing import Any
 
 from ganport_cli.terminal import Json, console, print_json, table
 
+GPU_ENGINES = ("onnxruntime-gpu", "tensorrt", "tensorrt-rtx")
+ENGINES = ("onnxruntime", "openvino", *GPU_ENGINES)
+
 
 def doctor(json: Json = False) -> None:
     """Show what this machine has, what each missing part costs and how to install it.
@@ -68,9 +71,9 @@ def _warnings(document: dict[str, Any]) -> list[str]:
             "onnxruntime and onnxruntime-gpu are both installed and overwrite each other's files: "
             "uninstall both, then install one"
         )
-    if not cpu and not gpu:
+    if not any(versions[engine] for engine in ENGINES):
         warnings.append("no inference engine is installed: pip install 'ganport[cpu]' or 'ganport[gpu]'")
-    if document["host"]["gpus"] and not gpu:
+    if document["host"]["gpus"] and not any(versions[engine] for engine in GPU_ENGINES):
         warnings.append("there is an NVIDIA GPU that nothing uses: pip install 'ganport[gpu]' in a new environment")
     return warnings
 

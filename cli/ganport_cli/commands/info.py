@@ -7,7 +7,7 @@ from ganport_cli.terminal import Json, console, print_json, table
 
 if TYPE_CHECKING:
     from ganport_runtime import Bundle
-    from ganport_runtime.entries import Engine, Variant
+    from ganport_runtime.entries import Engine, Entry, Probe, Variant
     from ganport_runtime.manifest import Manifest
 
 
@@ -33,7 +33,7 @@ def info(bundle: BundleArgument, json: Json = False) -> None:
         raise BundleError("; ".join(failed))
 
 
-def _problem(bundle: "Bundle", entry: "Variant | Engine") -> str | None:
+def _problem(bundle: "Bundle", entry: "Entry | Probe") -> str | None:
     """What is wrong with an entry's file, or None."""
     from ganport_runtime import BundleError
 
@@ -44,34 +44,51 @@ def _problem(bundle: "Bundle", entry: "Variant | Engine") -> str | None:
     return None
 
 
-def _size(bundle: "Bundle", entry: "Variant | Engine") -> int:
+def _size(bundle: "Bundle", entry: "Entry | Probe") -> int:
     return (bundle.path / entry.file).stat().st_size
 
 
 def _show(bundle: "Bundle", problems: dict[str, str | None]) -> None:
     """Print the manifest as people read it."""
     screen = console()
-    screen.print("\n".join(_summary(bundle.manifest)), markup=False, soft_wrap=True)
-    columns: tuple[str, ...] = ("variant", "role", "form", "precision", "MB", "parity", "digest")
+    screen.print("\n".join(_summary(bundle.manifest, problems)), markup=False, soft_wrap=True)
+    columns: tuple[str, ...] = ("variant", "role", "form", "precision", "MB", "parity", "fidelity", "digest")
     variants = [(*_cells(bundle, entry), _verdict(problems[entry.id])) for entry in bundle.manifest.variants]
     screen.print(table("Variants", columns, variants))
     if bundle.manifest.engines:
-        columns = ("engine", "variant", "library", "compute capabilities", "digest")
-        engines = [(*_engine_cells(engine), _verdict(problems[engine.id])) for engine in bundle.manifest.engines]
+        columns = ("engine", "precision", "library", "platform", "compute capabilities", "MB", "runs here", "digest")
+        engines = [
+            (*_engine_cells(bundle, engine), _verdict(problems[engine.id])) for engine in bundle.manifest.engines
+        ]
         screen.print(table("Engines", columns, engines))
 
 
 def _cells(bundle: "Bundle", variant: "Variant") -> tuple[str, ...]:
     megabytes = f"{_size(bundle, variant) / 1e6:.1f}"
-    return variant.id, variant.role, variant.form, variant.precision, megabytes, _figures(variant.parity)
+    parity, fidelity = _figures(variant.parity), _fidelity(variant)
+    return variant.id, variant.role, variant.form, variant.precision, megabytes, parity, fidelity
 
 
-def _engine_cells(engine: "Engine") -> tuple[str, ...]:
+def _fidelity(variant: "Variant") -> str:
+    """How far the images are from the fp32 reference's."""
+    figures = variant.fidelity
+    if not figures:
+        return ""
+    if figures.get("reference") == variant.id:
+        return "the reference"
+    return f"PSNR {figures['psnr_db_mean']:.1f} dB, worst {figures['psnr_db_worst']:.1f} dB"
+
+
+def _engine_cells(bundle: "Bundle", engine: "Engine") -> tuple[str, ...]:
+    from ganport_runtime.backends import load_backend
+
     library = f"{engine.library} {engine.library_version}"
-    return engine.id, engine.variant, library, ", ".join(engine.compute_capabilities)
+    platform, megabytes = str(engine.details.get("platform", "")), f"{_size(bundle, engine) / 1e6:.1f}"
+    here = load_backend("tensorrt").entry_refusal(engine, "cuda") or "yes"
+    return engine.id, engine.precision, library, platform, ", ".join(engine.compute_capabilities), megabytes, here
 
 
-def _summary(manifest: "Manifest") -> list[str]:
+def _summary(manifest: "Manifest", problems: dict[str, str | None]) -> list[str]:
     latent, image = manifest.generator.latent, manifest.generator.image
     lines = [
         f"{manifest.name}, created {manifest.created}",
@@ -82,6 +99,8 @@ def _summary(manifest: "Manifest") -> list[str]:
     else:
         features, shape = manifest.discriminator.features, manifest.discriminator.image.shape
         lines.append(f"discriminator: images {_size_of(shape)} to {features.dim} features ({features.pooling})")
+    probe = manifest.probe
+    lines.append("probe: none" if probe is None else f"probe: {probe.images} images, {_verdict(problems[probe.id])}")
     plain = {key: value for key, value in manifest.training.items() if isinstance(value, str | int | float)}
     if plain:
         lines.append(f"training: {_figures(plain)}")

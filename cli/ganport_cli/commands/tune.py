@@ -1,0 +1,39 @@
+"""`ganport tune`: measures every plan of a bundle on this machine and remembers the best within a budget."""
+
+from typing import Annotated
+
+import typer
+
+from ganport_cli.plan_options import BundleArgument
+from ganport_cli.terminal import Json, print_json
+from ganport_cli.tuning_report import show_tuning, tuning_progress
+
+MinPsnr = Annotated[
+    float,
+    typer.Option(min=0, max=100, help="The least mean PSNR in dB against the fp32 images; worse plans are refused."),
+]
+MaxWorst = Annotated[
+    int | None, typer.Option(min=0, max=255, help="The largest difference of any pixel value, of 255; not given: any.")
+]
+Seconds = Annotated[float, typer.Option(min=1, help="About how long it may take; what it leaves out is said.")]
+
+
+def tune(
+    bundle: BundleArgument,
+    min_psnr: MinPsnr = 35.0,
+    max_worst: MaxWorst = None,
+    seconds: Seconds = 100.0,
+    json: Json = False,
+) -> None:
+    """Measure every plan of a bundle on this machine, and remember the fastest within the budget for each batch size.
+
+    Example: ganport tune emoji.ganport --min-psnr 38
+    """
+    from ganport_bench.tuning import tune as measure
+    from ganport_runtime.tuning import Budget
+
+    with tuning_progress() as show:
+        tuning = measure(bundle, budget=Budget(min_psnr, max_worst), seconds=seconds, on_progress=show)
+    show_tuning(tuning)
+    if json:
+        print_json(tuning.to_json())

@@ -1,0 +1,68 @@
+"""`ganport tune`: a table for people, one document for programs, and a record that the next command uses."""
+
+from pathlib import Path
+
+import pytest
+from ganport_runtime import fingerprint
+from ganport_runtime.buckets import BUCKETS
+
+from tests.cli.conftest import Ganport
+from tests.support.bundles import Weights, make_variety
+
+
+@pytest.fixture(autouse=True)
+def _own_cache_and_short_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GANPORT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("ganport_bench.tuning.turns.TURN_SECONDS", 0.001)
+    monkeypatch.setattr("ganport_bench.tuning.turns.ROUNDS", 2)
+
+
+@pytest.fixture
+def variety(tmp_path: Path, weights: Weights) -> Path:
+    return make_variety(tmp_path / "variety.ganport", weights)
+
+
+def test_it_measures_shows_and_remembers(ganport: Ganport, variety: Path, tmp_path: Path) -> None:
+    outcome = ganport("tune", variety, "--min-psnr", "60", "--json")
+    assert outcome.exit_code == 0
+    document = outcome.document
+    assert set(document["buckets"]) == {str(bucket) for bucket in BUCKETS}
+    assert document["bundle"] == str(variety)
+    assert document["host"]["cores"] == fingerprint.machine()["cores"]
+    assert document["host"]["engines"] == fingerprint.engines()
+    assert document["budget"] == {"min_psnr_db": 60.0, "max_worst": None}
+    plans = {plan["plan"]: plan for plan in document["plans"]}
+    for bucket, best in document["buckets"].items():
+        assert best["images_per_second"] == plans[best["plan"]]["images_per_second"][bucket]
+        assert best["latency_ms"] == plans[best["plan"]]["latency_ms"][bucket]
+    assert {plan["precision"] for plan in plans.values()} <= {"fp32", "bf16"}
+    refused = {item["plan"]: item["reason"] for item in document["refused"]}
+    assert "wanted a mean PSNR of 60 dB or more" in refused["generator-phase-int8 by onnxruntime on cpu"]
+    assert Path(document["record"]).is_relative_to(tmp_path / "cache" / "tuning")
+    for part in ("generator-deconv-fp32", "onnxruntime", "batch 64: ", "times the untuned plan", "remembered in "):
+        assert part in outcome.stderr
+    generated = ganport("generate", variety, "--count", "3", "--out", tmp_path / "three.npy", "--json")
+    assert generated.document["plan"]["tuned"] is True
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--min-psnr", "-1"), ("--min-psnr", "101"), ("--max-worst", "256"), ("--seconds", "0"), ("--min-psnr", "x")],
+)
+def test_bad_usage_exits_2(ganport: Ganport, variety: Path, words: tuple[str, str]) -> None:
+    outcome = ganport("tune", variety, *words)
+    assert outcome.exit_code == 2
+    assert words[0] in outcome.last_line
+
+
+def test_what_is_no_bundle_is_one_line(ganport: Ganport, tmp_path: Path) -> None:
+    outcome = ganport("tune", tmp_path / "none.ganport", "--json")
+    assert outcome.exit_code == 1
+    assert outcome.stdout == ""
+    assert outcome.last_line == f"ganport tune: {tmp_path / 'none.ganport'} is missing; name a bundle directory"
+
+
+def test_the_reference_itself_keeps_every_budget(ganport: Ganport, variety: Path) -> None:
+    document = ganport("tune", variety, "--min-psnr", "100", "--max-worst", "0", "--json").document
+    assert {plan["largest_difference"] for plan in document["plans"]} == {0}
+    assert document["reference"] in {plan["plan"] for plan in document["plans"]}
