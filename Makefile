@@ -31,8 +31,11 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# What ganport costs over the bare tools, then its speed beside what people would use instead: about a quarter of an hour.
+# make bench RUN=runs/mine [BUNDLE=mine.ganport]; without RUN, a generator after a few steps on digits.
 bench: $(INSTALLED)
 	$(BIN)/python -m ganport_bench.overhead
+	$(BIN)/python -m ganport_bench.speed $(if $(RUN),'$(RUN)') $(if $(BUNDLE),--bundle '$(BUNDLE)') $(if $(PROFILE),--profile)
 
 gpu: $(INSTALLED)
 	$(BIN)/python -m pytest -m gpu

@@ -2,10 +2,12 @@
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,10 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     facts = machine.facts()  # before, or the load would be the benchmark's own
     begun = time.perf_counter()
     try:
-        with terminal.status("") as status, tempfile.TemporaryDirectory(prefix="ganport-overhead-") as folder:
-            figures = measure(
-                options.only, options.bundle, QUICK if options.quick else FULL, Path(folder), status.update
-            )
+        with terminal.status("") as status, _folder() as folder:
+            figures = measure(options.only, options.bundle, QUICK if options.quick else FULL, folder, status.update)
     except KeyboardInterrupt:
         print("ganport_bench.overhead: interrupted", file=sys.stderr)
         return 130
@@ -61,6 +61,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.json:
         print(json.dumps(document(figures, facts, is_quick=options.quick), indent=2, allow_nan=False))
     return 0
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder for files, with a cache of its own in it: what is measured is a bundle that was not tuned."""
+    kept = os.environ.get("GANPORT_CACHE")
+    with tempfile.TemporaryDirectory(prefix="ganport-overhead-") as folder:
+        os.environ["GANPORT_CACHE"] = str(Path(folder, "cache"))
+        try:
+            yield Path(folder)
+        finally:
+            del os.environ["GANPORT_CACHE"]
+            if kept is not None:
+                os.environ["GANPORT_CACHE"] = kept
 
 
 def measure(

@@ -7,7 +7,7 @@ from typing import Any
 
 from ganport_runtime.host import this_host
 
-PACKAGES = ("ganport", "numpy", "onnxruntime", "torch", "onnx")
+PACKAGES = ("ganport", "numpy", "onnxruntime", "openvino", "torch", "onnx")
 
 
 def facts() -> dict[str, Any]:

@@ -13,5 +13,5 @@ def make_bundle(folder: Path, *, resolution: int, width: int) -> Path:
     config = preset("rpgan", data="digits", resolution=resolution, width=width, batch_size=16, steps=2)
     bundle = folder / f"{name}.ganport"
     train(config, folder / f"run-{name}")
-    export_run(folder / f"run-{name}", bundle)
+    export_run(folder / f"run-{name}", bundle, forms=("deconv",), precisions=("fp32",))
     return bundle

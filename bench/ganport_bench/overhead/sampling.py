@@ -9,6 +9,8 @@ from pathlib import Path
 
 from ganport_runtime import Generator, latents
 from ganport_runtime.backends.onnxruntime import OnnxRuntimeSession
+from ganport_runtime.buckets import BUCKETS
+from ganport_runtime.opening import Running
 
 from ganport_bench.overhead.figure import Figure
 from ganport_bench.overhead.opening import bare_session, generator_file
@@ -36,7 +38,8 @@ def _taken(bundle: Path, batch: int, rounds: int, calls: int) -> dict[str, Secon
     session = bare_session(generator_file(bundle))
     with Generator.open(bundle, device="cpu") as opened:
         plan, description = opened.plan, opened.bundle
-    with Generator(description, OnnxRuntimeSession(session, plan.provider, plan.device), plan) as generator:
+    running = Running(plan, OnnxRuntimeSession(session, plan.provider, plan.device))
+    with Generator(description, dict.fromkeys(BUCKETS, running)) as generator:
         ready = {"z": latents(7, 0, batch, generator.latent_dim)}
         starts, seeds = count(step=batch), count(start=8)
         systems = {

@@ -1,0 +1,88 @@
+"""OpenVINO's CPU plugin on the stock export: shapes open or fixed, one request or the batch split over streams."""
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from ganport_runtime.backends.openvino_import import import_openvino
+
+from ganport_bench.errors import BenchError
+from ganport_bench.peers.protocol import Kind, Latents, Pixels, Session, Settings
+from ganport_bench.peers.source import Source
+from ganport_bench.peers.threads import thread_choices
+
+__all__ = ["OpenVino"]
+
+HINTS = {"fp32": "f32", "bf16": "bf16"}
+
+
+class OpenVino:
+    """A compiled model, told to compute in float32 or bfloat16."""
+
+    kind: Kind = "peer"
+
+    def __init__(self, source: Source, *, precision: str) -> None:
+        self.name = f"OpenVINO, {precision}"
+        self._source, self._precision = source, precision
+
+    def refusal(self) -> str | None:
+        """Why it cannot run here, or None."""
+        if find_spec("openvino") is None:
+            return "openvino is not installed; pip install 'ganport[openvino]'"
+        if self._precision == "bf16" and "BF16" not in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            return "OpenVINO reports that this processor computes no bfloat16"
+        return None
+
+    def settings(self, batch: int) -> tuple[Settings, ...]:
+        """The batch size fixed in the graph or left open; one stream for latency, or one a core for throughput."""
+        streams = [count for count in sorted({1, thread_choices()[0]}) if batch % count == 0]
+        return tuple(
+            {"shape": shape, "mode": "latency" if count == 1 else "throughput", "streams": str(count)}
+            for shape in ("open", "fixed")
+            for count in streams
+        )
+
+    def open(self, settings: Settings, batch: int) -> Session:
+        """Compile for the asked numbers, and see that they are what it computes with."""
+        streams = int(settings["streams"])
+        model = _core().read_model(self._source.stock_export)
+        if settings["shape"] == "fixed":
+            model.reshape([batch // streams, self._source.latent_dim])
+        asked = {
+            "PERFORMANCE_HINT": settings["mode"].upper(),
+            "NUM_STREAMS": streams,
+            "INFERENCE_PRECISION_HINT": HINTS[self._precision],
+        }
+        compiled = _core().compile_model(model, "CPU", asked)
+        used = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        if used != HINTS[self._precision]:
+            raise BenchError(f"OpenVINO computes in {used} where {HINTS[self._precision]} was asked for")
+        return _Session([compiled.create_infer_request() for _ in range(streams)], self._precision)
+
+
+class _Session:
+    """One request, or as many as there are streams, each with an equal part of the batch."""
+
+    note = ""
+
+    def __init__(self, requests: Sequence[Any], precision: str) -> None:
+        self._requests, self.precision = requests, precision
+
+    def run(self, z: Latents) -> Pixels:
+        parts = np.split(z, len(self._requests))
+        for request, part in zip(self._requests, parts, strict=True):
+            request.start_async({0: part}, share_inputs=True)
+        for request in self._requests:
+            request.wait()
+        pixels = [request.get_output_tensor(0).data for request in self._requests]
+        return np.concatenate(pixels) if len(pixels) > 1 else pixels[0].copy()
+
+    def close(self) -> None:
+        self._requests = ()
+
+
+@cache
+def _core() -> Any:
+    return import_openvino().Core()

@@ -1,0 +1,125 @@
+"""ganport's own contenders: every plan that a bundle offers here, and what `Generator.open` takes by itself."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from ganport_runtime import Bundle, Generator, Plan
+from ganport_runtime.backends import BACKENDS, load_backend
+from ganport_runtime.buckets import BUCKETS, bucket_of
+from ganport_runtime.entries import Role
+from ganport_runtime.opening import open_candidate
+from ganport_runtime.plan import AUTO, DEVICES, Candidate, Request
+from ganport_runtime.survey import refusal_of
+from ganport_runtime.tuning import MeasuredPlan, TuningRecord
+
+from ganport_bench.peers.protocol import Kind, Latents, Pixels, Session, Settings
+
+__all__ = ["AsOpened", "OnePlan", "plans_of"]
+
+ROLE: Role = "generator"
+
+
+def plans_of(bundle: Bundle, record: TuningRecord | None = None) -> tuple["OnePlan", ...]:
+    """A contender for every entry, backend, device and precision; options are its settings.
+
+    Args:
+        bundle: whose plans.
+        record: what tuning found here, which spares trying every option again.
+    """
+    first = {
+        (entry.id, name, device, candidate.precision): candidate
+        for device in DEVICES
+        for name in BACKENDS
+        if device in load_backend(name).devices
+        for entry in bundle.entries(ROLE)
+        for options in reversed(load_backend(name).choices(entry, device))
+        for candidate in (Candidate(entry, name, device, options),)
+    }
+    return tuple(OnePlan(bundle, candidate, record) for candidate in first.values())
+
+
+class OnePlan:
+    """One entry of a bundle by one backend at one precision, through the runtime as its users call it.
+
+    Attributes:
+        candidate: the entry, the backend, the device, and options of the precision.
+    """
+
+    kind: Kind = "plan"
+
+    def __init__(self, bundle: Bundle, candidate: Candidate, record: TuningRecord | None = None) -> None:
+        self.name = f"{candidate.entry.id}, {candidate.backend}"
+        if candidate.precision != candidate.entry.precision:
+            self.name += f" in {candidate.precision}"
+        if candidate.device != "cpu":
+            self.name += f", {candidate.device}"
+        self.candidate = candidate
+        self._bundle, self._record = bundle, record
+
+    def refusal(self) -> str | None:
+        """Why this machine leaves it out, or None."""
+        return refusal_of(self.candidate, Request())
+
+    def settings(self, batch: int) -> tuple[Settings, ...]:
+        """The options that tuning found to be the fastest; where it tells of none, the backend's choices."""
+        measured = self._measured(bucket_of(batch))
+        if measured:
+            return (max(measured, key=lambda plan: plan.images_per_second[bucket_of(batch)]).options,)
+        choices = load_backend(self.candidate.backend).choices(self.candidate.entry, self.candidate.device)
+        return tuple(options for options in choices if self._makes_this(options))
+
+    def _measured(self, bucket: int) -> list[MeasuredPlan]:
+        """What the record says of this entry, backend, device and precision at a bucket."""
+        this = self.candidate
+        return [
+            plan
+            for plan in (self._record.plans if self._record else ())
+            if (plan.entry, plan.backend, plan.device) == (this.entry.id, this.backend, this.device)
+            and self._makes_this(plan.options)
+            and bucket in plan.images_per_second
+        ]
+
+    def _makes_this(self, options: Settings) -> bool:
+        return replace(self.candidate, options=options).precision == self.candidate.precision
+
+    def open(self, settings: Settings, batch: int) -> Session:  # noqa: ARG002
+        """Open the plan for every bucket."""
+        candidate = replace(self.candidate, options=settings)
+        running = open_candidate(self._bundle, ROLE, candidate, Generator.signature)
+        return _Session(Generator(self._bundle, dict.fromkeys(BUCKETS, running)), running.plan, "")
+
+
+class AsOpened:
+    """`Generator.open`, told nothing, or the precision alone."""
+
+    kind: Kind = "plan"
+
+    def __init__(self, bundle: Path, precision: str = AUTO) -> None:
+        self.name = "ganport as opened" + ("" if precision == AUTO else f", {precision}")
+        self._bundle, self._precision = bundle, precision
+
+    def refusal(self) -> str | None:
+        """None: opening says it."""
+        return None
+
+    def settings(self, batch: int) -> tuple[Settings, ...]:  # noqa: ARG002
+        """None to choose: the tuning record has chosen."""
+        return ({},)
+
+    def open(self, settings: Settings, batch: int) -> Session:  # noqa: ARG002
+        """Open the bundle; the plan of this batch size is in the note."""
+        generator = Generator.open(self._bundle, precision=self._precision)
+        plan = generator.plans[bucket_of(batch)]
+        return _Session(generator, plan, str(plan))
+
+
+class _Session:
+    def __init__(self, generator: Generator, plan: Plan, note: str) -> None:
+        self.precision, self.note = plan.precision, note
+        self._generator = generator
+
+    def run(self, z: Latents) -> Pixels:
+        return self._generator(z)
+
+    def close(self) -> None:
+        self._generator.close()

@@ -1,0 +1,58 @@
+"""The best of each kind at a batch size, and how many times as fast one is as another."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ganport_bench.speed.comparison import Comparison, Measured
+from ganport_bench.speed.selection import WANTED_DB
+from ganport_bench.timing import Estimate, ratio
+
+__all__ = ["Summary", "speedup", "summarize"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The fastest of each kind whose images are right; None where there is none.
+
+    Attributes:
+        best_peer_fp32: of the peers that compute in float32.
+        best_peer: of the peers of any precision.
+        best_plan: of ganport's plans of any precision whose PSNR is the wanted one.
+        best_exact_plan: of ganport's plans that compute in float32.
+    """
+
+    best_peer_fp32: Measured | None
+    best_peer: Measured | None
+    best_plan: Measured | None
+    best_exact_plan: Measured | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Names, and the ratios with their intervals."""
+        names = {key: None if one is None else one.name for key, one in vars(self).items()}
+        ratios = {
+            "best_plan_over_best_peer_fp32": speedup(self.best_plan, self.best_peer_fp32),
+            "best_plan_over_best_peer": speedup(self.best_plan, self.best_peer),
+            "best_exact_plan_over_best_peer_fp32": speedup(self.best_exact_plan, self.best_peer_fp32),
+        }
+        return names | {key: None if value is None else asdict(value) for key, value in ratios.items()}
+
+
+def summarize(comparison: Comparison) -> Summary:
+    """The best at one batch size."""
+    return Summary(
+        best_peer_fp32=_fastest(comparison, lambda one: one.kind == "peer" and one.precision == "fp32"),
+        best_peer=_fastest(comparison, lambda one: one.kind == "peer"),
+        best_plan=_fastest(comparison, lambda one: one.kind == "plan" and (one.verdict.psnr_db or 0) >= WANTED_DB),
+        best_exact_plan=_fastest(comparison, lambda one: one.kind == "plan" and one.precision == "fp32"),
+    )
+
+
+def speedup(plan: Measured | None, peer: Measured | None) -> Estimate | None:
+    """How many times as fast, round by round; None where one is missing."""
+    return None if plan is None or peer is None else ratio(peer.seconds, plan.seconds)
+
+
+def _fastest(comparison: Comparison, is_wanted: Callable[[Measured], bool]) -> Measured | None:
+    wanted = [one for one in comparison.measured if not one.verdict.wrong and is_wanted(one)]
+    return max(wanted, key=lambda one: one.images_per_second.value, default=None)
