@@ -27,6 +27,7 @@ from ganport_export.wrap import GeneratorGraph
 
 __all__ = ["generator_graphs"]
 
+PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")  # the work of a network: what its precision is about
 MARGIN_DB = 5.0  # above the floor: layers of an int8 graph go back to float until it is this good on held-out latents
 CALIBRATION_IMAGES, HELD_OUT_IMAGES = 256, 128  # of 64x64 pixels; of larger ones fewer hold as many values
 LEAST_SHARE = 4  # but never fewer than a quarter
@@ -129,6 +130,13 @@ class _Maker:
         self._progress(f"making form {form} in fp16")
         half = model.clone()
         kept = passes.to_half(half, self._feeds[seeds.CALIBRATION])
+        products = [node for node in half.graph if node.op_type in PRODUCTS]
+        in_float = [str(each) for each in kept if each.op_type in PRODUCTS]
+        if len(in_float) == len(products):
+            self._observer(f"form {form} is not made in fp16: {'; '.join(in_float) or 'it has no products'}")
+            return
+        for line in in_float:
+            self._observer(f"form {form} in fp16: {line}")
         reasons = {each.node: each.reason for each in kept}
         details = {"half": {"kept_float32": list(reasons), "reasons": reasons}}
         yield Graph("generator", form, "fp16", to_file(half), details=details)

@@ -59,11 +59,15 @@ def _obstacle(interleave: onnx_ir.Node, activation: onnx_ir.Node) -> str | None:
     return None
 
 
+def _read_here_alone(value: onnx_ir.Value) -> bool:
+    return len(value.uses()) == 1 and not value.is_graph_output()
+
+
 def _move(activation: onnx_ir.Node, interleave: onnx_ir.Node, place: Place, builder: Builder) -> None:
     source, *limits = activation.inputs
     assert source is not None
     stack = interleave.inputs[0].producer() if interleave.inputs[0] is not None else None
-    stacked = stack is not None and is_operator(stack, "Concat") and len(stack.outputs[0].uses()) == 1
+    stacked = stack is not None and is_operator(stack, "Concat") and _read_here_alone(stack.outputs[0])
     reader = stack if place == "convolutions" and stacked and stack is not None else interleave
     for index, value in enumerate(reader.inputs):
         assert value is not None

@@ -11,8 +11,9 @@ __all__ = ["activation_before_reshape"]
 def activation_before_reshape(model: onnx_ir.Model) -> None:
     """Swap every Reshape with the activation that alone reads it, in place; what the model computes stays."""
     for reshape in [node for node in model.graph if is_operator(node, "Reshape")]:
-        readers = reshape.outputs[0].consumers()
-        if len(reshape.outputs[0].uses()) == 1 and is_operator(readers[0], *ACTIVATIONS):
+        made = reshape.outputs[0]
+        readers = made.consumers()
+        if len(made.uses()) == 1 and not made.is_graph_output() and is_operator(readers[0], *ACTIVATIONS):
             _swap(model.graph, reshape, readers[0])
     infer_shapes(model)
 

@@ -104,7 +104,7 @@ def _channel_of_column(layer: Layer, moves: list[onnx_ir.Node], channels: int) -
     """The norm's channel that each column of the layer ends up in, int64 [columns]."""
     if not moves:
         return np.arange(channels)
-    columns = layer.column_of_output(PROBE_BATCH)
+    columns = layer.column_of_output(_probe_batch(layer))
     if columns is None:
         raise _UnfoldableError(f"the shape of {layer.node.op_type} {label(layer.node)!r} before it is not known")
     moved_columns, moved_images = columns, _along(columns, axis=0)
@@ -118,6 +118,13 @@ def _channel_of_column(layer: Layer, moves: list[onnx_ir.Node], channels: int) -
     if not np.array_equal(moved_images, _along(moved_images, axis=0)):
         raise _UnfoldableError("a step before it moves values between images")
     return channel_of_column
+
+
+def _probe_batch(layer: Layer) -> int:
+    """The batch that the graph is written for, where it is written for one: the moves take no other."""
+    shape = layer.node.outputs[0].shape
+    fixed = None if shape is None or len(shape) == 0 else shape[0]
+    return fixed if isinstance(fixed, int) and fixed > 0 else PROBE_BATCH
 
 
 def _along(array: Integers, axis: int) -> Integers:

@@ -40,8 +40,10 @@ def _replace(graph: onnx_ir.Graph, matmul: onnx_ir.Node, add: onnx_ir.Node | Non
     last = matmul if add is None else add
     bias = [] if add is None else [_other_input(add, matmul.outputs[0])]
     gemm = onnx_ir.node("Gemm", [*matmul.inputs, *bias], name=matmul.name)
-    gemm.outputs[0].shape, gemm.outputs[0].type = last.outputs[0].shape, last.outputs[0].type
+    made, old = gemm.outputs[0], last.outputs[0]
+    made.shape, made.type = old.shape, old.type
+    made.name, old.name = old.name, None  # an output of the graph is known by its name
     graph.insert_before(last, gemm)
-    onnx_ir.convenience.replace_all_uses_with(last.outputs[0], gemm.outputs[0], replace_graph_outputs=True)
+    onnx_ir.convenience.replace_all_uses_with(old, made, replace_graph_outputs=True)
     for node in (last, matmul) if add is not None else (matmul,):
         graph.remove(node, safe=True)

@@ -35,6 +35,7 @@ def pixels_in_uint8(model: onnx_ir.Model) -> tuple[str, ...]:
     Returns:
         One line for each output that stays as it is, with the reason.
     """
+    infer_shapes(model)
     left = []
     for output in [output for output in model.graph.outputs if output.dtype == DataType.UINT8]:
         try:
@@ -55,6 +56,8 @@ def _treat(output: onnx_ir.Value, builder: Builder) -> None:
         raise _OtherStepsError(f"{label(clip)!r} does not clip to 0..255")
     scaled = _operand(_step(clip.inputs[0], "Round").inputs[0], "Mul", 127.5)
     image = _operand(scaled, "Add", 1.0)
+    if image is None or image.dtype not in (None, DataType.FLOAT):
+        raise _OtherStepsError("QuantizeLinear reads float32 alone in files of this age")
     tanh = _made_by(image, "Tanh")
     pixels = _Pixels(builder, squash=tanh is not None).of(image if tanh is None else tanh.inputs[0])
     if transpose is not None:

@@ -13,7 +13,7 @@ import onnx_ir
 from onnx_ir.passes import common
 
 from ganport_export.passes.builder import Builder
-from ganport_export.passes.inspect_nodes import constant_array, infer_shapes, is_operator, label
+from ganport_export.passes.inspect_nodes import constant_array, infer_shapes, is_operator, label, opset_version
 from ganport_export.passes.phase_arithmetic import Axis, axis_phase, phase_kernel
 from ganport_export.passes.to_phase import OLDEST_OPSET, OPERATOR, PARITIES
 from ganport_export.passes.transposed_convolution import LeftError, TransposedConvolution, read_transposed_convolution
@@ -46,7 +46,7 @@ def _fits(model: onnx_ir.Model, node: onnx_ir.Node, layer: TransposedConvolution
     bias = node.inputs[2] if len(node.inputs) > 2 else None
     plain = layer.groups == 1 and (bias is None or constant_array(bias) is not None)
     spans = [_Span(axis) for axis in (layer.height, layer.width)]
-    new_enough = max(model.opset_imports.values()) >= OLDEST_OPSET
+    new_enough = opset_version(model) >= OLDEST_OPSET
     return plain and new_enough and all(span.whole for span in spans)
 
 
