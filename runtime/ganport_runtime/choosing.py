@@ -10,9 +10,13 @@ from ganport_runtime.bundle import Bundle
 from ganport_runtime.entries import Role
 from ganport_runtime.plan import UNTUNED, Candidate, Request
 from ganport_runtime.survey import refusal_of
+from ganport_runtime.text import one_line
 from ganport_runtime.tuning import MeasuredPlan, TuningRecord, find_record, winners
 
 __all__ = ["Choice", "choose"]
+
+UNMEASURED = "not tuned: the tuning record holds no measured plan of what was asked for"
+UNOPENED = "not tuned: no plan of the tuning record that was asked for could be used"
 
 
 @dataclass(frozen=True)
@@ -46,15 +50,14 @@ def _by_record(
         *fingerprint.changes(record.engines, fingerprint.engines()),
     )
     if changed:
-        return _untuned(available, _not_tuned(bundle, f"since {record.created} {', '.join(changed)}"))
-    known = {_key(plan): candidate for plan in record.plans if (candidate := _candidate(bundle, role, plan))}
-    wanted = [plan for plan in record.plans if _key(plan) in known and not refusal_of(known[_key(plan)], request)]
+        return _untuned(available, _not_tuned(bundle, one_line(f"since {record.created} {', '.join(changed)}")))
+    plans = [plan for plan in record.plans if record.budget.keeps(plan)]
+    known = {_key(plan): candidate for plan in plans if (candidate := _candidate(bundle, role, plan))}
+    wanted = [plan for plan in plans if _key(plan) in known and not refusal_of(known[_key(plan)], request)]
     ranked = winners(wanted)
-    nothing = f"not tuned: the tuning record holds no plan of what was asked for within its budget, {record.budget}"
-    untuned = _untuned(available, nothing)
     return {
         bucket: tuple(_tuned(known[_key(plan)], plan, bucket, record) for plan in ranked.get(bucket, ()))
-        + untuned[bucket]
+        + _untuned(available, UNOPENED if bucket in ranked else UNMEASURED)[bucket]
         for bucket in BUCKETS
     }
 

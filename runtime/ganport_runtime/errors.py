@@ -8,7 +8,7 @@ class BundleError(Exception):
 
 
 class PlanError(RuntimeError):
-    """No plan can run what was asked for on this machine; the text lists every candidate with its reason."""
+    """No plan can run what was asked for on this machine; the text says what can be mended, failures first."""
 
 
 class ClosedError(RuntimeError):

@@ -55,7 +55,7 @@ class Network:
         Raises:
             InputError: an argument has another value.
             BundleError: the bundle is missing, malformed or altered, or holds no such network.
-            PlanError: nothing on this machine can run it; the text has every candidate's reason.
+            PlanError: nothing on this machine can run it; the text says why.
         """
         request = Request(device, precision, backend, threads)
         bundle = Bundle.open(path)

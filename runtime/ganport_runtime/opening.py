@@ -42,17 +42,18 @@ def open_plans(bundle: Bundle, role: Role, request: Request, signature: Promise)
     opener = _Opener(bundle, role, request, signature, refusals)
     try:
         choices = choose(bundle, role, request, available)
-        running = {bucket: opener.first(choices[bucket]) for bucket in reversed(BUCKETS)}
+        found = {bucket: opener.first(bucket, choices[bucket]) for bucket in reversed(BUCKETS)}
     except BaseException:
         opener.close()
         raise
-    return {bucket: opener.finished(running[bucket]) for bucket in BUCKETS}
+    opener.close(but=[one.running for one in found.values()])
+    return {bucket: opener.finished(found[bucket]) for bucket in BUCKETS}
 
 
 def open_candidate(
     bundle: Bundle, role: Role, candidate: Candidate, signature: Promise, threads: int | None = None
 ) -> Running:
-    """Open one candidate, which passes the bundle's probe.
+    """Open one candidate, which passes the bundle's probe at the probe's own size.
 
     Raises:
         BundleError: its file is altered or no graph that its engine can load.
@@ -63,13 +64,21 @@ def open_candidate(
         where = f"{bundle.path}: {type(candidate.entry).__name__.lower()} {candidate.entry.id}"
         check_signature(signature(bundle.manifest), session, where)
         plan = _plan(bundle, role, candidate, session, threads)
-        said = probe(
-            Subject(bundle, role, bundle.variant_of(candidate.entry).fidelity, session, _facts(plan, candidate))
-        )
+        running = Running(plan, session)
+        said = probe(_subject(bundle, role, candidate, running))
     except BaseException:
         session.close()
         raise
-    return Running(replace(plan, note=said), session)
+    return replace(running, plan=replace(plan, note=said))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What serves a bucket: the choice, what runs it, and what there is to say beside the choice's own note."""
+
+    choice: Choice
+    running: Running
+    notes: tuple[str, ...]
 
 
 class _Opener:
@@ -80,47 +89,73 @@ class _Opener:
     ) -> None:
         self._what = (bundle, role)
         self._request, self._signature, self._refusals = request, signature, refusals
-        self._opened: dict[str, Running | None] = {}
+        self._failures: list[Refusal] = []
+        self._opened: dict[str, Running | Refusal] = {}
         self._finished: dict[tuple[int, str, bool], Running] = {}
 
-    def first(self, choices: Sequence[Choice]) -> tuple[Choice, Running]:
-        """The first of a bucket's choices that runs."""
+    def first(self, bucket: int, choices: Sequence[Choice]) -> _Found:
+        """The first of a bucket's choices that runs and makes what the probe wants at that bucket."""
+        notes: list[str] = []
         for choice in choices:
             running = self._open(choice.candidate)
-            if running is not None:
-                return choice, running
+            if isinstance(running, Refusal):
+                notes.append(f"instead of {running}")
+                continue
+            try:
+                return _Found(choice, running, (*notes, self._probed(bucket, choice.candidate, running)))
+            except PlanError as error:
+                refusal = self._failed(choice.candidate, error)
+                notes.append(f"instead of {refusal}")
         bundle, role = self._what
+        asked = [refusal for refusal in self._refusals if not refusal.is_unasked]
+        reasons = by_reason([*self._failures, *asked] or self._refusals)
         raise PlanError(
-            f"nothing here can run the {role} of {bundle.path}: {by_reason(self._refusals)}; "
+            f"nothing here can run the {role} of {bundle.path}: {reasons}; "
             "ask for what is there, or mend one of these reasons"
         )
 
-    def finished(self, opened: tuple[Choice, Running]) -> Running:
+    def finished(self, found: _Found) -> Running:
         """The plan with the choice's note and every refusal; one object for all buckets where they are the same."""
-        choice, running = opened
-        key = (id(running), choice.note, choice.tuned)
+        choice, running = found.choice, found.running
+        texts = dict.fromkeys((choice.note, *found.notes, running.plan.note))
+        note = "; ".join(text for text in texts if text)
+        key = (id(running), note, choice.tuned)
         if key not in self._finished:
-            note = "; ".join(text for text in (choice.note, running.plan.note) if text)
-            plan = replace(running.plan, note=note, tuned=choice.tuned, refusals=tuple(self._refusals))
+            refusals = (*self._refusals, *self._failures)
+            plan = replace(running.plan, note=note, tuned=choice.tuned, refusals=refusals)
             self._finished[key] = Running(plan, running.session)
         return self._finished[key]
 
-    def close(self) -> None:
-        """Let go of all that was opened."""
+    def close(self, but: Sequence[Running] = ()) -> None:
+        """Let go of all that was opened but what is in use."""
         for running in self._opened.values():
-            if running is not None:
+            if isinstance(running, Running) and not any(running is one for one in but):
                 running.session.close()
 
-    def _open(self, candidate: Candidate) -> Running | None:
+    def _open(self, candidate: Candidate) -> Running | Refusal:
         key = str(candidate)
         if key not in self._opened:
             bundle, role = self._what
             try:
                 self._opened[key] = open_candidate(bundle, role, candidate, self._signature, self._request.threads)
             except PlanError as error:
-                self._opened[key] = None
-                self._refusals.append(Refusal(candidate, str(error)))
+                self._opened[key] = self._failed(candidate, error)
         return self._opened[key]
+
+    def _probed(self, bucket: int, candidate: Candidate, running: Running) -> str:
+        """What the probe says of a bucket, where the session holds something of its own for each."""
+        return probe(_subject(*self._what, candidate, running), bucket) if running.session.is_sized else ""
+
+    def _failed(self, candidate: Candidate, error: PlanError) -> Refusal:
+        refusal = Refusal(candidate, str(error))
+        if refusal not in self._failures:
+            self._failures.append(refusal)
+        return refusal
+
+
+def _subject(bundle: Bundle, role: Role, candidate: Candidate, running: Running) -> Subject:
+    fidelity = bundle.variant_of(candidate.entry).fidelity
+    return Subject(bundle, role, fidelity, running.session, _facts(running.plan, candidate))
 
 
 def _load(bundle: Bundle, candidate: Candidate, threads: int | None) -> Session:

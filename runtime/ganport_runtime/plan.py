@@ -55,10 +55,17 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A candidate that cannot be used, and why."""
+    """A candidate that cannot be used, and why.
+
+    Attributes:
+        candidate: which.
+        reason: why.
+        is_unasked: whether the caller asked for another device, backend or precision.
+    """
 
     candidate: Candidate
     reason: str
+    is_unasked: bool = False
 
     def __str__(self) -> str:
         return f"{self.candidate}: {self.reason}"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -64,8 +64,13 @@ class Subject:
     facts: Mapping[str, Any]
 
 
-def probe(subject: Subject) -> str:
+def probe(subject: Subject, bucket: int | None = None) -> str:
     """See that a plan makes of the probe what it must, unless it has passed on this machine before.
+
+    Args:
+        subject: the plan.
+        bucket: tried at the largest and the smallest batch of this bucket, for sessions that hold a model, a profile
+            or a graph for each; None: at the probe's own size.
 
     Returns:
         What there is to say of it: nothing where it passed and that is remembered.
@@ -76,15 +81,19 @@ def probe(subject: Subject) -> str:
     """
     if subject.bundle.manifest.probe is None:
         return "the bundle has no probe, so its images were compared with nothing here"
+    if bucket is not None:
+        subject = replace(subject, facts={**subject.facts, "bucket": bucket})
     passed, reason = _passed_file(subject)
     if passed is not None and passed.exists():
         return ""
     data = read_probe(subject.bundle)
     if data is None or (subject.role == "discriminator" and data.logit is None):
         return "the bundle's probe has no logits, so its own were compared with nothing here"
-    fault = _fault(subject, data)
-    if fault is not None:
-        raise PlanError(f"it fails the bundle's probe: {fault}")
+    for size in _sizes(subject.session, bucket):
+        fault = _fault(subject, _resized(data, size))
+        if fault is not None:
+            where = "" if size is None else f" at batch {size}"
+            raise PlanError(f"it fails the bundle's probe{where}: {fault}")
     return reason if passed is None else _remember(passed, subject)
 
 
@@ -116,6 +125,21 @@ def logit_fault(error: float, precision: str) -> str | None:
     if error <= limit:
         return None
     return f"logits differ by {error:.2g} of the largest, wanted {limit:g} at most of {precision}"
+
+
+def _sizes(session: Session, bucket: int | None) -> tuple[int | None, ...]:
+    """The batches to try: a session that pads sees a bucket's largest alone, others take the rest by another model."""
+    if bucket is None or session.pads_to_bucket:
+        return (bucket,)
+    return tuple(dict.fromkeys((bucket, bucket // 2 + 1)))
+
+
+def _resized(data: ProbeData, size: int | None) -> ProbeData:
+    """The probe repeated, or cut, to `size` images."""
+    if size is None:
+        return data
+    rows = np.arange(size) % len(data.z)
+    return ProbeData(data.z[rows], data.image[rows], None if data.logit is None else data.logit[rows])
 
 
 def _fault(subject: Subject, data: ProbeData) -> str | None:

@@ -20,20 +20,20 @@ def survey(bundle: Bundle, role: Role, request: Request) -> tuple[list[Candidate
     refusals: list[Refusal] = []
     lack_of = cache(lambda backend, device: load_backend(backend).refusal(device))  # asked once, not for each entry
     for candidate in _candidates(bundle, role, request):
-        reason = _unwanted(candidate, request) or _impossible(candidate, lack_of(candidate.backend, candidate.device))
+        unasked = _unasked(candidate, request)
+        reason = unasked or _unmeasured(candidate, request)
+        reason = reason or _impossible(candidate, lack_of(candidate.backend, candidate.device))
         if reason is None:
             available.append(candidate)
         else:
-            refusals.append(Refusal(candidate, reason))
+            refusals.append(Refusal(candidate, reason, is_unasked=unasked is not None))
     return available, refusals
 
 
 def refusal_of(candidate: Candidate, request: Request) -> str | None:
     """Why this machine or the request leaves out a candidate that was measured, whatever its precision; or None."""
-    if request.precision not in (AUTO, candidate.precision):
-        return f"its precision is {candidate.precision}, {request.precision} was asked for"
     lack = load_backend(candidate.backend).refusal(candidate.device)
-    return _elsewhere(candidate, request) or _impossible(candidate, lack)
+    return _unasked(candidate, request) or _impossible(candidate, lack)
 
 
 def _candidates(bundle: Bundle, role: Role, request: Request) -> Iterator[Candidate]:
@@ -57,24 +57,22 @@ def _preference(bundle: Bundle, candidate: Candidate) -> tuple[int, bool]:
     return precisions.index(candidate.precision), bundle.variant_of(candidate.entry).form != PREFERRED_FORM
 
 
-def _unwanted(candidate: Candidate, request: Request) -> str | None:
+def _unasked(candidate: Candidate, request: Request) -> str | None:
     """Why the caller's request leaves a candidate out."""
-    elsewhere = _elsewhere(candidate, request)
-    if elsewhere is not None:
-        return elsewhere
-    precision = candidate.precision
-    if request.precision not in (AUTO, precision):
-        return f"its precision is {precision}, {request.precision} was asked for"
-    if request.precision == AUTO and precision not in UNTUNED_PRECISIONS:
-        return f"precision auto takes {' or '.join(UNTUNED_PRECISIONS)} where nothing was tuned; ask for {precision}"
-    return None
-
-
-def _elsewhere(candidate: Candidate, request: Request) -> str | None:
     if request.device not in (AUTO, candidate.device):
         return f"its device is {candidate.device}, {request.device} was asked for"
     if request.backend not in (AUTO, candidate.backend):
         return f"its backend is {candidate.backend}, {request.backend} was asked for"
+    if request.precision not in (AUTO, candidate.precision):
+        return f"its precision is {candidate.precision}, {request.precision} was asked for"
+    return None
+
+
+def _unmeasured(candidate: Candidate, request: Request) -> str | None:
+    """Why a candidate is left out where nothing was measured and no precision asked for."""
+    precision = candidate.precision
+    if request.precision == AUTO and precision not in UNTUNED_PRECISIONS:
+        return f"precision auto takes {' or '.join(UNTUNED_PRECISIONS)} where nothing was tuned; ask for {precision}"
     return None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from ganport_runtime import ClosedError, Discriminator, Generator, PlanError, latents
+from ganport_runtime import BundleError, ClosedError, Discriminator, Generator, PlanError, latents
 from ganport_runtime.backends.openvino import OpenVino, OpenVinoSession
 from ganport_runtime.backends.openvino_import import import_openvino
 
@@ -145,7 +145,7 @@ def test_options_that_are_unknown_or_not_taken_are_refused(graph: bytes, options
 
 def test_what_is_no_graph_is_refused_in_one_line() -> None:
     for model in (b"", b"no graph", discriminator_graph(make_weights()).SerializeToString()[:300]):
-        with pytest.raises(PlanError, match="openvino cannot") as caught:
+        with pytest.raises((BundleError, PlanError), match=r"^openvino ") as caught:
             opened(model)
         assert "\n" not in str(caught.value)
 
@@ -174,7 +174,7 @@ def test_a_graph_finds_no_weights_in_other_files(tmp_path: Path, monkeypatch: py
         save_as_external_data=True, location="weights.bin", size_threshold=64,
     )  # fmt: skip
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(PlanError, match="openvino cannot read some-graph"):
+    with pytest.raises(BundleError, match=r"^openvino \d+\.\d+\S*: "):
         opened((tmp_path / "graph.onnx").read_bytes())
 
 

@@ -99,8 +99,7 @@ def test_a_device_without_its_provider_is_refused_with_the_remedy(bundle: Path) 
     assert "\n" not in line
     assert f"the installed onnxruntime {onnxruntime.__version__} has no CUDAExecutionProvider" in line
     assert "pip install 'ganport[gpu]'" in line
-    assert "generator-deconv-fp32 by onnxruntime on cpu, " in line
-    assert ": its device is cpu, cuda was asked for" in line
+    assert "was asked for" not in line  # the caller knows; what can be mended is what is said
     with Generator.open(bundle) as generator:
         assert {(refusal.candidate.backend, refusal.candidate.device) for refusal in generator.plan.refusals} == {
             ("onnxruntime", "cuda"), ("tensorrt", "cuda"),

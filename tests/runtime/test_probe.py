@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from ganport_runtime import Bundle, BundleError, Discriminator, Generator, PlanError
 from ganport_runtime.backends.onnxruntime import OnnxRuntimeSession
+from ganport_runtime.backends.openvino import OpenVinoSession
 from ganport_runtime.differences import Difference, compare
 from ganport_runtime.probing import image_fault, logit_fault
 
@@ -21,6 +22,7 @@ from tests.support.bundles import (
     write_manifest,
     write_variant,
 )
+from tests.support.records import ONNXRUNTIME, OPENVINO, speeds, write_record
 
 
 @pytest.fixture
@@ -64,6 +66,48 @@ def test_a_pass_is_remembered_and_costs_nothing_later(probed: Path, cache: Path,
     assert len(list((cache / "probes").iterdir())) == 3
 
 
+@pytest.fixture
+def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The batch of every run of an openvino session from now on."""
+    batches: list[int] = []
+    run = OpenVinoSession.run
+
+    def noted(self: OpenVinoSession, outputs: Any, inputs: Any) -> Any:
+        batches.append(len(next(iter(inputs.values()))))
+        return run(self, outputs, inputs)
+
+    monkeypatch.setattr(OpenVinoSession, "run", noted)
+    return batches
+
+
+def test_a_model_for_each_bucket_is_probed_at_each(probed: Path, cache: Path, sizes: list[int]) -> None:
+    for _ in range(2):
+        Generator.open(probed, backend="openvino").close()
+    assert sizes == [3, 64, 33, 32, 17, 16, 9, 8, 5, 4, 3, 2, 1]
+    assert len(list((cache / "probes").iterdir())) == 8
+
+
+def test_what_is_wrong_at_one_bucket_alone_is_refused_there(
+    variety: Path, weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_probe(variety, weights, logit=None)
+    write_record(variety, speeds(OPENVINO, b64=300.0, b16=300.0, b8=300.0), ONNXRUNTIME)
+    run = OpenVinoSession.run
+
+    def zeros_at_16(self: OpenVinoSession, outputs: Any, inputs: Any) -> Any:
+        results = run(self, outputs, inputs)
+        return [np.zeros_like(result) for result in results] if len(results[0]) == 16 else results
+
+    monkeypatch.setattr(OpenVinoSession, "run", zeros_at_16)
+    with Generator.open(variety) as generator:
+        plans = generator.plans
+    assert (plans[64].backend, plans[8].backend, plans[16].backend) == ("openvino", "openvino", "onnxruntime")
+    wanted = "instead of generator-phase-fp32 by openvino on cpu, precision_hint f32, threads 1: it fails the bundle's"
+    assert f"{wanted} probe at batch 16: PSNR mean " in plans[16].note
+    assert "instead of" not in plans[64].note
+    assert any("probe at batch 16" in str(refusal) for refusal in plans[64].refusals)
+
+
 def test_a_changed_bundle_is_probed_again(probed: Path, cache: Path, weights: Weights, runs: list[int]) -> None:
     Generator.open(probed, device="cpu", backend="onnxruntime")
     add_probe(probed, weights, images=2)
@@ -100,7 +144,8 @@ def test_wrong_images_are_refused_by_name_with_figures(probed: Path, backend: st
         Generator.open(probed, backend=backend)
     line = str(caught.value)
     assert "\n" not in line
-    assert f"generator-deconv-fp32 by {backend} on cpu" in line
+    assert f"nothing here can run the generator of {probed}: generator-deconv-fp32 by {backend} on cpu" in line
+    assert "was asked for" not in line
     assert "it fails the bundle's probe: PSNR mean " in line
     assert "over 3 images, wanted mean 50.0 dB, worst 50.0 dB, largest difference 2 of fp32" in line
 

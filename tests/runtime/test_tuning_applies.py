@@ -1,13 +1,15 @@
 """Whether a tuning record applies: where not, the plan says what has changed or what is damaged."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ganport_runtime import fingerprint
+from ganport_runtime import Generator, fingerprint
 
 from tests.support.bundles import read_manifest, write_manifest
 from tests.support.records import ONNXRUNTIME, OPENVINO, note, write_record
@@ -65,6 +67,10 @@ def test_a_newer_record_takes_the_place_of_the_one_of_an_older_bundle(variety: P
     assert note(variety).startswith("tuned")
 
 
+def replaced(old: bytes, new: bytes, data: bytes) -> bytes:
+    return data.replace(old, new)
+
+
 def damages() -> Iterable[tuple[str, Callable[[bytes], bytes]]]:
     def changed(**fields: Any) -> Callable[[bytes], bytes]:
         return lambda data: json.dumps({**json.loads(data), **fields}).encode()
@@ -78,6 +84,12 @@ def damages() -> Iterable[tuple[str, Callable[[bytes], bytes]]]:
     yield "a plan is a number", changed(plans=[7])
     yield "no budget", changed(budget=None)
     yield "a machine that is none", changed(machine=[])
+    yield "a budget that is none", changed(budget={"min_psnr_db": -1, "max_worst": None})
+    yield "an engine of two lines", changed(engines={"openvino": "1\n2"})
+    yield "another bundle's content", changed(digest="0" * 64)
+    yield "another network's content", changed(role="discriminator")
+    for speed in (0, -1.0):
+        yield f"a speed of {speed}", partial(replaced, b'"64": 100.0', f'"64": {speed}'.encode())
 
 
 @pytest.mark.parametrize(("damage"), [damage for _, damage in damages()], ids=[name for name, _ in damages()])
@@ -87,3 +99,39 @@ def test_a_damaged_record_is_said_and_never_fatal(variety: Path, damage: Callabl
     said = note(variety)
     assert f"not tuned: the tuning record does not apply, the tuning record {file} is damaged: " in said
     assert "\n" not in said
+
+
+def test_an_engines_name_of_two_lines_leaves_the_note_in_one(variety: Path) -> None:
+    write_record(variety, OPENVINO, engines={**fingerprint.engines(), "tvm\nof old": "1"})
+    said = note(variety)
+    assert "tvm of old is not there, it was 1" in said
+    assert "\n" not in said
+
+
+def test_a_bundles_own_record_comes_before_a_newer_one_of_its_copy(variety: Path, tmp_path: Path) -> None:
+    own = write_record(variety, ONNXRUNTIME)
+    copy = Path(shutil.copytree(variety, tmp_path / "copy.ganport"))
+    newer = write_record(copy, OPENVINO)
+    os.utime(own, (1, 1))
+    for path, backend in ((variety, "onnxruntime"), (copy, "openvino")):
+        with Generator.open(path) as generator:
+            assert generator.plan.backend == backend
+    own.write_bytes(b"damaged")
+    with Generator.open(variety) as generator:
+        assert (generator.plan.backend, generator.plan.tuned) == ("openvino", True)
+    newer.unlink()
+    assert "is damaged" in note(variety)
+
+
+def test_a_link_to_nothing_is_said_and_never_fatal(variety: Path, tmp_path: Path) -> None:
+    file = write_record(variety, OPENVINO)
+    file.unlink()
+    file.symlink_to(tmp_path / "gone")
+    assert f"the tuning record {file} is damaged: " in note(variety)
+
+
+def test_a_folder_that_cannot_be_read_is_said(variety: Path, cache: Path) -> None:
+    cache.mkdir()
+    (cache / "tuning").write_text("no folder")
+    said = note(variety)
+    assert "not tuned: the tuning record does not apply, the tuning records cannot be read (" in said

@@ -111,6 +111,7 @@ class OnnxRuntimeSession:
         self.provider = provider
         self.options = options
         self.precision = precision
+        self.is_sized = False  # the arithmetic on the CPU is the same for every batch size
         self.pads_to_bucket = device == "cuda"  # cuDNN searches anew for every batch size it has not seen
         self.inputs, self.outputs = tensors(session.get_inputs()), tensors(session.get_outputs())
         self._run = session.run

@@ -32,6 +32,7 @@ class CudaSession:
         options: what the provider was told, and `cuda_graph`, on or off.
     """
 
+    is_sized = True  # a graph for each, or an algorithm
     pads_to_bucket = True  # cuDNN searches anew for every batch size it has not seen
 
     def __init__(

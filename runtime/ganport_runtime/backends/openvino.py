@@ -19,7 +19,7 @@ from ganport_runtime.backends.options import NUMBER, check_options, thread_choic
 from ganport_runtime.backends.protocol import Tensor
 from ganport_runtime.buckets import BUCKETS, parts
 from ganport_runtime.entries import Engine, Entry
-from ganport_runtime.errors import ClosedError, PlanError
+from ganport_runtime.errors import BundleError, ClosedError, PlanError
 from ganport_runtime.text import one_line
 
 __all__ = ["BACKEND", "OpenVino", "OpenVinoSession"]
@@ -72,11 +72,11 @@ class OpenVino:
         if count is not None:
             asked["threads"] = str(count)
         core = _core()
-        try:
-            with _in_a_file(model) as file:
+        with _in_a_file(model) as file:
+            try:
                 graph = core.read_model(str(file))
-        except Exception as error:  # every failure of the library is a RuntimeError of its own text
-            raise PlanError(f"openvino cannot read {entry.id}: {one_line(str(error))}") from error
+            except Exception as error:  # every failure of the library is a RuntimeError of its own text
+                raise BundleError(f"openvino {self.version()}: {one_line(str(error))}") from error
         return OpenVinoSession(core, graph, entry, asked)
 
 
@@ -93,7 +93,8 @@ class OpenVinoSession:
         self.inputs, self.outputs = signature(graph)
         self._core, self._graph, self._entry = core, graph, entry
         self._compiling = Lock()
-        self._fixed = frozenset(BUCKETS) if options["shape"] == "static" else frozenset()
+        self.is_sized = options["shape"] == "static"
+        self._fixed = frozenset(BUCKETS) if self.is_sized else frozenset()
         self._models: dict[int, CompiledModel] = {}  # by batch size
         self._idle: dict[int, deque[Any]] = {}  # infer requests by batch size; no two threads may share one
         self._is_closed = False

@@ -30,6 +30,7 @@ class Session(Protocol):
         precision: the coarsest numbers that it really computes with or stores weights in: `fp32`, `bf16`, `fp16`,
             `int8`.
         pads_to_bucket: whether the batch is to be one of the buckets' sizes, padded where it is smaller.
+        is_sized: whether it holds a model, a profile or a graph for each bucket, any of which may be wrong alone.
         inputs: the graph's inputs.
         outputs: the graph's outputs.
     """
@@ -38,6 +39,7 @@ class Session(Protocol):
     options: Mapping[str, str]
     precision: str
     pads_to_bucket: bool
+    is_sized: bool
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
 

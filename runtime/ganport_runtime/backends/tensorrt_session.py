@@ -30,6 +30,7 @@ class TensorRTSession:
     """
 
     pads_to_bucket = True
+    is_sized = True
 
     def __init__(
         self,
