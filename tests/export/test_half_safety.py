@@ -39,6 +39,23 @@ def test_values_too_large_for_float16_are_found_by_calibration() -> None:
     np.testing.assert_allclose(run(model, z)["y"], run(original, z)["y"], rtol=1e-2, atol=0.2)
 
 
+def test_values_that_would_vanish_in_float16_are_found_by_calibration() -> None:
+    constants: Constants = {"a": np.float32(1e-3), "b": np.float32(1e-4), "c": np.float32(1e4), "d": np.float32(1e3)}
+    nodes = [
+        node("Mul", ["x", "a"], ["s"], "safe"),
+        node("Mul", ["s", "b"], ["t"], "tiny"),
+        node("Mul", ["t", "c"], ["u"], "back"),
+        node("Mul", ["u", "d"], ["y"], "last"),
+    ]
+    model, original = (model_of(nodes, constants, [4], {"y": FLOAT}) for _ in range(2))
+    lines = halve(model, draw(8, 4))
+    assert [line.split("'")[1] for line in lines] == ["tiny", "back"]
+    assert "what it makes is" in lines[0]
+    assert "vanishes in float16" in lines[0]
+    z = draw(8, 4, seed=3)
+    np.testing.assert_allclose(run(model, z)["y"], run(original, z)["y"], rtol=1e-2, atol=1e-2)
+
+
 def test_the_share_of_the_range_that_is_safe_can_be_chosen() -> None:
     nodes = [node("Mul", ["x", "up"], ["y"], "mul")]
     x = np.ones((1, 1), np.float32)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from ganport_export.errors import ExportError
+from ganport_export.errors import ExportError, ParityError
+from ganport_export.optimize.original import Original
 from ganport_runtime.latents import latents
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -55,6 +56,61 @@ def test_a_calibration_that_does_not_fit_is_refused(tmp_path: Path, rows: Any, s
 def test_unknown_choices_are_refused(tmp_path: Path, option: dict[str, str], said: str) -> None:
     with pytest.raises(ExportError, match=said):
         quiet(generator_file(tmp_path / "in.onnx"), tmp_path / "out.onnx", **option)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"precision": "int8"}, "u8s8 quantizes Conv, Gemm with constant weights, and the graph has none; nothing was"),
+        ({"precision": "fp16"}, "no Conv, ConvTranspose, Gemm, MatMul would compute in float16"),
+    ],
+)
+def test_a_precision_that_no_product_would_have_is_refused(tmp_path: Path, options: dict[str, str], said: str) -> None:
+    nodes = [helper.make_node("Tanh", ["x"], ["y"], "only")]
+    onnx.save(graph_model(nodes, {}, {"x": (FLOAT, ["n", 4])}, {"y": (FLOAT, ["n", 4])}), tmp_path / "in.onnx")
+    with pytest.raises(ExportError, match=said):
+        quiet(tmp_path / "in.onnx", tmp_path / "out.onnx", **options)
+    assert not (tmp_path / "out.onnx").exists()
+
+
+@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize("op_type", ["RandomNormalLike", "RandomUniformLike", "Bernoulli"])
+def test_a_graph_that_draws_random_numbers_is_refused_by_the_node(tmp_path: Path, op_type: str, inside: bool) -> None:
+    draws = helper.make_node(op_type, ["t"], ["r"], "dice")
+    branch = helper.make_graph([draws], "branch", [], [helper.make_tensor_value_info("r", FLOAT, None)])
+    choice = helper.make_node("If", ["yes"], ["r"], "choice", then_branch=branch, else_branch=branch)
+    nodes = [
+        helper.make_node("Sigmoid", ["x"], ["t"], "between"),
+        choice if inside else draws,
+        helper.make_node("Add", ["t", "r"], ["y"], "noise"),
+    ]
+    constants = {"yes": np.array(True)}
+    onnx.save(graph_model(nodes, constants, {"x": (FLOAT, ["n", 4])}, {"y": (FLOAT, ["n", 4])}), tmp_path / "in.onnx")
+    with pytest.raises(
+        ExportError, match=rf"draws random numbers \(node {op_type} 'dice'\), no result can be compared"
+    ):
+        quiet(tmp_path / "in.onnx", tmp_path / "out.onnx")
+
+
+def test_a_result_that_cannot_be_run_is_said_to_be_the_result(tmp_path: Path) -> None:
+    original = Original(generator_file(tmp_path / "in.onnx"), None, list[str]().append)
+    with pytest.raises(ParityError, match="the result cannot be run: onnxruntime"):
+        original.compare(b"no graph")
+
+
+def test_a_form_that_changes_the_result_is_refused_whatever_the_floor_is(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("ConvTranspose", ["x", "w"], ["u"], "up", strides=[2, 2], pads=[1, 1, 1, 1]),
+        helper.make_node("Mul", ["u", "gain"], ["m"], "chaos"),  # float32 rounds by more than a turn
+        helper.make_node("Sin", ["m"], ["y"], "turns"),
+    ]
+    weights = np.random.default_rng(0).normal(size=(16, 3, 4, 4)).astype(np.float32)
+    x, y = {"x": (FLOAT, ["n", 16, 4, 4])}, {"y": (FLOAT, ["n", 3, 8, 8])}
+    model = graph_model(nodes, {"w": weights, "gain": np.float32(1e8)}, x, y)
+    onnx.save(model, tmp_path / "in.onnx")
+    with pytest.raises(ParityError, match=r"form phase changed the result of .*, under 60 dB, whatever --min-psnr is"):
+        quiet(tmp_path / "in.onnx", tmp_path / "out.onnx", form="phase", min_psnr_db=0)
+    assert not (tmp_path / "out.onnx").exists()
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

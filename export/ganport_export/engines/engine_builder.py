@@ -79,7 +79,7 @@ class EngineBuilder:
         profiles = add_profiles(config, self._builder, parsed.network)
         data = self._run(parsed.network, config, variant)
         found = read_back(data, library, self._log, tf32=tf32, capabilities=capabilities)
-        verified = check_engine(variant.id, variant.precision, library, asked, found)
+        verified = check_engine(variant.id, variant.precision, library, asked, found, len(profiles))
         details = {"layers": shown(verified.products), "verified_by": verified.verified_by}
         return BuiltEngine(self._record(variant, data, capabilities, profiles, details), data)
 

@@ -1,5 +1,7 @@
 """Sees that a network, and the engine built of it, compute in the precision that was asked for: no flag is trusted."""
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -51,31 +53,56 @@ def read_back(engine: bytes, library: Library, log: Any, *, tf32: bool, capabili
     return programs.products or None
 
 
-def check_engine(name: str, asked: str, library: Library, network: Products, engine: Products | None) -> Verified:
+def check_engine(
+    name: str, asked: str, library: Library, network: Products, engine: Products | None, programs: int | None = None
+) -> Verified:
     """Compare an engine with the network that it was built of, which `check_network` has passed.
 
+    Args:
+        name: of the graph.
+        asked: its precision.
+        library: what built the engine.
+        network: the products of the graph.
+        engine: those of the engine, or None where they cannot be read.
+        programs: how often the engine holds the network, once a profile; None: as often as its products need.
+
     Raises:
-        UnsupportedPrecisionError: the graph is int8, and a kind of layer that it quantizes never runs in int8.
+        UnsupportedPrecisionError: the graph is int8, and layers that it quantizes run in floating point.
         PrecisionError: any other precision than asked for.
     """
     if engine is None:
         return Verified(network, "network")
-    lost = ", ".join(sorted(kind for kind, precision in network if precision == "int8" and _never_int8(kind, engine)))
+    lost = _lost(asked, network, engine, programs)
     if asked == "int8" and lost:
         raise UnsupportedPrecisionError(
-            f"no engine of {name}: {library} has no int8 kernel for its {lost} and would run {_said(engine)}; "
+            f"no engine of {name}: {library} has no int8 kernel for its {', '.join(lost)} and would run "
+            f"{_said(engine)} where the graph has {_said(network)}; "
             "the form phase is made of convolutions, which run in int8"
         )
-    if asked not in precisions(engine) or (asked != "int8" and engine.keys() - network.keys()):
+    if lost or asked not in precisions(engine) or (asked != "int8" and engine.keys() - network.keys()):
         raise PrecisionError(
             f"{name} was to be {asked}, its graph has {_said(network)}; {library} built {_said(engine)}"
         )
     return Verified(engine, "engine")
 
 
-def _never_int8(kind: str, engine: Products) -> bool:
-    """Whether products of a kind are there and none is int8; one that is not there at all was merged into others."""
-    return any(found == kind for found, _ in engine) and (kind, "int8") not in engine
+def _lost(asked: str, network: Products, engine: Products, programs: int | None) -> list[str]:
+    """The kinds of which more run in other precisions than asked for than in the network.
+
+    An engine may hold fewer products of a kind, since some are merged, but never more of another precision.
+    """
+    wanted, found = _by_kind(network), _by_kind(engine)
+    times = programs or max((math.ceil(found[kind] / count) for kind, count in wanted.items()), default=1)
+    allowed, others = _by_kind(network, but=asked), _by_kind(engine, but=asked)
+    return sorted(kind for kind in wanted if others[kind] > allowed[kind] * times)
+
+
+def _by_kind(products: Products, but: str | None = None) -> Counter[str]:
+    """How many products there are of each kind, those of one precision left out."""
+    counts: Counter[str] = Counter()
+    for (kind, precision), count in products.items():
+        counts[kind] += 0 if precision == but else count
+    return counts
 
 
 def _said(products: Products) -> str:

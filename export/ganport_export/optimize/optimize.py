@@ -17,6 +17,8 @@ from ganport_export.quantize import KINDS
 
 __all__ = ["Optimized", "optimize"]
 
+SAME_DB = 60.0  # forms compute the same but for the order of sums, which no float32 result shows more than this
+
 
 @dataclass(frozen=True)
 class Optimized:
@@ -89,6 +91,8 @@ def optimize(
     notes = _Notes(observer)
     original = Original(source, calibration, notes)
     result, data = _transformed(original, Transforms(form, precision, kind, min_psnr_db, notes), notes)
+    if precision == "fp32":
+        _check_form(result, form, source)
     _check_floor(result, min_psnr_db, source)
     write_onnx(out, data)
     return result
@@ -126,6 +130,15 @@ def _check_choices(form: str, precision: str, kind: str) -> None:
     for what, given, known in (("form", form, FORMS), ("precision", precision, PRECISIONS), ("kind", kind, KINDS)):
         if given not in known:
             raise ExportError(f"{what} {given!r} is unknown: choose from {', '.join(known)}")
+
+
+def _check_form(result: Optimized, form: str, source: Path) -> None:
+    worst = min(result.outputs, key=lambda output: output.psnr_db_mean)
+    if not worst.psnr_db_mean >= SAME_DB:
+        raise ParityError(
+            f"form {form} changed the result of {source}: {worst}, under {SAME_DB:g} dB, whatever --min-psnr is; "
+            "nothing was written: choose another form"
+        )
 
 
 def _check_floor(result: Optimized, min_psnr_db: float, source: Path) -> None:

@@ -21,11 +21,12 @@ from ganport_export.optimize.output_differences import (
     non_finite,
     run_batches,
 )
-from ganport_export.passes.inspect_nodes import infer_shapes
+from ganport_export.passes.inspect_nodes import infer_shapes, is_operator, label
 
 __all__ = ["Original"]
 
 FLOATS = (DataType.FLOAT, DataType.FLOAT16, DataType.DOUBLE)
+RANDOM = ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
 
 
 class Original:
@@ -42,7 +43,8 @@ class Original:
         feeds: inputs for it.
 
     Raises:
-        ExportError: it cannot be read or run, has other inputs than one float32 [batch, ...], or makes NaN.
+        ExportError: it cannot be read or run, has other inputs than one float32 [batch, ...], draws random numbers,
+            or makes NaN.
     """
 
     def __init__(self, path: Path, calibration: Path | None, observer: Observer) -> None:
@@ -51,6 +53,7 @@ class Original:
         session = _open(self.data, path)
         self.model = _graph(proto, path)
         _take_in(self.model, observer)
+        _refuse_random(self.model)
         self.feeds = _feeds(self.model, calibration, observer)
         self._wanted = run_batches(session, self.feeds.measured)
         if (name := non_finite(self._wanted)) is not None:
@@ -74,9 +77,12 @@ class Original:
         """Run the result on the same inputs, and compare every output.
 
         Raises:
-            ParityError: it makes NaN or infinity.
+            ParityError: it cannot be run, or makes NaN or infinity.
         """
-        made: Outputs = run_batches(OnnxSession(data), self.feeds.measured)
+        try:
+            made: Outputs = run_batches(OnnxSession(data), self.feeds.measured)
+        except ExportError as error:
+            raise ParityError(f"the result cannot be run: {error}; nothing was written") from error
         if (name := non_finite(made)) is not None:
             raise ParityError(f"the result makes NaN or infinity in the output {name!r}; nothing was written")
         sizes = [len(next(iter(feed.values()))) for feed in self.feeds.measured]
@@ -108,6 +114,13 @@ def _take_in(model: onnx_ir.Model, observer: Observer) -> None:
         model.ir_version = max(model.ir_version, 4)  # the first that lets weights be no inputs
     if model.functions:
         common.InlinePass()(model)
+
+
+def _refuse_random(model: onnx_ir.Model) -> None:
+    for node in model.graph.all_nodes():
+        if is_operator(node, *RANDOM):
+            drawn = f"the graph draws random numbers (node {node.op_type} {label(node)!r})"
+            raise ExportError(f"{drawn}, no result can be compared with it")
 
 
 def _feeds(model: onnx_ir.Model, calibration: Path | None, observer: Observer) -> Feeds:

@@ -8,7 +8,7 @@ from typing import Any
 import onnx_ir
 
 from ganport_export import passes
-from ganport_export.errors import QuantizeError
+from ganport_export.errors import ExportError, QuantizeError
 from ganport_export.forms import FORMS
 from ganport_export.observer import Observer
 from ganport_export.optimize.feeds import Feeds
@@ -22,6 +22,7 @@ OPSET_OF_INT8 = 13  # scales for each channel
 MARGIN_DB = 1.0  # over the floor: other inputs than the held-out ones decide in the end
 TARGET_DB = 40.0  # of int8 where the floor is low: layers go back to float until it is reached
 LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+KEEP = "nothing was written: choose another --precision, --kind or --form"
 
 
 @dataclass
@@ -54,12 +55,21 @@ class Transforms:
         return self.form_changed or any(self.treated.values())
 
     def apply(self, model: onnx_ir.Model, feeds: Feeds) -> onnx_ir.Model:
-        """The graph as wanted, as far as it can be; the one that is given is used up."""
+        """The graph as wanted, as far as it can be; the one that is given is used up.
+
+        Raises:
+            QuantizeError: int8 is wanted, and no layer would be in it.
+            ExportError: fp16 is wanted, and no product would be in it.
+        """
         self._fold(model)
         self._to_form(model)
         if self.precision == "fp16":
             self._say(passes.to_half(model, feeds.calibration))
             self.treated["nodes_in_float16"] = sum(map(_makes_half, model.graph))
+            if not any(is_operator(node, *LAYERS) and _makes_half(node) for node in model.graph):
+                raise ExportError(
+                    f"no {', '.join(LAYERS)} would compute in float16, so that nothing gets faster; {KEEP}"
+                )
         return self._quantize(model, feeds) if self.precision == "int8" else model
 
     def _fold(self, model: onnx_ir.Model) -> None:
@@ -85,8 +95,7 @@ class Transforms:
         try:
             made = quantize(with_opset(model, OPSET_OF_INT8, self.observer), self.kind, target_db=target_db, **sets)
         except QuantizeError as error:
-            self.observer(str(error))
-            return model
+            raise QuantizeError(f"{error}; {KEEP}") from error
         layers = [node for node in made.model.graph if is_operator(node, *LAYERS)]
         for node in layers:
             if not _is_int8(node):
@@ -94,6 +103,10 @@ class Transforms:
                 reason = "int8 made too large an error there" if measured else f"{self.kind} does not treat such a one"
                 self.observer(f"{node.op_type} {label(node)!r} stays in float: {reason}")
         self.treated["layers_in_int8"] = sum(map(_is_int8, layers))
+        if not self.treated["layers_in_int8"]:
+            raise QuantizeError(
+                f"every layer would stay in float to reach {target_db:g} dB; {KEEP}, or a lower --min-psnr"
+            )
         self.quantization = made.to_json()
         return made.model
 

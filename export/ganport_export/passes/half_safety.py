@@ -15,6 +15,7 @@ __all__ = ["LARGEST", "unsafe_nodes"]
 
 LARGEST = float(np.finfo(np.float16).max)
 SMALLEST = float(np.finfo(np.float16).smallest_normal)
+MARGIN = 4  # over the smallest: where the largest value is that low, most others lose their digits
 
 QUANTIZATION = ("QuantizeLinear", "DequantizeLinear")
 SUMS = (
@@ -84,9 +85,13 @@ def _of_constants(node: onnx_ir.Node, limit: float) -> str | None:
 def _of_values(node: onnx_ir.Node, ranges: Mapping[str, Range], limit: float) -> str | None:
     for value in _values(node):
         seen = ranges.get(str(value.name))
-        if seen is not None and seen.largest > limit:
-            what = "what it makes" if value in node.outputs else "what it reads"
+        if seen is None:
+            continue
+        what = "what it makes" if value in node.outputs else "what it reads"
+        if seen.largest > limit:
             return f"{what} reaches {seen.largest:.4g}, and float16 ends at {LARGEST:g}"
+        if 0 < seen.largest < SMALLEST * MARGIN:
+            return f"{what} is {seen.largest:.2g} at most, and vanishes in float16"
     return None
 
 

@@ -71,13 +71,22 @@ def _wanted(model: onnx_ir.Model, recipe: Recipe, layers: Collection[onnx_ir.Nod
             values.update(dict.fromkeys(inputs))
         if node.op_type in recipe.around:
             values.update(dict.fromkeys(node.outputs))
-    return [value for value in values if _is_inner(value, model.graph)]
+    return [value for value in values if _is_inner(value, model.graph, MOVES | (recipe.around - recipe.layers))]
 
 
-def _is_inner(value: onnx_ir.Value, graph: onnx_ir.Graph) -> bool:
+def _is_inner(value: onnx_ir.Value, graph: onnx_ir.Graph, carriers: Collection[str]) -> bool:
     """Whether nodes of this graph alone read the value, and one at least."""
+    return bool(value.consumers()) and not value.is_graph_output() and _stays_in(value, graph, carriers)
+
+
+def _stays_in(value: onnx_ir.Value, graph: onnx_ir.Graph, carriers: Collection[str]) -> bool:
+    """Whether no subgraph reads the value, or what carriers make of it.
+
+    ONNX Runtime moves a DequantizeLinear past carriers, and aborts where a subgraph reads what they make.
+    """
     readers = value.consumers()
-    return bool(readers) and not value.is_graph_output() and all(reader.graph is graph for reader in readers)
+    carried = [made for reader in readers if reader.op_type in carriers for made in reader.outputs]
+    return all(reader.graph is graph for reader in readers) and all(_stays_in(m, graph, carriers) for m in carried)
 
 
 def _data_inputs(node: onnx_ir.Node) -> Values:

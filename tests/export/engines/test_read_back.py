@@ -58,7 +58,7 @@ def test_tf32_where_it_was_switched_off_is_an_error(engines: Mapping[str, BuiltE
         ("fp32", {(GEMM, "fp32"): 1}, {(GEMM, "fp32"): 7}),
         ("fp16", {(GEMM, "fp16"): 1, (CONV, "fp32"): 1}, {(GEMM, "fp16"): 7, (CONV, "fp32"): 7}),
         ("int8", {(CONV, "int8"): 4, (GEMM, "fp32"): 1}, {(CONV, "int8"): 4, (GEMM, "fp32"): 1}),
-        ("int8", {(CONV, "int8"): 4}, {(CONV, "int8"): 3, (CONV, "fp32"): 1}),
+        ("int8", {(CONV, "int8"): 4, (CONV, "fp32"): 1}, {(CONV, "int8"): 28, (CONV, "fp32"): 7}),
         ("int8", {(CONV, "int8"): 4, (GEMM, "int8"): 1}, {(CONV, "int8"): 4}),
     ],
 )
@@ -77,6 +77,8 @@ def test_engines_that_keep_what_was_asked_for_pass(asked: str, network: Any, eng
         ("fp16", {(GEMM, "fp16"): 1, (CONV, "fp32"): 1}, {(CONV, "fp32"): 1}, PrecisionError),
         ("int8", {(CONV, "int8"): 1, (GEMM, "fp32"): 1}, {(GEMM, "fp32"): 1}, PrecisionError),
         ("int8", {(CONV, "int8"): 1}, {(CONV, "fp32"): 1}, UnsupportedPrecisionError),
+        ("int8", {(CONV, "int8"): 84}, {(CONV, "int8"): 1, (CONV, "fp32"): 83}, UnsupportedPrecisionError),
+        ("fp16", {(CONV, "fp16"): 8, (CONV, "fp32"): 1}, {(CONV, "fp16"): 7, (CONV, "fp32"): 56}, PrecisionError),
         ("int8", {(DECONV, "int8"): 1, (GEMM, "int8"): 1}, {(DECONV, "fp32"): 1, (GEMM, "int8"): 1},
          UnsupportedPrecisionError),
     ],
@@ -87,6 +89,14 @@ def test_engines_that_came_out_otherwise_are_errors(
     with pytest.raises(PrecisionError) as caught:
         check_engine("g", asked, load_library("tensorrt-rtx"), network, engine)
     assert type(caught.value) is error
+
+
+def test_products_may_be_merged_in_every_profile_and_no_more_may_be_float() -> None:
+    library, network = load_library("tensorrt-rtx"), {(CONV, "int8"): 4, (CONV, "fp32"): 1}
+    merged = {(CONV, "int8"): 14, (CONV, "fp32"): 7}
+    assert check_engine("g", "int8", library, network, merged, programs=7).products == merged
+    with pytest.raises(UnsupportedPrecisionError, match="no int8 kernel for its convolution and would run 8 conv"):
+        check_engine("g", "int8", library, network, {(CONV, "int8"): 27, (CONV, "fp32"): 8}, programs=7)
 
 
 def test_where_the_engine_cannot_be_read_the_network_stands_for_it() -> None:
