@@ -2,6 +2,8 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
 
 import typer
 
@@ -29,8 +31,23 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     doctor.doctor,
     demo.demo,
 )
+
+
+def _aborted_by_interrupt(command: Callable[..., None]) -> Callable[..., None]:
+    """The command, of whose `KeyboardInterrupt` typer would make an exit code without a word."""
+
+    @wraps(command)
+    def run_command(**values: Any) -> None:
+        try:
+            command(**values)
+        except KeyboardInterrupt:
+            raise typer.Abort from None
+
+    return run_command
+
+
 for command in COMMANDS:
-    app.command()(command)
+    app.command()(_aborted_by_interrupt(command))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from ganport_runtime import Generator
+from ganport_runtime.buckets import TOP, bucket_of
 from numpy.typing import NDArray
 
 from ganport_cli.array_file import write_array
@@ -54,7 +55,7 @@ def to_folder(generator: Generator, out: Path, wanted: Wanted, advance: Advance)
 
 
 def _settings(generator: Generator, wanted: Wanted) -> dict[str, Any]:
-    plan = generator.plan
+    plan = generator.plans[bucket_of(min(wanted.batch, TOP))]  # of every batch but the last
     return {
         "bundle": generator.bundle.digest,
         "seed": wanted.seed,

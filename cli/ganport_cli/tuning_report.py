@@ -15,10 +15,15 @@ __all__ = ["show_choices", "show_tuning", "tuning_progress"]
 
 @contextmanager
 def tuning_progress() -> Iterator[Callable[[int, int, str], None]]:
-    """A progress bar, and what moves it: steps done, steps in all, what is being done."""
+    """A progress bar, and what moves it: steps done, steps in all, what is being done; Ctrl-C is answered."""
     with progress("steps") as bar:
         task = bar.add_task("tuning", total=None, note="")
-        yield lambda done, total, text: bar.update(task, completed=done, total=total, note=text)
+        try:
+            yield lambda done, total, text: bar.update(task, completed=done, total=total, note=text)
+        except KeyboardInterrupt:
+            bar.stop()
+            console().print("the tuning was not finished: nothing of it was remembered", markup=False, soft_wrap=True)
+            raise
         bar.update(task, completed=bar.tasks[0].total, note="")
 
 
@@ -28,13 +33,14 @@ def show_tuning(tuning: "Tuning") -> None:
     buckets = sorted(tuning.best)
     columns = ("variant or engine", "by", "with", "runs in", *map(str, buckets), "ms at 1", "PSNR dB", "worst", "MiB")
     rows = [_row(plan, buckets, tuning) for plan in tuning.record.plans]
-    title = f"Images/s by batch size, within {tuning.record.budget}; * remembered"
+    mark = "best, not remembered" if tuning.file is None else "remembered"
+    title = f"Images/s by batch size, within {tuning.record.budget}; * {mark}"
     screen.print(table(title, columns, rows))
     show_choices(tuning)
     if tuning.refused:
         screen.print(table("Refused", ("variant or engine", "by", "reason"), _refusals(tuning)))
-    where = tuning.note if tuning.file is None else f"remembered in {tuning.file}"
-    lines = [f"compared with {tuning.reference}; took {tuning.seconds:.0f} s; {where}", tuning.cut]
+    where = "" if tuning.file is None else f"; remembered in {tuning.file}"
+    lines = [f"compared with {tuning.reference}; took {tuning.seconds:.0f} s{where}", tuning.cut]
     screen.print("\n".join(line for line in lines if line), markup=False, soft_wrap=True)
 
 

@@ -1,5 +1,7 @@
 """`ganport tune`: a table for people, one document for programs, and a record that the next command uses."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,7 +49,16 @@ def test_it_measures_shows_and_remembers(ganport: Ganport, variety: Path, tmp_pa
 
 @pytest.mark.parametrize(
     "words",
-    [("--min-psnr", "-1"), ("--min-psnr", "101"), ("--max-worst", "256"), ("--seconds", "0"), ("--min-psnr", "x")],
+    [
+        ("--min-psnr", "-1"),
+        ("--min-psnr", "101"),
+        ("--max-worst", "256"),
+        ("--seconds", "0"),
+        ("--min-psnr", "x"),
+        ("--seconds", "inf"),
+        ("--seconds", "nan"),
+        ("--min-psnr", "nan"),
+    ],
 )
 def test_bad_usage_exits_2(ganport: Ganport, variety: Path, words: tuple[str, str]) -> None:
     outcome = ganport("tune", variety, *words)
@@ -66,3 +77,45 @@ def test_the_reference_itself_keeps_every_budget(ganport: Ganport, variety: Path
     document = ganport("tune", variety, "--min-psnr", "100", "--max-worst", "0", "--json").document
     assert {plan["largest_difference"] for plan in document["plans"]} == {0}
     assert document["reference"] in {plan["plan"] for plan in document["plans"]}
+
+
+def test_a_record_that_cannot_be_written_is_a_failure(
+    ganport: Ganport, variety: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("GANPORT_CACHE", str(tmp_path / "file"))
+    outcome = ganport("tune", variety, "--seconds", "1", "--json")
+    assert outcome.exit_code == 1
+    assert outcome.document["record"] is None
+    assert outcome.document["plans"]
+    assert outcome.last_line.startswith("ganport tune: the record could not be written, so nothing is remembered: ")
+    assert outcome.stderr.count("could not be written") == 1
+
+
+INTERRUPTED = """
+import os, signal, sys
+import ganport_bench.tuning
+from ganport_cli import main
+
+measure = ganport_bench.tuning.tune
+
+def tune(*arguments, on_progress, **options):
+    def interrupt(*step):
+        on_progress(*step)
+        os.kill(os.getpid(), signal.SIGINT)
+    return measure(*arguments, on_progress=interrupt, **options)
+
+ganport_bench.tuning.tune = tune
+main()
+"""
+
+
+def test_ctrl_c_says_that_nothing_was_remembered(variety: Path, tmp_path: Path) -> None:
+    words = [sys.executable, "-c", INTERRUPTED, "tune", str(variety), "--json"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert done.stdout == ""
+    *_, said, last = filter(None, done.stderr.splitlines())  # the bar leaves an empty line
+    assert said == "the tuning was not finished: nothing of it was remembered"
+    assert last == "ganport tune: interrupted"
+    assert not list((tmp_path / "cache").rglob("generator-*.json"))

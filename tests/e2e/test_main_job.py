@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+SHORT = ("--steps", "4", "--tuning-seconds", "3")
+
 
 def ganport(*words: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "ganport_cli", *map(str, words)]
@@ -25,7 +27,7 @@ def document(*words: str | Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     out = tmp_path_factory.mktemp("main") / "demo"
-    return out, document("demo", "--out", out, "--steps", "4")
+    return out, document("demo", "--out", out, *SHORT)
 
 
 def test_demo_leaves_a_bundle_with_parity_and_a_grid(demo: tuple[Path, dict[str, Any]]) -> None:
@@ -43,20 +45,22 @@ def test_demo_leaves_a_bundle_with_parity_and_a_grid(demo: tuple[Path, dict[str,
         assert grid.size == (8 * (32 + 2 * 3), 8 * (32 + 2 * 3))
     assert {row["system"] for row in said["throughput"]} == {"ganport", "PyTorch, eager"}
     assert {row["batch"] for row in said["throughput"]} == {1, 8, 64}
+    assert set(said["tuning"]["buckets"]) == {"1", "2", "4", "8", "16", "32", "64"}
     assert document("info", out / "digits.ganport")["verified"] is True
 
 
 def test_demo_again_trains_nothing_anew(demo: tuple[Path, dict[str, Any]]) -> None:
     out, said = demo
     metrics = (out / "run" / "metrics.jsonl").read_bytes()
-    again = document("demo", "--out", out, "--steps", "4")
+    again = document("demo", "--out", out, *SHORT)
     assert (out / "run" / "metrics.jsonl").read_bytes() == metrics
     assert [variant["sha256"] for variant in again["variants"]] == [variant["sha256"] for variant in said["variants"]]
 
 
 def test_images_of_the_bundle_are_those_of_its_sample_sheet(demo: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     out, _ = demo
-    document("generate", out / "digits.ganport", "--count", "64", "--seed", "0", "--out", tmp_path / "grid.png")
+    same = ("--count", "64", "--seed", "0", "--precision", "fp32")
+    document("generate", out / "digits.ganport", *same, "--backend", "onnxruntime", "--out", tmp_path / "grid.png")
     with Image.open(tmp_path / "grid.png") as grid, Image.open(out / "digits.ganport" / "samples.png") as samples:
         assert grid.tobytes() == samples.tobytes()
 

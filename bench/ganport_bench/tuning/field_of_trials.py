@@ -13,8 +13,8 @@ from ganport_bench.tuning.trial import Reference, Trial, open_trial
 
 __all__ = ["FieldOfTrials"]
 
-FIRST = 8  # the bucket at which a plan shows whether it is far behind
-FAR = 0.5  # of the fastest of its precision there: dropped at once
+FIRST = (1, 8)  # the buckets at which a plan shows whether it is far behind: some are best at single images alone
+FAR = 0.5  # of the fastest of its kind at all of them: dropped at once
 CLOSE = 0.8  # of the fastest, at any bucket: measured again in turns with it
 MOST = 5  # plans a bucket, and as many of fp32, that are measured again
 
@@ -48,8 +48,8 @@ class FieldOfTrials:
         except (PlanError, BundleError) as error:
             self.refuse(candidate, str(error))
             return None
-        trial.time_roughly([FIRST])
-        fault = self._far_behind(trial) or self._budget.fault(trial.compare())
+        trial.time_roughly(FIRST)
+        fault = self._far_behind(trial) or trial.fault(self._budget)
         if fault is not None:
             self.refuse(candidate, fault)
             trial.close()
@@ -94,15 +94,28 @@ class FieldOfTrials:
         return [trial for trial in order if CLOSE * trial.seconds[bucket] <= order[0].seconds[bucket]][:MOST]
 
     def _far_behind(self, trial: Trial) -> str | None:
-        """That it is far slower than the fastest of its precision, which callers may ask for, or None."""
-        rivals = [other for other in self.open if _precision(other) == _precision(trial)]
-        fastest = max((other.images_per_second(FIRST) for other in rivals), default=0.0)
-        own = trial.images_per_second(FIRST)
-        if trial.candidate == self._untuned or own >= FAR * fastest:
+        """That it is far slower than the fastest of its kind, or None.
+
+        Callers may ask for a device, a backend and a precision, so that the fastest of each stays in the record.
+        """
+        rivals = [other for other in (*self.open, *self.dropped) if _kind(other) == _kind(trial)]
+        if trial.candidate == self._untuned or not rivals:
             return None
-        return (
-            f"far behind: {own:.0f} images/s at batch {FIRST}, the fastest in {_precision(trial)} makes {fastest:.0f}"
-        )
+        own = [trial.images_per_second(bucket) for bucket in FIRST]
+        fastest = [max(other.images_per_second(bucket) for other in rivals) for bucket in FIRST]
+        if any(speed >= FAR * best for speed, best in zip(own, fastest, strict=True)):
+            return None
+        return f"far behind: {_speeds(own)}; the fastest by {' '.join(_kind(trial))}: {_speeds(fastest)}"
+
+
+def _kind(trial: Trial) -> tuple[str, str, str]:
+    """What callers may ask for."""
+    return trial.candidate.backend, trial.candidate.device, _precision(trial)
+
+
+def _speeds(images_per_second: Iterable[float]) -> str:
+    measured = zip(FIRST, images_per_second, strict=True)
+    return ", ".join(f"{speed:.0f} images/s at batch {bucket}" for bucket, speed in measured)
 
 
 def _precision(trial: Trial) -> str:

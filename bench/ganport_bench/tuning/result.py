@@ -85,7 +85,7 @@ class Tuning:
         return self.best[bucket].images_per_second[bucket] / self.untuned.images_per_second[bucket]
 
     def _choice(self, bucket: int, plan: MeasuredPlan) -> dict[str, Any]:
-        speedup = self.speedup(bucket)
+        speedup, figures = self.speedup(bucket), plan.to_json()
         return {
             "plan": title(plan),
             "entry": plan.entry,
@@ -93,8 +93,8 @@ class Tuning:
             "device": plan.device,
             "options": dict(plan.options),
             "precision": plan.precision,
-            "images_per_second": round(plan.images_per_second[bucket], 3),
-            "latency_ms": round(plan.latency_ms(bucket), 4),
+            "images_per_second": figures["images_per_second"][str(bucket)],
+            "latency_ms": figures["latency_ms"][str(bucket)],
             "psnr_db_mean": plan.psnr_db_mean,
             "times_untuned": None if speedup is None else round(speedup, 3),
         }

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 import numpy as np
@@ -12,7 +12,7 @@ from ganport_runtime.bundle import Bundle
 from ganport_runtime.differences import Difference, compare
 from ganport_runtime.opening import Running, open_candidate
 from ganport_runtime.plan import Candidate
-from ganport_runtime.tuning import MeasuredPlan
+from ganport_runtime.tuning import Budget, MeasuredPlan
 from numpy.typing import NDArray
 
 from ganport_bench.timing import stopwatch
@@ -21,6 +21,8 @@ from ganport_bench.tuning.memory import resident_mib
 __all__ = ["Reference", "Trial", "open_trial"]
 
 SLOW_SECONDS = 0.5
+ROUNDING = 2  # of 255: what another batch size may change in a pixel without a word
+MARGIN_DB = 6.0  # below the same few images at the top bucket: an int8 step taken the other way shows in one image
 CALLS = 2  # timed calls at each bucket, after one that allocates and compiles
 
 
@@ -68,16 +70,39 @@ class Trial:
         z = self.reference.z[:bucket]
         return lambda: self.generator(z)
 
-    def compare(self) -> Difference:
-        """Compare its images with the reference's, and note what a call at the top bucket took meanwhile."""
+    def fault(self, budget: Budget) -> str | None:
+        """Why its images are over the budget, all of them at the top bucket or some at another, or None.
+
+        A bucket may have a compiled graph of its own, which may be broken alone. Its few images are held to the budget
+        or, where these few are hard ones, to what they are at the top bucket.
+        """
+        images = self._all_images()
+        self.difference = compare(images, self.reference.images)
+        fault = budget.fault(self.difference)
+        for bucket in BUCKETS:
+            if fault is not None:
+                return fault
+            fault = self._fault_at(bucket, images[:bucket], budget)
+        return fault
+
+    def _fault_at(self, bucket: int, usual: NDArray[np.uint8], budget: Budget) -> str | None:
+        """Why its images at one bucket are over the budget, or None; `usual` are the same at the top bucket."""
+        images, wanted = self.generator(self.reference.z[:bucket]), self.reference.images[:bucket]
+        if compare(images, usual).largest_difference <= ROUNDING:
+            return None
+        floor = min(budget.min_psnr_db, max(0.0, compare(usual, wanted).psnr_db_mean - MARGIN_DB))
+        fault = replace(budget, min_psnr_db=floor).fault(compare(images, wanted))
+        return None if fault is None else f"at batch {bucket} {fault}"
+
+    def _all_images(self) -> NDArray[np.uint8]:
+        """The images of the reference's latents; what a call at the top bucket took meanwhile is noted."""
         images, taken = [], []
         for part in parts(len(self.reference.z)):
             begun = time.perf_counter()
             images.append(self.generator(self.reference.z[part]))
             taken.append(time.perf_counter() - begun)
         self.seconds[TOP] = median(taken[1:] or taken)  # the first call allocates and compiles
-        self.difference = compare(np.concatenate(images), self.reference.images)
-        return self.difference
+        return np.concatenate(images)
 
     def time_roughly(self, buckets: Iterable[int]) -> None:
         """Note the median of a few calls in a row at each bucket, and the memory that the plan holds after them."""
@@ -95,7 +120,7 @@ class Trial:
 
     def measured(self) -> MeasuredPlan:
         """The figures, as the record keeps them; only once it was compared."""
-        found = self.difference or self.compare()
+        found = self.difference or compare(self._all_images(), self.reference.images)
         return MeasuredPlan(
             entry=self.candidate.entry.id,
             backend=self.candidate.backend,

@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 
 import numpy as np
-from ganport_runtime import Bundle, Generator, PlanError, fingerprint, latents
+from ganport_runtime import Bundle, BundleError, Generator, PlanError, fingerprint, latents
 from ganport_runtime.buckets import BUCKETS, TOP
 from ganport_runtime.opening import open_candidate
 from ganport_runtime.plan import Candidate, Refusal, Request, by_reason
@@ -44,15 +44,17 @@ def tune(
     Args:
         path: the bundle.
         budget: how far a plan's images may be from the fp32 reference; None: a mean PSNR of 35 dB.
-        seconds: about how long it may take; what it leaves out for that is said.
+        seconds: about how long it may take, above 0; what it leaves out for that is said.
         on_progress: told of every step.
         clock: seconds.
 
     Raises:
         BundleError: the bundle is missing, malformed or altered.
         PlanError: no fp32 plan runs here, with which the others could be compared.
-        BenchError: no plan is within the budget.
+        BenchError: no plan is within the budget, or `seconds` is no positive number.
     """
+    if not seconds > 0:  # NaN neither
+        raise BenchError(f"seconds is {seconds}, wanted a number above 0")
     begun = clock()
     bundle, limits = Bundle.open(path), budget or Budget()
     bundle.verify()
@@ -110,7 +112,7 @@ def _reference(bundle: Bundle, clock: Callable[[], float]) -> Reference:
     for candidate in sorted(available, key=lambda candidate: candidate.device != "cpu"):
         try:
             running = open_candidate(bundle, "generator", candidate, Generator.signature)
-        except PlanError as error:
+        except (PlanError, BundleError) as error:
             refusals.append(Refusal(candidate, str(error)))
             continue
         with Generator(bundle, dict.fromkeys(BUCKETS, running)) as generator:

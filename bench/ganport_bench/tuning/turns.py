@@ -31,10 +31,11 @@ def measure_in_turns(field: FieldOfTrials, steps: Steps, seconds_left: Callable[
         if len(trials) < 2:
             continue  # nothing to tell apart
         round_seconds = sum(PAUSE_SECONDS + max(TURN_SECONDS, 2 * trial.seconds[bucket]) for trial in trials)
-        affordable = int(seconds_left() / (len(BUCKETS) - place) / round_seconds) - 1
-        if affordable < 1:
+        affordable = seconds_left() / (len(BUCKETS) - place) / round_seconds
+        rounds = int(min(ROUNDS, affordable - 1))  # of infinite time too
+        if rounds < 1:
             continue  # the rough figures stand
         systems = {str(trial.candidate): turns_of(trial.call(bucket), TURN_SECONDS) for trial in trials}
-        taken = interleave(systems, rounds=min(ROUNDS, affordable), pause=PAUSE_SECONDS)
+        taken = interleave(systems, rounds=rounds, pause=PAUSE_SECONDS)
         for trial in trials:
             trial.seconds[bucket] = float(np.median(taken[str(trial.candidate)]))

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 STEPS = 1500
 COUNT, SEED = 64, 7  # of the grid
-TUNING_SECONDS = 40.0
 GAP = 3  # pixels: the digits fill their images and would run into each other
 
 
 def demo(
     out: Annotated[Path, typer.Option(help="The folder of the demo's run, bundle and grid.")] = Path("demo"),
     steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = STEPS,
+    tuning_seconds: Annotated[float, typer.Option(min=1, help="About how long tuning may take.")] = 40.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the settings and stop.")] = False,
     json: Json = False,
 ) -> None:
@@ -46,7 +46,7 @@ def demo(
     _heading("2/5  Exporting them to ONNX in several forms and precisions, each measured")
     manifest = _export(run, bundle)
     _heading("3/5  Tuning: which of them is fastest on this machine, within a PSNR of 35 dB")
-    tuning = _tune(bundle)
+    tuning = _tune(bundle, tuning_seconds)
     _heading("4/5  Generating images from the bundle, without PyTorch")
     plan = _generate(bundle, grid)
     _heading("5/5  Measuring: images per second, latents and pixel processing included")
@@ -97,14 +97,16 @@ def _export(run: Path, bundle: Path) -> "Manifest":
     return manifest
 
 
-def _tune(bundle: Path) -> "Tuning":
+def _tune(bundle: Path, seconds: float) -> "Tuning":
     from ganport_bench.tuning import tune
 
     from ganport_cli.tuning_report import show_choices, tuning_progress
 
     with tuning_progress() as show:
-        tuning = tune(bundle, seconds=TUNING_SECONDS, on_progress=show)
+        tuning = tune(bundle, seconds=seconds, on_progress=show)
     show_choices(tuning)
+    if tuning.note:
+        console().print(f"Note: {tuning.note}", markup=False, soft_wrap=True)
     return tuning
 
 

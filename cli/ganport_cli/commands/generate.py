@@ -17,6 +17,7 @@ from ganport_cli.plan_options import (
     open_network,
     plan_document,
 )
+from ganport_cli.plans_in_use import plans_in_use
 from ganport_cli.terminal import Json, console, print_json, progress
 
 if TYPE_CHECKING:
@@ -58,7 +59,10 @@ def generate(
     wanted = Wanted(count, seed, start, batch)
     options = {"device": device, "precision": precision, "backend": backend}
     with open_network(Generator, bundle, threads=threads, **options) as generator:
-        console().print(f"Plan: {generator.plan}", markup=False, soft_wrap=True)
+        plans = plans_in_use(generator.plans, count, batch)
+        for bucket, plan in plans.items():
+            which = "Plan" if len(plans) == 1 else f"Plan of batch {bucket}"
+            console().print(f"{which}: {plan}", markup=False, soft_wrap=True)
         begun = time.perf_counter()
         made = _write_with_bar(write, generator, out, wanted)
         seconds = time.perf_counter() - begun
@@ -66,7 +70,10 @@ def generate(
     console().print(f"{out}: {made} images made in {seconds:.1f} s{there}", markup=False, soft_wrap=True)
     if json:
         document = {"out": str(out), "count": count, "made": made, "seed": seed, "start": start}
-        document |= {"plan": plan_document(generator.plan), "seconds": round(seconds, 6)}
+        documents = {str(bucket): plan_document(plan) for bucket, plan in plans.items()}
+        document |= {"plan": next(iter(documents.values())), "seconds": round(seconds, 6)}
+        if len(documents) > 1:
+            document["plans"] = documents
         print_json(document | {"images_per_second": round(made / seconds, 3)})
 
 

@@ -1,5 +1,6 @@
 """`ganport tune`: measures every plan of a bundle on this machine and remembers the best within a budget."""
 
+import math
 from typing import Annotated
 
 import typer
@@ -29,6 +30,10 @@ def tune(
 
     Example: ganport tune emoji.ganport --min-psnr 38
     """
+    for option, number in (("--min-psnr", min_psnr), ("--seconds", seconds)):
+        if not math.isfinite(number):
+            raise typer.BadParameter(f"{option} is {number}, wanted a finite number")
+    from ganport_bench.errors import BenchError
     from ganport_bench.tuning import tune as measure
     from ganport_runtime.tuning import Budget
 
@@ -37,3 +42,5 @@ def tune(
     show_tuning(tuning)
     if json:
         print_json(tuning.to_json())
+    if tuning.file is None:
+        raise BenchError(tuning.note)
