@@ -65,6 +65,22 @@ def test_images_of_the_bundle_are_those_of_its_sample_sheet(demo: tuple[Path, di
         assert grid.tobytes() == samples.tobytes()
 
 
+def test_engines_of_the_demo_s_generator_are_built_without_a_gpu(
+    demo: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx, which builds engines, has no wheel for this platform")
+    out, bundle = demo[0], tmp_path / "engines.ganport"
+    said = document("export", out / "run", "--out", bundle, "--forms", "phase", "--engines", "tensorrt-rtx")
+    engines = {engine["precision"]: engine for engine in said["engines"]}
+    assert engines.keys() == {"fp32", "fp16", "int8"}
+    for precision, engine in engines.items():
+        assert engine["library"] == "tensorrt_rtx"
+        assert engine["verified_by"] == "engine"
+        assert {kind for kind in engine["layers"] if kind.startswith("convolution")} == {f"convolution/{precision}"}
+        assert len((bundle / engine["file"]).read_bytes()) > 10_000
+    assert document("info", bundle)["verified"] is True
+
+
 def test_demo_dry_run_writes_nothing(tmp_path: Path) -> None:
     assert document("demo", "--out", tmp_path / "demo", "--dry-run")["data"] == "digits"
     assert not list(tmp_path.iterdir())
