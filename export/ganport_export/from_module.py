@@ -2,21 +2,17 @@
 
 from pathlib import Path
 
-from ganport_runtime.latents import latents
 from ganport_runtime.manifest import GeneratorInfo, LatentInfo, Manifest
 
-from ganport_export import seeds
-from ganport_export.assemble import SAMPLES, Contents, assemble
+from ganport_export.assemble import Contents, assemble
 from ganport_export.bundle_writer import Destination
 from ganport_export.choices import DEFAULT_MIN_PSNR_DB, FORMS, PRECISIONS, Choices
-from ganport_export.engine_choice import check_engines, engines_of
+from ganport_export.engine_choice import check_engines
 from ganport_export.factory import load_module
-from ganport_export.generator_graphs import generator_graphs
+from ganport_export.generator_parts import generator_parts
 from ganport_export.module_checks import check_module
 from ganport_export.observer import Observer, Progress, log, quiet
 from ganport_export.probe import make_probe
-from ganport_export.session import GeneratorSession
-from ganport_export.shipping import ship
 
 __all__ = ["export_module"]
 
@@ -67,13 +63,11 @@ def export_module(
     check_engines(choices.engines)
     module = load_module(factory, weights)
     image = check_module(module, latent_dim, image_size)
-    graphs = generator_graphs(module, latent_dim, image, choices, observer, progress)
-    shown = GeneratorSession(graphs[0].data)(latents(seeds.SAMPLES, 0, SAMPLES, latent_dim))
-    shipment = ship(graphs, latent_dim, choices.min_psnr, observer, progress)
-    built = engines_of(shipment.graphs, choices.engines, observer, progress)
+    parts = generator_parts(module, latent_dim, image, choices, observer, progress)
+    shipment, probe = parts.shipment, make_probe(module, latent_dim)
     return assemble(
         destination,
-        Contents(shipment.graphs, built, make_probe(module, latent_dim), shipment.strips, shown),
+        Contents(shipment.graphs, parts.engines, probe, shipment.strips, parts.shown),
         training={},
         generator=GeneratorInfo(LatentInfo(latent_dim), image),
         discriminator=None,

@@ -4,23 +4,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from ganport_runtime.latents import latents
 from ganport_runtime.manifest import DiscriminatorInfo, FeaturesInfo, GeneratorInfo, ImageInfo, LatentInfo, Manifest
 from ganport_train import checkpoints
 from ganport_train.checkpoints import LoadedNetworks
 
-from ganport_export import seeds
-from ganport_export.assemble import SAMPLES, Contents, assemble
+from ganport_export.assemble import Contents, assemble
 from ganport_export.bundle_writer import Destination
 from ganport_export.choices import DEFAULT_MIN_PSNR_DB, FORMS, PRECISIONS, Choices
 from ganport_export.discriminator_graph import discriminator_graph
-from ganport_export.engine_choice import check_engines, engines_of
+from ganport_export.engine_choice import check_engines
 from ganport_export.errors import ExportError
-from ganport_export.generator_graphs import generator_graphs
+from ganport_export.generator_parts import generator_parts
 from ganport_export.observer import Observer, Progress, log, quiet
 from ganport_export.probe import make_probe
-from ganport_export.session import GeneratorSession
-from ganport_export.shipping import ship
 
 __all__ = ["export_run"]
 
@@ -71,15 +67,12 @@ def export_run(
     networks = checkpoints.load_networks(run, checkpoint, weights)
     training, latent_dim = _training(run, networks, weights), networks.config.latent_dim
     image = ImageInfo(networks.generator.resolution, networks.generator.resolution, networks.generator.channels)
-    graphs = generator_graphs(networks.generator, latent_dim, image, choices, observer, progress)
-    shown = GeneratorSession(graphs[0].data)(latents(seeds.SAMPLES, 0, SAMPLES, latent_dim))
-    discriminator = discriminator_graph(networks.discriminator, image, shown, observer, progress)
-    shipment = ship(graphs, latent_dim, choices.min_psnr, observer, progress)
-    built = engines_of(shipment.graphs, choices.engines, observer, progress)
+    parts = generator_parts(networks.generator, latent_dim, image, choices, observer, progress)
+    discriminator = discriminator_graph(networks.discriminator, image, parts.shown, observer, progress)
     probe = make_probe(networks.generator, latent_dim, networks.discriminator)
     return assemble(
         destination,
-        Contents((*shipment.graphs, discriminator), built, probe, shipment.strips, shown),
+        Contents((*parts.shipment.graphs, discriminator), parts.engines, probe, parts.shipment.strips, parts.shown),
         training=training,
         generator=GeneratorInfo(LatentInfo(latent_dim), image),
         discriminator=DiscriminatorInfo(image, FeaturesInfo(networks.discriminator.feature_dim, POOLING)),

@@ -69,4 +69,4 @@ def _library() -> Any:
     except ModuleNotFoundError as error:
         if error.name != "onnxruntime":
             raise
-        raise ExportError("graphs are run by onnxruntime, which is missing: pip install 'ganport[export]'") from error
+        raise ExportError("graphs are run by onnxruntime, which is missing: pip install 'ganport[optimize]'") from error

@@ -132,8 +132,12 @@ def _check_choices(form: str, precision: str, kind: str) -> None:
             raise ExportError(f"{what} {given!r} is unknown: choose from {', '.join(known)}")
 
 
+def _worst(result: Optimized) -> OutputDifference:
+    return min(result.outputs, key=lambda output: output.psnr_db_mean)
+
+
 def _check_form(result: Optimized, form: str, source: Path) -> None:
-    worst = min(result.outputs, key=lambda output: output.psnr_db_mean)
+    worst = _worst(result)
     if not worst.psnr_db_mean >= SAME_DB:
         raise ParityError(
             f"form {form} changed the result of {source}: {worst}, under {SAME_DB:g} dB, whatever --min-psnr is; "
@@ -142,7 +146,7 @@ def _check_form(result: Optimized, form: str, source: Path) -> None:
 
 
 def _check_floor(result: Optimized, min_psnr_db: float, source: Path) -> None:
-    worst = min(result.outputs, key=lambda output: output.psnr_db_mean)
+    worst = _worst(result)
     if not worst.psnr_db_mean >= min_psnr_db:
         raise ParityError(
             f"the result is too far from {source}: {worst}, and --min-psnr is {min_psnr_db:g} dB; nothing was written: "
