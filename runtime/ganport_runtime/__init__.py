@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from ganport_runtime.discriminator import Discriminator
     from ganport_runtime.generator import Generator
     from ganport_runtime.plan import Plan, Refusal
+    from ganport_runtime.serving.batcher import Batcher, Scorer
 
 __all__ = [
+    "Batcher",
     "Bundle",
     "BundleError",
     "ClosedError",
@@ -31,16 +33,19 @@ __all__ = [
     "Plan",
     "PlanError",
     "Refusal",
+    "Scorer",
     "__version__",
     "latents",
 ]
 
 _MODULES = {
+    "Batcher": "serving.batcher",
     "Bundle": "bundle",
     "Discriminator": "discriminator",
     "Generator": "generator",
     "Plan": "plan",
     "Refusal": "plan",
+    "Scorer": "serving.batcher",
 }
 
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from ganport_runtime import fingerprint
 from ganport_runtime.backends import BACKENDS, load_backend
-from ganport_runtime.buckets import BUCKETS
+from ganport_runtime.buckets import BUCKETS, TOP
 from ganport_runtime.bundle import Bundle
 from ganport_runtime.entries import Role
 from ganport_runtime.plan import UNTUNED, Candidate, Request
 from ganport_runtime.survey import refusal_of
 from ganport_runtime.text import one_line
-from ganport_runtime.tuning import MeasuredPlan, TuningRecord, find_record, winners
+from ganport_runtime.tuning import MeasuredPlan, TuningRecord, best_overall, find_record, winners
 
 __all__ = ["Choice", "choose"]
 
@@ -31,7 +31,10 @@ class Choice:
 def choose(
     bundle: Bundle, role: Role, request: Request, available: Sequence[Candidate]
 ) -> dict[int, tuple[Choice, ...]]:
-    """For every bucket the candidates to try, in this order: the measured ones, then the untuned ones."""
+    """For every bucket the candidates to try, in this order: the measured ones, then the untuned ones.
+
+    Where one plan is asked for, the measured ones are ranked by what they do over all buckets, for every bucket alike.
+    """
     if request.threads is not None:
         return _untuned(available, "not tuned: a number of threads was asked for, and tuning chooses its own")
     record = find_record(bundle, role, fingerprint.machine)
@@ -54,17 +57,23 @@ def _by_record(
     plans = [plan for plan in record.plans if record.budget.keeps(plan)]
     known = {_key(plan): candidate for plan in plans if (candidate := _candidate(bundle, role, plan))}
     wanted = [plan for plan in plans if _key(plan) in known and not refusal_of(known[_key(plan)], request)]
-    ranked = winners(wanted)
+    ranked = dict.fromkeys(BUCKETS, best_overall(wanted)) if request.one_plan else winners(wanted)
     return {
-        bucket: tuple(_tuned(known[_key(plan)], plan, bucket, record) for plan in ranked.get(bucket, ()))
-        + _untuned(available, UNOPENED if bucket in ranked else UNMEASURED)[bucket]
+        bucket: tuple(
+            _tuned(known[_key(plan)], plan, TOP if request.one_plan else bucket, record)
+            for plan in ranked.get(bucket, ())
+        )
+        + _untuned(available, UNOPENED if ranked.get(bucket) else UNMEASURED)[bucket]
         for bucket in BUCKETS
     }
 
 
 def _tuned(candidate: Candidate, plan: MeasuredPlan, bucket: int, record: TuningRecord) -> Choice:
-    speed, psnr = plan.images_per_second[bucket], plan.psnr_db_mean
-    note = f"tuned {record.created}: {speed:.0f} images/s at batch {bucket}, PSNR {psnr:.1f} dB, within {record.budget}"
+    measured = bucket if bucket in plan.images_per_second else max(plan.images_per_second)
+    speed, psnr = plan.images_per_second[measured], plan.psnr_db_mean
+    note = (
+        f"tuned {record.created}: {speed:.0f} images/s at batch {measured}, PSNR {psnr:.1f} dB, within {record.budget}"
+    )
     return Choice(candidate, True, note)
 
 

@@ -72,6 +72,23 @@ class Discriminator(Network):
         """
         return self._run("features", batch_of("images", images, "uint8", self.image_shape))
 
+    def examine(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Score and feature vector of each image, of one run for both.
+
+        Args:
+            images: uint8 [n, height, width, channels].
+
+        Returns:
+            Logits, float32 [n], and features, float32 [n, feature_dim].
+
+        Raises:
+            InputError: the images have another dtype or shape.
+            ClosedError: the discriminator is closed.
+            PlanError: the engine failed.
+        """
+        logits, features = self._run_all(("logit", "features"), batch_of("images", images, "uint8", self.image_shape))
+        return logits, features
+
 
 def _info(manifest: Manifest) -> DiscriminatorInfo:
     return cast(DiscriminatorInfo, manifest.discriminator)  # `open` has seen that there is one

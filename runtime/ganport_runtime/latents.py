@@ -5,6 +5,7 @@ Muller's transform turns those into the four latents 4 block to 4 block + 3 of i
 """
 
 import threading
+from collections.abc import Sequence
 from typing import SupportsIndex
 
 import numpy as np
@@ -15,13 +16,13 @@ from ganport_runtime.errors import InputError
 from ganport_runtime.normal import BoxMuller
 from ganport_runtime.philox import HIGH, LOW, MASK, Philox
 
-__all__ = ["LIMIT", "image_range", "latents"]
+__all__ = ["LIMIT", "image_range", "latents", "latents_of"]
 
 LIMIT = 2**64  # seeds, and images of one seed
 MAX_DIM = 2**31 - 1
 WORDS = 4  # latents that one Philox block makes
 CHUNK = 2048  # blocks worked on at a time, 64 images of 128 numbers: their arrays fit a core's own cache
-KEPT = 4  # workspaces of different sizes that a thread keeps
+KEPT = 8  # workspaces of different sizes that a thread keeps
 
 
 def latents(seed: SupportsIndex, start: SupportsIndex, count: SupportsIndex, dim: SupportsIndex) -> NDArray[np.float32]:
@@ -51,6 +52,46 @@ def latents(seed: SupportsIndex, start: SupportsIndex, count: SupportsIndex, dim
             tile = numbers[row : row + rows, column : column + columns]
             _workspace(tile.shape[0], tile.shape[1]).fill(tile, key, first + row, column)
     return flat if size == blocks * WORDS else np.ascontiguousarray(flat[:, :size])
+
+
+def latents_of(
+    ranges: Sequence[tuple[int, int, int]], dim: int, out: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """The latents of images of many seeds, made in one go and equal to those of `latents` bit for bit.
+
+    Args:
+        ranges: (seed, start, count) of each, as `image_range` gives them.
+        dim: numbers an image, 1 or more.
+        out: float32 [all counts, dim], contiguous, to be written into; None: a new array.
+
+    Returns:
+        float32 [all counts, dim]: the rows of the first range, then those of the second, and so on.
+    """
+    seeds, starts, counts = np.array(ranges, np.uint64).reshape(-1, 3).T
+    counts = counts.astype(np.intp)
+    ends = np.cumsum(counts)
+    images = np.repeat(starts - (ends - counts).astype(np.uint64), counts) + np.arange(counts.sum(), dtype=np.uint64)
+    blocks = -(-dim // WORDS)
+    is_direct = out is not None and dim == blocks * WORDS
+    flat = out if out is not None and is_direct else np.empty((len(images), blocks * WORDS), np.float32)
+    _fill_rows(flat.reshape(-1, blocks, 2, 2), np.repeat(seeds, counts), images)
+    if out is None:
+        return flat if dim == blocks * WORDS else np.ascontiguousarray(flat[:, :dim])
+    if not is_direct:
+        out[...] = flat[:, :dim]
+    return out
+
+
+def _fill_rows(numbers: NDArray[np.float32], seeds: NDArray[np.uint64], images: NDArray[np.uint64]) -> None:
+    """Write the latents of each row's seed and image into float32 [rows, blocks, 2, 2]."""
+    blocks = numbers.shape[1]
+    rows, columns = max(1, CHUNK // blocks), min(blocks, CHUNK)
+    for row in range(0, len(numbers), rows):
+        count = min(rows, len(numbers) - row)
+        size = min(rows, 1 << (count - 1).bit_length())  # of few sizes, so that workspaces are found again
+        for column in range(0, blocks, columns):
+            tile = numbers[row : row + count, column : column + columns]
+            _workspace(size, tile.shape[1]).fill_rows(tile, seeds[row : row + count], images[row : row + count], column)
 
 
 def image_range(seed: SupportsIndex, start: SupportsIndex, count: SupportsIndex) -> tuple[int, int, int]:
@@ -87,15 +128,32 @@ class _Workspace:
         if seed != self.seed:
             self.philox.set_key((seed & MASK, seed >> 32))
             self.seed = seed
-        c0, c1, c2, c3 = self.philox.counter
         np.add(self.images, np.uint64(image), self.image)
+        self._run(block)
+        np.multiply(self.waves, self.radius, tile.transpose(3, 2, 0, 1), casting="same_kind")
+
+    def fill_rows(
+        self, tile: NDArray[np.float32], seeds: NDArray[np.uint64], images: NDArray[np.uint64], block: int
+    ) -> None:
+        """The same with a seed and an image for each row; there may be fewer rows than fit."""
+        count, blocks = tile.shape[:2]
+        keys = np.repeat(seeds, blocks).view(np.uint32)
+        self.philox.set_keys(keys[LOW::2], keys[HIGH::2])
+        self.seed = -1
+        self.image[: count * blocks] = np.repeat(images, blocks)
+        self._run(block)
+        waves, radius = self.waves[:, :, :count], self.radius[:, :, :count]
+        np.multiply(waves, radius, tile.transpose(3, 2, 0, 1), casting="same_kind")
+
+    def _run(self, block: int) -> None:
+        """Set `waves` and `radius` from the keys, the images and the first block."""
+        c0, c1, c2, c3 = self.philox.counter
         np.add(self.blocks, np.uint32(block), c0)
         c1.fill(0)
         np.copyto(c2, self.image_low)
         np.copyto(c3, self.image_high)
         self.philox.run(self.transform.first, self.odd)
         self.transform.run()
-        np.multiply(self.waves, self.radius, tile.transpose(3, 2, 0, 1), casting="same_kind")
 
 
 class _Local(threading.local):

@@ -1,6 +1,6 @@
 """What a generator and a discriminator share: opening, closing, and running a batch of any size."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from types import TracebackType
 from typing import Any, ClassVar, Self
@@ -41,6 +41,7 @@ class Network:
         precision: str = AUTO,
         backend: str = AUTO,
         threads: int | None = None,
+        one_plan: bool = False,
     ) -> Self:
         """Open a bundle with the fastest plan known for this machine.
 
@@ -52,12 +53,16 @@ class Network:
             backend: `auto`, `onnxruntime`, `openvino` or `tensorrt`.
             threads: CPU threads for one run, or None for what the plan says; a number leaves the tuning record aside.
 
+            one_plan: one plan for every batch size, the one that does best over all of them by the tuning record; what
+                is made then does not depend on the batch size where that plan's engine adds up in one order. Else each
+                batch size has the plan that is fastest for it.
+
         Raises:
             InputError: an argument has another value.
             BundleError: the bundle is missing, malformed or altered, or holds no such network.
             PlanError: nothing on this machine can run it; the text says why.
         """
-        request = Request(device, precision, backend, threads)
+        request = Request(device, precision, backend, threads, one_plan)
         bundle = Bundle.open(path)
         return cls(bundle, open_plans(bundle, cls.role, request, cls.signature))
 
@@ -105,16 +110,43 @@ class Network:
             raise ClosedError(f"this {self.role} of {self._bundle.path} is closed; open the bundle again")
         return running
 
+    def run_bucket(self, outputs: Sequence[str], rows: NDArray[Any]) -> list[NDArray[Any]]:
+        """Several outputs of one run, for callers who check rows and fill buckets themselves.
+
+        Args:
+            outputs: names of the graph's outputs.
+            rows: a batch that fills a bucket.
+
+        Raises:
+            ClosedError: the network is closed.
+            PlanError: the engine failed.
+        """
+        session = self._opened()[len(rows)].session
+        return session.run(outputs, {session.inputs[0].name: rows})
+
+    def empty(self, outputs: Sequence[str], count: int) -> list[NDArray[Any]]:
+        """Arrays for these outputs of a batch, not yet filled.
+
+        Raises:
+            InputError: they do not fit in memory.
+        """
+        return [self._empty(output, count) for output in outputs]
+
     def _run(self, output: str, batch: NDArray[Any]) -> NDArray[Any]:
-        """Run a batch of any size, in parts where it is larger than the top bucket."""
+        """One output of a batch of any size."""
+        return self._run_all((output,), batch)[0]
+
+    def _run_all(self, outputs: Sequence[str], batch: NDArray[Any]) -> list[NDArray[Any]]:
+        """Run a batch of any size once, in parts where it is larger than the top bucket."""
         running = self._opened()
         if 0 < len(batch) <= TOP:
-            return run_part(running[bucket_of(len(batch))].session, output, batch)
-        result = self._empty(output, len(batch))
+            return run_part(running[bucket_of(len(batch))].session, outputs, batch)
+        results = self.empty(outputs, len(batch))
         for part in parts(len(batch)):
             session = running[bucket_of(part.stop - part.start)].session
-            result[part] = run_part(session, output, batch[part])
-        return result
+            for result, made in zip(results, run_part(session, outputs, batch[part]), strict=True):
+                result[part] = made
+        return results
 
     def _empty(self, output: str, count: int) -> NDArray[Any]:
         tensor = self._outputs[output]

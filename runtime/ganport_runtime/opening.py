@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from ganport_runtime.backends import Session, load_backend
 from ganport_runtime.backends.options import thread_count
-from ganport_runtime.buckets import BUCKETS
+from ganport_runtime.buckets import BUCKETS, TOP
 from ganport_runtime.bundle import Bundle
 from ganport_runtime.choosing import Choice, choose
 from ganport_runtime.entries import Role
@@ -32,6 +32,8 @@ class Running:
 def open_plans(bundle: Bundle, role: Role, request: Request, signature: Promise) -> dict[int, Running]:
     """Open, for every bucket, the first of its choices that really runs; a plan of several buckets is opened once.
 
+    Where one plan is asked for, it is the first choice that really runs at every bucket.
+
     Raises:
         BundleError: the bundle has no such role, or a file of it is altered or no graph that its engine can load.
         PlanError: every candidate is refused; the text says why.
@@ -42,7 +44,10 @@ def open_plans(bundle: Bundle, role: Role, request: Request, signature: Promise)
     opener = _Opener(bundle, role, request, signature, refusals)
     try:
         choices = choose(bundle, role, request, available)
-        found = {bucket: opener.first(bucket, choices[bucket]) for bucket in reversed(BUCKETS)}
+        if request.one_plan:
+            found = dict.fromkeys(BUCKETS, opener.first(BUCKETS[::-1], choices[TOP]))
+        else:
+            found = {bucket: opener.first((bucket,), choices[bucket]) for bucket in BUCKETS[::-1]}
     except BaseException:
         opener.close()
         raise
@@ -93,8 +98,8 @@ class _Opener:
         self._opened: dict[str, Running | Refusal] = {}
         self._finished: dict[tuple[int, str, bool], Running] = {}
 
-    def first(self, bucket: int, choices: Sequence[Choice]) -> _Found:
-        """The first of a bucket's choices that runs and makes what the probe wants at that bucket."""
+    def first(self, buckets: Sequence[int], choices: Sequence[Choice]) -> _Found:
+        """The first of these choices that runs and makes what the probe wants at all of these buckets."""
         notes: list[str] = []
         for choice in choices:
             running = self._open(choice.candidate)
@@ -102,7 +107,8 @@ class _Opener:
                 notes.append(f"instead of {running}")
                 continue
             try:
-                return _Found(choice, running, (*notes, self._probed(bucket, choice.candidate, running)))
+                said = [self._probed(bucket, choice.candidate, running) for bucket in buckets]
+                return _Found(choice, running, (*notes, *said))
             except PlanError as error:
                 refusal = self._failed(choice.candidate, error)
                 notes.append(f"instead of {refusal}")

@@ -51,6 +51,11 @@ class Philox:
         """Set the two 32-bit words of the key."""
         np.add(np.array(key, np.uint32)[:, None], STEPS, self._keys)
 
+    def set_keys(self, low: NDArray[np.uint32], high: NDArray[np.uint32]) -> None:
+        """Set the two words of the key of each of the first blocks, uint32 [count]; the others keep some key."""
+        for word, keys in enumerate((low, high)):
+            np.add(keys, STEPS[:, word], self._keys[:, word, : len(keys)])
+
     def run(self, even: NDArray[np.uint32], odd: tuple[NDArray[np.uint32], NDArray[np.uint32]]) -> None:
         """Encrypt the counters.
 

@@ -18,12 +18,13 @@ MAX_THREADS = 1024
 
 @dataclass(frozen=True)
 class Request:
-    """What the caller asked for; `auto` leaves a choice open."""
+    """What the caller asked for; `auto` leaves a choice open, `one_plan` wants one choice for all batch sizes."""
 
     device: str = AUTO
     precision: str = AUTO
     backend: str = AUTO
     threads: int | None = None
+    one_plan: bool = False
 
     def __post_init__(self) -> None:
         one_of("device", self.device, (AUTO, *reversed(DEVICES)))

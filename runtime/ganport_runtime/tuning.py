@@ -11,9 +11,19 @@ from ganport_runtime.bundle import Bundle
 from ganport_runtime.cache import cache_folder, write_whole
 from ganport_runtime.errors import BundleError
 from ganport_runtime.fields import parse_json
-from ganport_runtime.tuning_record import Budget, MeasuredPlan, TuningRecord, winners
+from ganport_runtime.tuning_record import Budget, MeasuredPlan, TuningRecord, best_overall, winners
 
-__all__ = ["Budget", "MeasuredPlan", "TuningRecord", "find_record", "record_name", "save", "tuning_folder", "winners"]
+__all__ = [
+    "Budget",
+    "MeasuredPlan",
+    "TuningRecord",
+    "best_overall",
+    "find_record",
+    "record_name",
+    "save",
+    "tuning_folder",
+    "winners",
+]
 
 
 def tuning_folder() -> Path:

@@ -11,7 +11,7 @@ from ganport_runtime.errors import BundleError, InputError
 from ganport_runtime.fields import Fields
 from ganport_runtime.text import shown
 
-__all__ = ["Budget", "MeasuredPlan", "TuningRecord", "winners"]
+__all__ = ["Budget", "MeasuredPlan", "TuningRecord", "best_overall", "winners"]
 
 FORMAT = 1
 NEAR = 0.97  # of the fastest: as good
@@ -174,19 +174,34 @@ def winners(plans: Iterable[MeasuredPlan]) -> dict[int, tuple[MeasuredPlan, ...]
     """
     candidates = tuple(plans)
     measured = {bucket: [plan for plan in candidates if bucket in plan.images_per_second] for bucket in BUCKETS}
-    fastest = {
-        bucket: max(plan.images_per_second[bucket] for plan in there) for bucket, there in measured.items() if there
-    }
-
-    def overall(plan: MeasuredPlan) -> float:
-        return sum(speed / fastest[bucket] for bucket, speed in plan.images_per_second.items())
+    fastest = _fastest(candidates)
 
     def rank(plan: MeasuredPlan, bucket: int) -> tuple[bool, float]:
         speed = plan.images_per_second[bucket]
         is_near = speed >= NEAR * fastest[bucket]
-        return not is_near, -overall(plan) if is_near else -speed
+        return not is_near, -_overall(plan, fastest) if is_near else -speed
 
     return {bucket: tuple(sorted(measured[bucket], key=lambda plan: rank(plan, bucket))) for bucket in fastest}
+
+
+def best_overall(plans: Iterable[MeasuredPlan]) -> tuple[MeasuredPlan, ...]:
+    """The plans by what they do over all buckets, each bucket's speed a share of its fastest plan's; best first."""
+    candidates = tuple(plan for plan in plans if plan.images_per_second)
+    fastest = _fastest(candidates)
+    return tuple(sorted(candidates, key=lambda plan: -_overall(plan, fastest)))
+
+
+def _fastest(plans: Iterable[MeasuredPlan]) -> dict[int, float]:
+    """Images a second of the fastest plan at each bucket at which one was measured."""
+    fastest: dict[int, float] = {}
+    for plan in plans:
+        for bucket, speed in plan.images_per_second.items():
+            fastest[bucket] = max(speed, fastest.get(bucket, 0.0))
+    return dict(sorted(fastest.items()))
+
+
+def _overall(plan: MeasuredPlan, fastest: Mapping[int, float]) -> float:
+    return sum(speed / fastest[bucket] for bucket, speed in plan.images_per_second.items())
 
 
 def _speed(speeds: Fields, bucket: str) -> float:

@@ -13,6 +13,7 @@ import mpmath  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 from ganport_runtime import InputError, latents
+from ganport_runtime.latents import latents_of
 from ganport_runtime.normal import BoxMuller
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -72,6 +73,19 @@ def test_an_image_does_not_depend_on_its_batch(seed: int, start: int, count: int
     first = data.draw(st.integers(0, count - 1))
     last = data.draw(st.integers(first, count))
     assert np.array_equal(whole[first:last], latents(seed, start + first, last - first, dim))
+
+
+@given(
+    ranges=st.lists(st.tuples(st.integers(0, TOP - 1), st.integers(0, TOP - 50), st.integers(0, 50)), max_size=12),
+    dim=st.sampled_from([1, 3, 4, 7, 12, 100, 4 * 2048 + 1]),
+)
+@settings(max_examples=40, deadline=None)
+def test_many_seeds_at_once_give_the_rows_of_each(ranges: list[tuple[int, int, int]], dim: int) -> None:
+    wanted = np.concatenate([np.empty((0, dim), np.float32), *(latents(*one, dim) for one in ranges)])
+    assert np.array_equal(latents_of(ranges, dim), wanted)
+    out = np.empty_like(wanted)
+    assert latents_of(ranges, dim, out) is out
+    assert np.array_equal(out, wanted)
 
 
 @pytest.mark.parametrize("dim", [4 * 2048, 4 * 2048 + 1, 20_000])

@@ -7,6 +7,7 @@ import ganport_runtime
 import pytest
 
 PUBLIC = {
+    "Batcher",
     "Bundle",
     "BundleError",
     "ClosedError",
@@ -16,6 +17,7 @@ PUBLIC = {
     "Plan",
     "PlanError",
     "Refusal",
+    "Scorer",
     "__version__",
     "latents",
 }

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from ganport_runtime import Discriminator, Generator, InputError, latents
+from ganport_runtime.backends.openvino import OpenVinoSession
 from ganport_runtime.buckets import BUCKETS
 from ganport_runtime.tuning import Budget, MeasuredPlan, TuningRecord, winners
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.bundles import Weights
+from tests.support.bundles import Weights, add_probe
 from tests.support.records import INT8, ONNXRUNTIME, OPENVINO, note, speeds, write_record
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -34,6 +35,39 @@ def test_each_bucket_runs_the_plan_that_was_fastest_there(variety: Path, weights
         for count in (0, 1, 2, 3, 8, 33, 64, 65, 131):
             images = generator.sample(count, seed=3)
             assert np.abs(images - weights.images(latents(3, 0, count, 12))).max(initial=0) < 0.501
+
+
+def test_one_plan_is_the_one_that_does_best_over_all_buckets(variety: Path) -> None:
+    write_record(variety, speeds(ONNXRUNTIME, b1=300.0, b64=90.0), speeds(OPENVINO, b8=250.0, b64=400.0))
+    with Generator.open(variety, one_plan=True) as generator, Generator.open(variety) as usual:
+        assert {id(plan) for plan in generator.plans.values()} == {id(generator.plan)}
+        assert (generator.plan.backend, generator.plan.tuned) == ("openvino", True)
+        assert generator.plan.note.startswith("tuned 2026-11-23T12:00:00+00:00: 400 images/s at batch 64")
+        assert usual.plans[1].backend == "onnxruntime"
+        assert usual.plan.backend == "openvino"
+
+
+def test_one_plan_that_fails_the_probe_at_one_bucket_gives_way_at_all(
+    variety: Path, weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_probe(variety, weights)
+    write_record(variety, speeds(OPENVINO, b8=900.0), ONNXRUNTIME)
+    run = OpenVinoSession.run
+
+    def wrong(self: OpenVinoSession, outputs: Any, inputs: Any) -> Any:
+        (z,) = inputs.values()
+        return [images ^ 255 if len(z) == 2 else images for images in run(self, outputs, inputs)]
+
+    monkeypatch.setattr(OpenVinoSession, "run", wrong)
+    with Generator.open(variety, one_plan=True) as generator, Generator.open(variety) as usual:
+        assert {plan.backend for plan in generator.plans.values()} == {"onnxruntime"}
+        assert "it fails the bundle's probe at batch 2" in generator.plan.note
+        assert {bucket for bucket, plan in usual.plans.items() if plan.backend == "onnxruntime"} == {2}
+
+
+def test_one_plan_of_a_bundle_that_was_not_tuned_is_the_default(variety: Path) -> None:
+    with Generator.open(variety, one_plan=True) as generator, Generator.open(variety) as usual:
+        assert generator.plans == usual.plans
 
 
 def test_a_plan_of_several_buckets_is_opened_once(variety: Path, monkeypatch: pytest.MonkeyPatch) -> None:

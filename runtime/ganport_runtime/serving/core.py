@@ -1,0 +1,92 @@
+"""A batcher's parts put together: what waits, the two threads that work on it, and how they end."""
+
+from collections.abc import Callable
+from threading import Lock, Thread, current_thread
+from typing import Generic, TypeVar
+
+from ganport_runtime.serving.answer import Answer, settle
+from ganport_runtime.serving.calibration import calibrate
+from ganport_runtime.serving.delivery import Delivery
+from ganport_runtime.serving.intake import CLOSED, Intake
+from ganport_runtime.serving.lifetimes import watch
+from ganport_runtime.serving.pacing import Speeds
+from ganport_runtime.serving.pipeline import Pipeline
+from ganport_runtime.serving.reports import BatcherStats, BatchReport
+from ganport_runtime.serving.requests import Source
+from ganport_runtime.serving.work import Work
+
+__all__ = ["Core"]
+
+T = TypeVar("T")
+FORKED = "this batcher was made before the process forked; make one of its own in each process"
+
+
+class Core(Generic[T]):
+    """Batches rows for one network."""
+
+    def __init__(
+        self, work: Work[T], *, max_delay: float, max_queue: int, observe: Callable[[BatchReport], None] | None
+    ) -> None:
+        found = calibrate(work)
+        self.note, self.buckets = found.note, tuple(found.seconds)
+        self._work = work
+        self._intake: Intake[T] = Intake(
+            Speeds(found.seconds), work.shape, work.dtype, max_delay=max_delay, max_queue=max_queue
+        )
+        pipeline = Pipeline(work, self._intake, Delivery(self._intake, work.answer, observe))
+        loops = {"ganport-engine": pipeline.run, "ganport-helper": pipeline.help}
+        self._threads: tuple[Thread, ...] = tuple(
+            Thread(target=self._guarded, args=(loop,), name=name, daemon=True) for name, loop in loops.items()
+        )
+        for thread in self._threads:
+            thread.start()
+        watch(self)
+
+    def submit(self, source: Source, count: int, timeout: float | None) -> Answer[T]:
+        """Let a request wait; see `Intake.submit`. One for no rows is answered at once."""
+        if count:
+            return self._intake.submit(source, count, timeout)
+        self._intake.check_open()
+        answer: Answer[T] = Answer()
+        answer.settle(self._work.answer(self._work.nothing()))
+        return answer
+
+    def stats(self) -> BatcherStats:
+        """Figures until now."""
+        intake = self._intake
+        with intake.lock:
+            return intake.tally.stats(intake.waiting, intake.running)
+
+    def stop(self, drain: bool, reason: str = CLOSED) -> None:
+        """Accept nothing more; let the threads end once what waits is done, or at once where it is not to be."""
+        intake = self._intake
+        with intake.lock:
+            intake.closed = intake.closed or reason
+            left = [] if drain else intake.drop_all()
+        settle(left)
+        intake.engine_bell.put(None)
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the threads to end; one that calls this itself is not waited for."""
+        for thread in self._threads:
+            if thread is not current_thread():
+                thread.join(timeout)
+
+    def abandon(self) -> None:
+        """Finish what was accepted, once nobody can ask for more; takes no lock, for it runs wherever garbage does."""
+        self._intake.closed = self._intake.closed or CLOSED
+        self._intake.engine_bell.put(None)
+
+    def orphan(self) -> None:
+        """In a forked process, which has none of the threads and any of the locks: refuse everything."""
+        self._threads = ()
+        self._intake.lock = Lock()
+        self._intake.closed = FORKED
+
+    def _guarded(self, loop: Callable[[], None]) -> None:
+        """A thread that ends for a reason of its own leaves nobody waiting for it."""
+        try:
+            loop()
+        except BaseException as error:
+            self.stop(drain=False, reason=f"this batcher broke down: {error!r}; make another one")
+            raise

@@ -1,0 +1,98 @@
+"""The rule that decides between running and waiting, on engines of two kinds."""
+
+import pytest
+from ganport_runtime.buckets import BUCKETS
+from ganport_runtime.serving.pacing import HANDLING, NOTHING, Costs, Expected, Returns, Speeds, Step, next_step
+from hypothesis import given
+from hypothesis import strategies as st
+
+LINEAR = Costs.of({bucket: 0.0002 + 0.0003 * bucket for bucket in BUCKETS})  # a CPU
+FLAT = Costs.of(dict.fromkeys(BUCKETS, 0.005))  # a GPU far from full
+speeds = st.dictionaries(st.sampled_from(BUCKETS[:-1]), st.floats(1e-5, 1.0)).flatmap(
+    lambda some: st.floats(1e-5, 1.0).map(lambda top: Costs.of({**some, 64: top}))
+)
+
+
+@given(speeds, st.integers(1, 200))
+def test_without_anything_to_come_something_runs(costs: Costs, waiting: int) -> None:
+    step = next_step(costs, waiting, NOTHING, 1.0)
+    bucket = costs.bucket_of(step.images)
+    assert 1 <= step.images <= min(waiting, 64)
+    assert step.images in (min(waiting, 64), bucket)  # all of it, or a bucket that is full
+
+
+@given(speeds, st.integers(1, 64))
+def test_a_split_is_never_slower_than_padding(costs: Costs, waiting: int) -> None:
+    padded = costs.seconds[costs.bucket_of(waiting)]
+    assert costs.clear[waiting] <= padded
+    seconds, left = 0.0, waiting
+    while left:
+        run = costs.first[left]
+        seconds += costs.seconds[costs.bucket_of(run)]
+        left -= run
+        seconds += HANDLING if left else 0
+    assert seconds == pytest.approx(costs.clear[waiting])
+
+
+def test_an_engine_whose_time_grows_splits_what_one_whose_time_is_flat_pads() -> None:
+    assert next_step(LINEAR, 33, NOTHING, 0.002) == Step(32)
+    assert next_step(FLAT, 33, NOTHING, 0.002) == Step(33)
+    assert next_step(LINEAR, 64, NOTHING, 0.002) == Step(64)
+    assert next_step(LINEAR, 500, NOTHING, 0.002) == Step(64)
+
+
+def test_waiting_pays_where_filling_is_quicker_than_another_run() -> None:
+    soon = Expected(31, 0.001)
+    assert next_step(FLAT, 33, soon, 0.002) == Step(0, 64, 0.001)
+    assert next_step(FLAT, 33, soon, 0.0005) == Step(33)  # past what may be waited
+    assert next_step(FLAT, 33, Expected(31, 0.006), 1.0) == Step(33)  # as long as a run of what is there
+    assert next_step(FLAT, 64, soon, 0.002) == Step(64)  # it is full
+    assert next_step(LINEAR, 32, Expected(32, 0.001), 0.002) == Step(32)  # two halves take no longer than the whole
+
+
+@given(speeds, st.integers(1, 63), st.integers(1, 64), st.floats(1e-6, 0.01), st.floats(0, 0.01))
+def test_nobody_waits_longer_than_allowed_or_than_it_gains(
+    costs: Costs, waiting: int, images: int, seconds: float, patience: float
+) -> None:
+    step = next_step(costs, waiting, Expected(images, seconds), patience)
+    if step.images == 0:
+        now = next_step(costs, waiting, NOTHING, patience).images
+        fill = seconds * (step.wanted - waiting) / images
+        assert waiting < step.wanted <= 64
+        assert fill <= patience
+        assert fill < costs.clear[waiting] + costs.clear[step.wanted - now]
+
+
+def test_what_came_back_after_runs_is_expected_again() -> None:
+    returns = Returns(0.002)
+    assert returns.expected(0.0) == NOTHING
+    for turn in range(3):
+        returns.ran(32, turn * 0.01)
+        for index in range(32):
+            returns.came(1, turn * 0.01 + 0.00003 * (index + 1))
+    returns.ran(40, 0.03)
+    found = returns.expected(0.03)
+    assert found.images == 40
+    assert found.seconds == pytest.approx(0.00096)
+    returns.came(10, 0.0303)
+    assert returns.expected(0.0304).images == 30
+    assert returns.expected(0.0320) == NOTHING  # long past
+
+
+def test_what_comes_later_than_the_delay_is_not_waited_for() -> None:
+    returns = Returns(0.002)
+    for turn in range(5):
+        returns.ran(1, turn * 0.01)
+        returns.came(1, turn * 0.01 + 0.0021)
+    assert returns.expected(0.0401) == NOTHING
+
+
+def test_one_slow_run_changes_no_bucket_s_time() -> None:
+    speeds = Speeds(dict(LINEAR.seconds))
+    for _ in range(3):
+        speeds.saw(64, LINEAR.seconds[64])
+    speeds.saw(64, 10.0)
+    assert speeds.costs.seconds == LINEAR.seconds
+    for _ in range(5):
+        speeds.saw(64, 0.04)
+    assert speeds.costs.seconds[64] == 0.04
