@@ -1,0 +1,64 @@
+"""What the user of `ganport export-triton` may choose, checked as it is made."""
+
+import math
+from dataclasses import dataclass
+
+from ganport_runtime.plan import AUTO, DEVICES, MAX_THREADS, PRECISIONS
+
+from ganport_serve.triton.errors import RepositoryError
+
+__all__ = ["BACKENDS", "Choices"]
+
+BACKENDS = ("onnxruntime", "tensorrt", "python")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How the models of a repository are made and run.
+
+    Attributes:
+        backends: of Triton, from `BACKENDS`; None: all that the bundle allows.
+        variants: ids of variants and engines to take instead of the default ones, at most one for a role and backend.
+        device: `cpu` or `cuda`, for the backends `onnxruntime` and `python`; `tensorrt` runs on GPUs alone.
+        instances: copies of each model on the device, which run at the same time.
+        threads: CPU threads of each instance; None: what its engine takes by itself.
+        precision: of the backend `python`, as `Generator.open` has it.
+        max_delay: seconds after which the scheduler takes whatever waits, whether a preferred size or not.
+        max_queue: requests that may wait for a model; further ones are refused.
+
+    Raises:
+        RepositoryError: a value is none of these.
+    """
+
+    backends: tuple[str, ...] | None = None
+    variants: tuple[str, ...] = ()
+    device: str = "cpu"
+    instances: int = 1
+    threads: int | None = None
+    precision: str = AUTO
+    max_delay: float = 0.002
+    max_queue: int = 1024
+
+    def __post_init__(self) -> None:
+        for backend in self.backends or ():
+            _one_of("backend", backend, BACKENDS)
+        if self.backends == ():
+            raise RepositoryError(f"no backend is named; choose from {', '.join(BACKENDS)}")
+        _one_of("device", self.device, tuple(reversed(DEVICES)))
+        _one_of("precision", self.precision, (AUTO, *PRECISIONS))
+        _at_least_one("instances", self.instances)
+        _at_least_one("max queue", self.max_queue)
+        if self.threads is not None and not 1 <= self.threads <= MAX_THREADS:
+            raise RepositoryError(f"threads is {self.threads}, wanted 1 to {MAX_THREADS}")
+        if not math.isfinite(self.max_delay) or not 0 <= self.max_delay <= 60:
+            raise RepositoryError(f"max delay is {self.max_delay} s, wanted 0 to 60 s")
+
+
+def _one_of(name: str, given: str, known: tuple[str, ...]) -> None:
+    if given not in known:
+        raise RepositoryError(f"{name} {given!r} is unknown; choose from {', '.join(known)}")
+
+
+def _at_least_one(name: str, given: int) -> None:
+    if given < 1:
+        raise RepositoryError(f"{name} is {given}, wanted 1 or more")
