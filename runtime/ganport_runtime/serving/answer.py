@@ -1,16 +1,72 @@
-"""What `submit` gives: a future for threads that can be awaited on any event loop as well."""
+"""What becomes of a request: `Answer`, a future for threads and event loops, and `Call`, a callback on one loop."""
 
+import logging
 from asyncio import AbstractEventLoop, CancelledError, get_running_loop
 from asyncio import Future as Waiter
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
 
-__all__ = ["Answer", "settle", "wake"]
+__all__ = ["Answer", "Call", "Outlet", "settle", "wake"]
 
 T = TypeVar("T")
-Awaiter = tuple[AbstractEventLoop, "Waiter[None]"]
+T_contra = TypeVar("T_contra", contravariant=True)
+Listener = tuple[AbstractEventLoop, Callable[[], object]]
+log = logging.getLogger(__name__)
+
+
+class Outlet(Protocol[T_contra]):
+    """Where the outcome of a request goes."""
+
+    @property
+    def listeners(self) -> Sequence[Listener]:
+        """What to call on which event loop once it is settled."""
+
+    def bind(self, withdraw: Callable[[], bool]) -> None:
+        """Say how to leave the queue: a call that tells whether it left."""
+
+    def settle(self, outcome: T_contra | BaseException) -> None:
+        """Complete it, and let go of the queue."""
+
+
+class Call(Generic[T]):
+    """A request of one event loop without a future: a callback gets its outcome.
+
+    It costs its loop a fifth of what an awaited `Answer` does. Used on its loop alone but for `settle`.
+
+    Args:
+        callback: called on the event loop that runs now, with the result or the error; never once it was cancelled.
+    """
+
+    __slots__ = ("_callback", "_outcome", "_withdraw", "listeners")
+
+    def __init__(self, callback: Callable[[T | BaseException], object]) -> None:
+        self._callback: Callable[[T | BaseException], object] | None = callback
+        self._outcome: T | BaseException | None = None
+        self._withdraw: Callable[[], bool] | None = None
+        self.listeners: Sequence[Listener] = ((get_running_loop(), self._tell),)
+
+    def cancel(self) -> None:
+        """Leave the queue where it still waits there; its callback is not called any more."""
+        withdraw, self._withdraw, self._callback = self._withdraw, None, None
+        if withdraw is not None:
+            withdraw()
+
+    def bind(self, withdraw: Callable[[], bool]) -> None:
+        """Say how to leave the queue: a call that tells whether it left."""
+        self._withdraw = withdraw
+
+    def settle(self, outcome: T | BaseException) -> None:
+        """Keep the outcome for the loop, and let go of the queue."""
+        self._withdraw, self._outcome = None, outcome
+
+    def _tell(self) -> None:
+        callback, outcome = self._callback, self._outcome
+        self._callback = self._outcome = None
+        if callback is not None and outcome is not None:
+            callback(outcome)
 
 
 class Answer(Future[T], Generic[T]):
@@ -23,7 +79,7 @@ class Answer(Future[T], Generic[T]):
     def __init__(self) -> None:
         super().__init__()
         self._withdraw: Callable[[], bool] | None = None
-        self._awaiters: list[Awaiter] = []
+        self.listeners: list[Listener] = []
         self._is_over, self._is_cancelled = False, False  # as `done` and `cancelled` say, without their lock
 
     def cancel(self) -> bool:
@@ -60,40 +116,47 @@ class Answer(Future[T], Generic[T]):
     def _wait(self) -> Generator[object, None, None]:
         loop = get_running_loop()
         waiter: Waiter[None] = loop.create_future()
-        awaiter = (loop, waiter)
-        self._awaiters.append(awaiter)
+        listener = (loop, partial(_release, waiter))
+        self.listeners.append(listener)
         try:
-            # Whoever completes it says that it is over, then looks at the awaiters: one of both sees the other.
+            # Whoever completes it says that it is over, then looks at the listeners: one of both sees the other.
             if not self._is_over:
                 yield from waiter
         except CancelledError:
-            self._awaiters.remove(awaiter)
-            if not self._awaiters:
+            self.listeners.remove(listener)
+            if not self.listeners:
                 self.cancel()
             raise
 
 
-def settle(outcomes: Iterable[tuple[Answer[T], T | BaseException]]) -> None:
-    """Complete answers, then wake the tasks that await them: once for each event loop."""
-    answers = []
-    for answer, outcome in outcomes:
-        answer.settle(outcome)
-        answers.append(answer)
-    wake(answers)
+def settle(outcomes: Iterable[tuple[Outlet[T], T | BaseException]]) -> None:
+    """Complete requests, then tell those who wait on event loops: once for each loop."""
+    outlets = []
+    for outlet, outcome in outcomes:
+        outlet.settle(outcome)
+        outlets.append(outlet)
+    wake(outlets)
 
 
-def wake(answers: Iterable[Answer[T]]) -> None:
-    """Wake the tasks that await these answers."""
-    waiters: dict[AbstractEventLoop, list[Waiter[None]]] = {}
-    for answer in answers:
-        for loop, waiter in tuple(answer._awaiters):
-            waiters.setdefault(loop, []).append(waiter)
-    for loop, its in waiters.items():
+def wake(outlets: Iterable[Outlet[Any]]) -> None:
+    """Tell those who wait for these on event loops."""
+    calls: dict[AbstractEventLoop, list[Callable[[], object]]] = {}
+    for outlet in outlets:
+        for loop, call in tuple(outlet.listeners):
+            calls.setdefault(loop, []).append(call)
+    for loop, its in calls.items():
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(_wake, its)
+            loop.call_soon_threadsafe(_run_all, its)
 
 
-def _wake(waiters: Iterable["Waiter[None]"]) -> None:
-    for waiter in waiters:
-        if not waiter.done():
-            waiter.set_result(None)
+def _run_all(calls: Iterable[Callable[[], object]]) -> None:
+    for call in calls:
+        try:
+            call()
+        except Exception:  # of one caller; the others' answers are as good as ever
+            log.exception("a callback that was given an answer failed")
+
+
+def _release(waiter: "Waiter[None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -14,7 +14,7 @@ from ganport_runtime.discriminator import Discriminator
 from ganport_runtime.errors import InputError
 from ganport_runtime.generator import Generator
 from ganport_runtime.latents import LIMIT, image_range
-from ganport_runtime.serving.answer import Answer
+from ganport_runtime.serving.answer import Answer, Call
 from ganport_runtime.serving.core import Core
 from ganport_runtime.serving.reports import BatcherStats, BatchReport, Scores
 from ganport_runtime.serving.work import Examining, Generating, Work
@@ -135,6 +135,32 @@ class Batcher(_Batching[NDArray[np.uint8]]):
         """
         key, first, number = image_range(seed, start, count)
         return self._core.submit((key, first), number, timeout)
+
+    def submit_call(
+        self,
+        callback: Callable[[NDArray[np.uint8] | BaseException], object],
+        count: int,
+        *,
+        seed: int = 0,
+        start: int = 0,
+        timeout: float | None = None,
+    ) -> Call[NDArray[np.uint8]]:
+        """`submit` for servers: what it gives or raises goes to a callback on the running event loop.
+
+        Args:
+            callback: gets the images or the error; not called once the call was cancelled.
+            count: how many, 1 to `max_queue`.
+            seed: as for `submit`, like the rest.
+            start: see there.
+            timeout: see there.
+
+        Raises:
+            InputError, QueueFullError, DeadlineError, ClosedError: at once, as `submit` does.
+        """
+        key, first, number = image_range(seed, start, count)
+        call: Call[NDArray[np.uint8]] = Call(callback)
+        self._core.submit_call(call, (key, first), number, timeout)
+        return call
 
     def submit_latents(self, z: NDArray[np.float32], *, timeout: float | None = None) -> Answer[NDArray[np.uint8]]:
         """Ask for the images of your own latents.

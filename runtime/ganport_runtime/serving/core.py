@@ -4,7 +4,7 @@ from collections.abc import Callable
 from threading import Lock, Thread, current_thread
 from typing import Generic, TypeVar
 
-from ganport_runtime.serving.answer import Answer, settle
+from ganport_runtime.serving.answer import Answer, Call, settle
 from ganport_runtime.serving.calibration import calibrate
 from ganport_runtime.serving.delivery import Delivery
 from ganport_runtime.serving.intake import CLOSED, Intake
@@ -44,12 +44,17 @@ class Core(Generic[T]):
 
     def submit(self, source: Source, count: int, timeout: float | None) -> Answer[T]:
         """Let a request wait; see `Intake.submit`. One for no rows is answered at once."""
-        if count:
-            return self._intake.submit(source, count, timeout)
-        self._intake.check_open()
         answer: Answer[T] = Answer()
-        answer.settle(self._work.answer(self._work.nothing()))
+        if count:
+            self._intake.submit(answer, source, count, timeout)
+        else:
+            self._intake.check_open()
+            answer.settle(self._work.answer(self._work.nothing()))
         return answer
+
+    def submit_call(self, call: Call[T], source: Source, count: int, timeout: float | None) -> None:
+        """Let a request of one row or more wait, whose callback gets the outcome."""
+        self._intake.submit(call, source, count, timeout)
 
     def stats(self) -> BatcherStats:
         """Figures until now."""

@@ -57,7 +57,7 @@ class Delivery(Generic[T]):
             for request in spoiled:
                 self._intake.drop(request)
             self._intake.tally.failed += len(spoiled)
-        settle((request.answer, _failure(cause, images)) for request in spoiled)
+        settle((request.outlet, _failure(cause, images)) for request in spoiled)
 
     def _complete(self, batch: Batch[T], outputs: Outputs) -> None:
         """Each request gets its rows; those that have them all are answered."""
@@ -77,7 +77,7 @@ class Delivery(Generic[T]):
                 request.is_settled = True
             self._intake.tally.completed += len(answered)
             self._intake.tally.images += batch.images
-        settle((request.answer, made) for request, made in answered)
+        settle((request.outlet, made) for request, made in answered)
 
     def _take(self, part: Part[T], outputs: Outputs, position: int) -> Outputs | None:
         """The outputs of a request once it has them all, else None."""

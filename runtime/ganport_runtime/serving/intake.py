@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from ganport_runtime.buckets import TOP
 from ganport_runtime.errors import ClosedError, InputError
-from ganport_runtime.serving.answer import Answer
+from ganport_runtime.serving.answer import Outlet
 from ganport_runtime.serving.errors import DeadlineError, QueueFullError
 from ganport_runtime.serving.pacing import Returns, Speeds
 from ganport_runtime.serving.requests import Queue, Request, Source
@@ -20,7 +20,7 @@ from ganport_runtime.text import shown
 __all__ = ["Intake", "Outcome"]
 
 T = TypeVar("T")
-Outcome = tuple[Answer[Any], BaseException]
+Outcome = tuple[Outlet[Any], BaseException]
 CLOSED = "this batcher is closed; make another one"
 
 
@@ -57,8 +57,8 @@ class Intake(Generic[T]):
         self.helper_bell: SimpleQueue[Any] = SimpleQueue()
         self.closed: str | None = None
 
-    def submit(self, source: Source, count: int, timeout: float | None) -> Answer[T]:
-        """Let a request of `count` rows wait.
+    def submit(self, outlet: Outlet[T], source: Source, count: int, timeout: float | None) -> None:
+        """Let a request of `count` rows wait, whose outcome goes to `outlet`.
 
         Raises:
             InputError: it is larger than the whole queue, or the timeout is no number.
@@ -71,12 +71,11 @@ class Intake(Generic[T]):
                 f"{count} images are more than the queue may hold, {self.max_queue}; ask for fewer at a time"
             )
         limit = inf if timeout is None else _seconds(timeout)
-        answer: Answer[T] = Answer()
         now = monotonic()
-        request = Request(answer, source, count, now, now + limit)
+        request = Request(outlet, source, count, now, now + limit)
         with self.lock:
             self._admit(request, now)
-            answer.bind(partial(self.withdraw, request))
+            outlet.bind(partial(self.withdraw, request))
             self.returns.came(count, now)
             self.queue.push(request)
             self.waiting += count
@@ -86,7 +85,6 @@ class Intake(Generic[T]):
                 self.engine_bell.put(None)
             elif self.running:
                 self.wake_helper_for(min(request.deadline, self.stage_at))
-        return answer
 
     def wake_helper_for(self, when: float) -> None:
         """See that the helper's thread is awake at a time; the lock is held."""
@@ -154,7 +152,7 @@ class Intake(Generic[T]):
             self.drop(request)
         self.queue.renew()
         self.tally.refused["deadline"] += len(late)
-        return [(request.answer, _late(request, now)) for request in late]
+        return [(request.outlet, _late(request, now)) for request in late]
 
     def drop_all(self) -> list[Outcome]:
         """Take out everything that waits, as the batcher closes; the lock is held."""
@@ -163,7 +161,7 @@ class Intake(Generic[T]):
         for request in left:
             self.drop(request)
         self.tally.refused["closed"] += len(left)
-        return [(request.answer, ClosedError(self.closed or CLOSED)) for request in left]
+        return [(request.outlet, ClosedError(self.closed or CLOSED)) for request in left]
 
     def _admit(self, request: Request[T], now: float) -> None:
         if self.closed is not None:

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from numpy.typing import NDArray
 
 from ganport_runtime.buckets import TOP
-from ganport_runtime.serving.answer import Answer
+from ganport_runtime.serving.answer import Outlet
 
 __all__ = ["Part", "Queue", "Request", "Source"]
 
@@ -21,7 +21,7 @@ class Request(Generic[T]):
     """What one caller asked for.
 
     Attributes:
-        answer: the caller's.
+        outlet: where its outcome goes.
         source: of its rows.
         count: rows in all.
         submitted: when, on the monotonic clock.
@@ -36,12 +36,12 @@ class Request(Generic[T]):
     """
 
     __slots__ = (
-        "answer",
         "count",
         "deadline",
         "done",
         "is_settled",
         "is_urgent",
+        "outlet",
         "queued",
         "results",
         "source",
@@ -50,8 +50,8 @@ class Request(Generic[T]):
         "turn",
     )
 
-    def __init__(self, answer: Answer[T], source: Source, count: int, submitted: float, deadline: float) -> None:
-        self.answer, self.source, self.count = answer, source, count
+    def __init__(self, outlet: Outlet[T], source: Source, count: int, submitted: float, deadline: float) -> None:
+        self.outlet, self.source, self.count = outlet, source, count
         self.submitted, self.deadline, self.is_urgent = submitted, deadline, False
         self.queued, self.staged, self.turn, self.done = count, 0, 0, 0
         self.results: tuple[NDArray[Any], ...] | None = None
