@@ -184,6 +184,19 @@ class Batcher(_Batching[NDArray[np.uint8]]):
         rows = _kept(batch_of("z", z, "float32", self._shape), z)
         return self._core.submit(rows, len(rows), timeout)
 
+    def submit_latents_call(
+        self,
+        callback: Callable[[NDArray[np.uint8] | BaseException], object],
+        z: NDArray[np.float32],
+        *,
+        timeout: float | None = None,
+    ) -> Call[NDArray[np.uint8]]:
+        """`submit_latents` for servers, as `submit_call` is `submit`; `z` has one row or more."""
+        rows = _kept(batch_of("z", z, "float32", self._shape), z)
+        call: Call[NDArray[np.uint8]] = Call(callback)
+        self._core.submit_call(call, rows, len(rows), timeout)
+        return call
+
 
 class Scorer(_Batching[Scores]):
     """Scores and embeds images for any number of threads and event loops with one discriminator, in batches.

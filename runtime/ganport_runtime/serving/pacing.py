@@ -1,5 +1,9 @@
 """Decides when the engine runs how many images, from measured seconds and from what came back after earlier runs.
 
+Where a smaller run makes nearly as many images a second as the best, a run takes no more than half of what waits and
+may come back. Clients that wait for their answers would otherwise all be idle while the engine works, and it while they
+ask again: two groups in turn keep both busy, and everybody waits for less.
+
 When the engine is free and images wait, there are three choices.
 
 1. To run all of them, padded to their bucket.
@@ -21,6 +25,7 @@ from statistics import median
 
 __all__ = ["NOTHING", "Costs", "Expected", "Returns", "Speeds", "Step", "next_step"]
 
+NEARLY = 0.85  # of the best bucket's images a second: what a run of half the clients must reach
 SAVING = 0.1  # of the time, without which a batch is not split
 HANDLING = 2e-4  # seconds that every further run costs beside the engine's
 GAIN = 0.03  # of the time, without which nobody waits
@@ -36,11 +41,13 @@ class Costs:
         seconds: of one run, by bucket, smallest bucket first.
         first: for each number of images that wait, up to the top bucket, how many to run at once.
         clear: for each number, the seconds in which all of them are done.
+        enough: the smallest bucket that makes nearly as many images a second as the best.
     """
 
     seconds: Mapping[int, float]
     first: tuple[int, ...]
     clear: tuple[float, ...]
+    enough: int
 
     @classmethod
     def of(cls, seconds: Mapping[int, float]) -> "Costs":
@@ -56,7 +63,7 @@ class Costs:
                     run, least = bucket, split
             first.append(run)
             clear.append(least)
-        return cls({bucket: seconds[bucket] for bucket in buckets}, tuple(first), tuple(clear))
+        return cls({bucket: seconds[bucket] for bucket in buckets}, tuple(first), tuple(clear), _enough(seconds))
 
     @property
     def top(self) -> int:
@@ -90,6 +97,12 @@ class Speeds:
             self.costs = Costs.of({**self.costs.seconds, bucket: now})
 
 
+def _enough(seconds: Mapping[int, float]) -> int:
+    """The smallest bucket that makes nearly as many images a second as the best."""
+    rates = {bucket: bucket / (value + HANDLING) for bucket, value in seconds.items()}
+    return min(bucket for bucket, rate in rates.items() if rate >= NEARLY * max(rates.values()))
+
+
 class Returns:
     """What comes within `max_delay` of the end of a run: how much for each image that it made, and how late."""
 
@@ -99,6 +112,7 @@ class Returns:
         self._delays: deque[float] = deque(maxlen=KEPT)
         self._made, self._ended = 0, float("-inf")
         self._came, self._last = 0, 0.0
+        self.away = 0  # images of the last run in place of which none has come yet
 
     def ran(self, images: int, now: float) -> None:
         """Take note of the end of a run."""
@@ -107,9 +121,11 @@ class Returns:
             if self._came:
                 self._delays.append(self._last - self._ended)
         self._made, self._ended, self._came = images, now, 0
+        self.away = images
 
     def came(self, images: int, now: float) -> None:
         """Take note of a request."""
+        self.away = max(0, self.away - images)
         if now - self._ended <= self._window:
             self._came += images
             self._last = now
@@ -149,7 +165,7 @@ class Step:
     seconds: float = 0.0
 
 
-def next_step(costs: Costs, waiting: int, expected: Expected, patience: float) -> Step:
+def next_step(costs: Costs, waiting: int, expected: Expected, patience: float, away: int = 0) -> Step:
     """Decide between running and waiting, as the module's text says.
 
     Args:
@@ -157,9 +173,11 @@ def next_step(costs: Costs, waiting: int, expected: Expected, patience: float) -
         waiting: images that wait, 1 or more.
         expected: what should come.
         patience: seconds that may still be waited.
+        away: images of the last run in place of which none has come yet.
     """
-    now = costs.first[min(waiting, costs.top)]
-    more = min(expected.images, costs.top - waiting)
+    most = min(costs.top, max(costs.enough, -(-(waiting + away) // 2)))
+    now = costs.first[min(waiting, most)]
+    more = min(expected.images, most - waiting)
     if more <= 0:
         return Step(now)
     alone, fill = costs.seconds[costs.bucket_of(now)], expected.seconds * more / expected.images

@@ -13,7 +13,6 @@ from threading import Lock
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
-from ganport_runtime.buckets import TOP
 from ganport_runtime.serving.answer import settle
 from ganport_runtime.serving.delivery import Delivery, Ran
 from ganport_runtime.serving.intake import Intake
@@ -108,7 +107,8 @@ class Pipeline(Generic[T]):
                 return LONGEST if intake.closed is None else None
             self._free_since = self._free_since or now
             patience = 0.0 if intake.closed else self._free_since + intake.max_delay - now
-            step = next_step(intake.speeds.costs, waiting, intake.returns.expected(now), patience)
+            returns = intake.returns
+            step = next_step(intake.speeds.costs, waiting, returns.expected(now), patience, returns.away)
             if step.images == 0:
                 intake.wanted = step.wanted
                 return step.seconds
@@ -129,12 +129,12 @@ class Pipeline(Generic[T]):
         return batch
 
     def _stage(self) -> None:
-        """Add what waits to the next batch, up to the top bucket, and make its rows; `_staging` is held."""
+        """Add what waits to the next batch, up to the largest run, and make its rows; `_staging` is held."""
         intake = self._intake
         with intake.lock:
             late = intake.drop_late(monotonic())
             intake.staging.compact()
-            parts = intake.queue.take(TOP - intake.staging.count)
+            parts = intake.queue.take(intake.speeds.costs.top - intake.staging.count)
         settle(late)
         if parts:
             self._fill(parts)
@@ -165,7 +165,7 @@ class Pipeline(Generic[T]):
         with intake.lock:
             now = monotonic()
             late = intake.drop_late(now)
-            is_due = intake.stage_at < inf and (now >= intake.stage_at or intake.waiting >= TOP)
+            is_due = intake.stage_at < inf and (now >= intake.stage_at or intake.waiting >= intake.speeds.costs.top)
             intake.stage_at = inf if is_due else intake.stage_at
         settle(late)
         if is_due:

@@ -17,8 +17,9 @@ speeds = st.dictionaries(st.sampled_from(BUCKETS[:-1]), st.floats(1e-5, 1.0)).fl
 def test_without_anything_to_come_something_runs(costs: Costs, waiting: int) -> None:
     step = next_step(costs, waiting, NOTHING, 1.0)
     bucket = costs.bucket_of(step.images)
-    assert 1 <= step.images <= min(waiting, 64)
-    assert step.images in (min(waiting, 64), bucket)  # all of it, or a bucket that is full
+    most = min(waiting, max(costs.enough, (waiting + 1) // 2), 64)
+    assert 1 <= step.images <= most
+    assert step.images in (most, bucket)  # all of it, or a bucket that is full
 
 
 @given(speeds, st.integers(1, 64))
@@ -35,10 +36,35 @@ def test_a_split_is_never_slower_than_padding(costs: Costs, waiting: int) -> Non
 
 
 def test_an_engine_whose_time_grows_splits_what_one_whose_time_is_flat_pads() -> None:
-    assert next_step(LINEAR, 33, NOTHING, 0.002) == Step(32)
+    assert next_step(LINEAR, 33, NOTHING, 0.002, away=33) == Step(32)
     assert next_step(FLAT, 33, NOTHING, 0.002) == Step(33)
-    assert next_step(LINEAR, 64, NOTHING, 0.002) == Step(64)
-    assert next_step(LINEAR, 500, NOTHING, 0.002) == Step(64)
+    assert next_step(FLAT, 500, NOTHING, 0.002) == Step(64)
+
+
+def test_two_groups_in_turn_where_half_a_run_makes_nearly_as_many_images() -> None:
+    assert LINEAR.enough == 8  # 87 % of bucket 64's images a second, and 77 % at 4
+    assert next_step(LINEAR, 64, NOTHING, 0.002) == Step(32)
+    assert next_step(LINEAR, 32, NOTHING, 0.002, away=32) == Step(32)
+    assert next_step(LINEAR, 64, NOTHING, 0.002, away=64) == Step(64)
+    assert next_step(LINEAR, 8, NOTHING, 0.002) == Step(8)
+    assert next_step(FLAT, 64, NOTHING, 0.002) == Step(64)  # half a run takes as long as a whole one
+
+
+def test_nobody_waits_for_more_than_half_where_all_come_back_at_once() -> None:
+    costs = Costs.of({bucket: 0.004 + 0.0003 * bucket for bucket in BUCKETS})
+    assert costs.enough == 64
+    assert next_step(costs, 1, Expected(63, 0.001), 0.002, away=63) == Step(0, 64, 0.001)
+    nearly = Costs.of({bucket: 0.002 + 0.0003 * bucket for bucket in BUCKETS})
+    assert nearly.enough == 32
+    assert next_step(nearly, 1, Expected(63, 0.001), 0.002, away=63) == Step(0, 32, 0.001)
+
+
+@given(st.dictionaries(st.sampled_from(BUCKETS), st.floats(1e-5, 1.0), min_size=1))
+def test_enough_is_the_smallest_bucket_that_is_nearly_as_fast_as_any(seconds: dict[int, float]) -> None:
+    rates = {bucket: bucket / (value + HANDLING) for bucket, value in seconds.items()}
+    enough = Costs.of(seconds).enough
+    assert rates[enough] >= 0.85 * max(rates.values())
+    assert all(rates[bucket] < 0.85 * max(rates.values()) for bucket in rates if bucket < enough)
 
 
 def test_waiting_pays_where_filling_is_quicker_than_another_run() -> None:
@@ -47,7 +73,7 @@ def test_waiting_pays_where_filling_is_quicker_than_another_run() -> None:
     assert next_step(FLAT, 33, soon, 0.0005) == Step(33)  # past what may be waited
     assert next_step(FLAT, 33, Expected(31, 0.006), 1.0) == Step(33)  # as long as a run of what is there
     assert next_step(FLAT, 64, soon, 0.002) == Step(64)  # it is full
-    assert next_step(LINEAR, 32, Expected(32, 0.001), 0.002) == Step(32)  # two halves take no longer than the whole
+    assert next_step(LINEAR, 32, Expected(32, 0.001), 0.002, away=32) == Step(32)  # two halves take no longer than the whole
 
 
 @given(speeds, st.integers(1, 63), st.integers(1, 64), st.floats(1e-6, 0.01), st.floats(0, 0.01))

@@ -1,0 +1,168 @@
+"""The express lane: inference requests of images, answered from bytes to bytes without a task or a future each.
+
+At thousands of images a second the event loop shares its cores with the engine, and what a task, a router and a future
+cost it is time that the engine lacks. A request goes this way where nothing about it is unusual: whole and small, for
+images as bytes. Everything else goes the general way, which also answers what is wrong, so that
+there is one place where requests are refused for what they say.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+from ganport_runtime import InputError
+from ganport_runtime.serving.answer import Call
+
+from ganport_serve.edge import Edge, Target, target_of
+from ganport_serve.exchange import GONE
+from ganport_serve.lifecycle import Lifecycle
+from ganport_serve.local_engine import LocalEngine
+from ganport_serve.problem_answers import answer_to
+from ganport_serve.reasons import reason_of
+from ganport_serve.service import Service
+from ganport_serve.v2.answer_json import reply_of
+from ganport_serve.v2.binary import header_length
+from ganport_serve.v2.core import Tensors, images_asked, latents_given, misfit
+from ganport_serve.v2.ledger import record_of
+from ganport_serve.v2.models import named
+from ganport_serve.v2.plan import Plan, plan_of
+
+__all__ = ["Express", "Passage"]
+
+Finish = Callable[[int, list[tuple[bytes, bytes]], bytes | bytearray | memoryview], None]
+Submit = Callable[[Callable[[Any], None]], Call[Any]]
+Outcome = Any  # uint8 [n, height, width, channels], or the error
+
+log = logging.getLogger(__name__)
+LARGEST = 65_536  # bytes of a body; more is not small talk, and is read part by part
+UNUSUAL = frozenset({b"transfer-encoding", b"content-encoding", b"accept-encoding", b"expect", b"upgrade"})
+
+
+class Passage:
+    """One request on its way; on its event loop alone.
+
+    Args:
+        service: that answers.
+        lifecycle: counts it.
+        plan: what it asks for.
+        route: the template of its path.
+        request_id: its name in log and answer.
+        finish: gets status, headers and body.
+    """
+
+    __slots__ = ("_begun", "_call", "_finish", "_lifecycle", "_plan", "_request_id", "_route", "_service")
+
+    def __init__(
+        self, service: Service, lifecycle: Lifecycle, plan: Plan, route: str, request_id: bytes, finish: Finish
+    ) -> None:
+        self._service, self._lifecycle, self._plan, self._route = service, lifecycle, plan, route
+        self._request_id, self._finish, self._begun = request_id, finish, time.perf_counter()
+        self._call: Call[Any] | None = None
+
+    def start(self, submit: Submit) -> None:
+        """Let it wait for the engine, or answer at once why it may not."""
+        self._lifecycle.enter()
+        try:
+            self._call = submit(self._arrive)
+        except Exception as error:
+            self._arrive(error)
+
+    def cancel(self) -> None:
+        """Its client is gone: leave the queue."""
+        if self._call is not None:
+            self._call.cancel()
+        self._leave(GONE)
+
+    def _arrive(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Exception):
+            self._refuse(outcome)
+            return
+        begun = time.perf_counter()
+        reply = reply_of(self._plan, {"image": outcome})
+        self._service.metrics.encoded("binary", time.perf_counter() - begun)
+        self._answer(HTTPStatus.OK, reply.headers, reply.body)
+        record_of(self._service.metrics, self._plan.call.model.name).succeeded(len(outcome), self._nanoseconds())
+
+    def _refuse(self, error: Exception) -> None:
+        if isinstance(error, InputError):
+            error = misfit(self._plan.call, error)
+        answer = answer_to(error)
+        status = answer.problem.status
+        self._service.metrics.refused(reason_of(answer.problem))
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            described = {"request": self._request_id.decode("ascii"), "method": "POST", "path": self._route}
+            log.error("request failed", exc_info=error, extra=described)
+        record_of(self._service.metrics, self._plan.call.model.name).failed(self._nanoseconds())
+        headers = [pair for pair in answer.headers if pair[0] != b"content-length"]
+        self._answer(status, headers, answer.body)
+
+    def _answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes | bytearray | memoryview) -> None:
+        headers.append((b"x-request-id", self._request_id))
+        self._leave(status)
+        self._finish(status, headers, body)
+
+    def _leave(self, status: int) -> None:
+        self._lifecycle.leave()
+        self._service.metrics.request("http", self._route, status, time.perf_counter() - self._begun)
+
+    def _nanoseconds(self) -> int:
+        return round((time.perf_counter() - self._begun) * 1e9)
+
+
+class Express:
+    """Knows which requests go this way, and starts them.
+
+    Args:
+        service: that answers.
+        lifecycle: whether requests are taken.
+        edge: who may ask.
+        engine: of this process; requests for another one go the general way.
+    """
+
+    def __init__(self, service: Service, lifecycle: Lifecycle, edge: Edge, engine: LocalEngine) -> None:
+        self._service, self._lifecycle, self._edge, self._engine = service, lifecycle, edge, engine
+
+    def target(self, scope: Mapping[str, Any]) -> Target | None:
+        """Where a request goes that may go this way, by its head."""
+        if scope["method"] != "POST":
+            return None
+        target = target_of(scope["path"])
+        if target is None or target.model != "generator":
+            return None
+        length = None
+        for name, value in scope["headers"]:
+            if name in UNUSUAL:
+                return None
+            if name == b"content-length":
+                length = value
+        return target if length is not None and int(length) <= LARGEST else None
+
+    def take(self, scope: Mapping[str, Any], target: Target, body: bytes, finish: Finish) -> Passage | None:
+        """Start a whole request; None where it has to go the general way."""
+        headers = dict(scope["headers"])
+        try:
+            self._edge.admit(scope["path"], headers)
+            model = named(self._engine.served, target.model, target.version)
+            start = header_length(headers.get(b"inference-header-content-length"), body)
+            plan = plan_of(model, body[:start])
+            if not plan.is_binary_image:
+                return None
+            submit = self._submit(plan, plan.tensors(body, start))
+        except Exception:  # the general way says what is wrong
+            return None
+        passage = Passage(self._service, self._lifecycle, plan, target.route, self._edge.name(headers), finish)
+        passage.start(submit)
+        return passage
+
+    def _submit(self, plan: Plan, tensors: Tensors) -> Submit:
+        timeout = plan.call.within(self._service.settings.request_timeout)
+        if "z" in tensors:
+            z = latents_given(self._service, plan.call, tensors)
+            return partial(self._engine.submit_latents, z=z, timeout=timeout)
+        asked = images_asked(self._service, plan.call, tensors)
+        return partial(
+            self._engine.submit_sample, count=asked.count, seed=asked.seed, start=asked.start, timeout=timeout
+        )

@@ -1,0 +1,113 @@
+"""HTTP/1.1 on one connection with an express lane: what is whole and small is answered without the application."""
+
+from http import HTTPStatus
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from ganport_serve.edge import Target
+from ganport_serve.express import Passage
+from ganport_serve.http_protocol import HttpProtocol, Phase
+from ganport_serve.problems import Problem
+
+__all__ = ["ExpressProtocol"]
+
+
+class ExpressProtocol(HttpProtocol):
+    """Gathers a body before anybody is asked to answer it, where its head allows the express lane.
+
+    One request at a time goes this way: what a client sends before it has its answer waits, as everywhere.
+    """
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self._express = self.config.express
+        self._target: Target | None = None  # of the request whose body is being gathered
+        self._parts: list[bytes] = []
+        self._is_waiting = self._is_last = False
+        self._passage: Passage | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody waits for the answer any more, so that its request leaves the queue."""
+        super().connection_lost(exc)
+        passage, self._passage, self._target = self._passage, None, None
+        if passage is not None and self._is_waiting:
+            self._is_waiting = False
+            passage.cancel()
+
+    def on_headers_complete(self) -> None:
+        """See whether the request may take the express lane."""
+        if self._express is None or not self._is_free() or self.flow.write_paused:
+            super().on_headers_complete()
+            return
+        self._check_head()
+        self._enter(Phase.BODY)
+        self._complete_scope()
+        self._target = self._express.target(self.scope)
+        if self._target is None:
+            self._begin_cycle()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        if self._target is not None:
+            self._parts.append(body)
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole: answer it this way if that is possible, else the general way."""
+        target, self._target = self._target, None
+        if target is None or self._express is None:
+            super().on_message_complete()
+            return
+        body = b"".join(self._parts)
+        self._parts.clear()
+        self._enter(Phase.ANSWER)
+        self._is_waiting, self._is_last = True, not self._keeps_alive()
+        self._passage = self._express.take(self.scope, target, body, self._finish)
+        if self._passage is None:
+            self._is_waiting = False
+            self._begin_cycle()
+            self.cycle.body += body
+            super().on_message_complete()
+
+    def refuse(self, problem: Problem) -> None:
+        """As elsewhere; where an answer is still to come, no other may come before it."""
+        if self._is_waiting:
+            self.transport.close()
+        else:
+            super().refuse(problem)
+
+    def shutdown(self) -> None:
+        """Let the connection end with the answer that it waits for."""
+        if self._is_waiting:
+            self._is_last = True
+        else:
+            super().shutdown()
+
+    def _finish(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes | bytearray | memoryview) -> None:
+        self._is_waiting, self._passage = False, None
+        if self.transport.is_closing():
+            return
+        lines: list[bytes | bytearray | memoryview] = [STATUS_LINE[status]]
+        for name, value in (*self.server_state.default_headers, *headers):
+            lines += (name, b": ", value, b"\r\n")
+        if self._is_last:
+            lines.append(b"connection: close\r\n")
+        lines += (b"content-length: %d\r\n\r\n" % len(body), body)
+        self.transport.write(b"".join(lines))
+        if self._is_last:
+            self.transport.close()
+        self.on_response_complete()
+
+    def _is_free(self) -> bool:
+        return not self._is_waiting and super()._is_free()
+
+    def _end_phase(self) -> None:
+        if self._phase is Phase.BODY and self._target is not None:
+            self._target = None
+            seconds = self.config.settings.body_timeout
+            detail = f"the request's body took longer than {seconds:g} seconds; send it at once"
+            self.refuse(Problem(HTTPStatus.REQUEST_TIMEOUT, detail))
+        else:
+            super()._end_phase()
