@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+TRITON := $(VENV)/.triton
 
 .PHONY: demo test lint format bench gpu lock clean
 .DEFAULT_GOAL := demo
@@ -15,10 +16,17 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
+# A real Triton server to test and to measure against. Its wheel is for some systems alone, and asks for an old numpy
+# that the server itself does not need.
+$(TRITON): $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt nvidia-pytriton \
+		|| echo "No Triton server for this system: what needs one is skipped and says so"
+	@touch $@
+
 demo: $(INSTALLED)
 	$(BIN)/ganport demo --out demo
 
-test: lint
+test: lint $(TRITON)
 	$(BIN)/python -m pytest
 
 lint: $(INSTALLED)
@@ -44,6 +52,7 @@ gpu: $(INSTALLED)
 lock:
 	rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet torch==2.13.0 -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-deps nvidia-pytriton
 	{ head -1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } > constraints.new && mv constraints.new constraints.txt
 
 clean:

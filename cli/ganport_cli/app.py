@@ -8,7 +8,20 @@ from typing import Any
 import typer
 
 from ganport_cli import INTERRUPTED
-from ganport_cli.commands import demo, doctor, embed, export, features, generate, info, optimize, train, tune
+from ganport_cli.commands import (
+    demo,
+    doctor,
+    embed,
+    export,
+    export_triton,
+    features,
+    generate,
+    info,
+    optimize,
+    serve,
+    train,
+    tune,
+)
 from ganport_cli.extras import missing_extra
 
 app = typer.Typer(
@@ -28,6 +41,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     embed.embed,
     features.features,
     tune.tune,
+    serve.serve,
+    export_triton.export_triton,
     doctor.doctor,
     demo.demo,
 )

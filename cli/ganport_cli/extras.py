@@ -10,6 +10,16 @@ EXTRA_OF_MODULE = {
     "onnxscript": "optimize",
     "onnxruntime": "cpu",
     "PIL": "cli",
+    "starlette": "serve",
+    "uvicorn": "serve",
+    "uvloop": "serve",
+    "httptools": "serve",
+    "grpc": "serve",
+    "prometheus_client": "serve",
+    "tritonclient": "serve",
+    "google": "serve",
+    "yaml": "serve",
+    "ray": "ray",
 }
 
 

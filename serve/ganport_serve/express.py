@@ -21,6 +21,7 @@ from ganport_serve.exchange import GONE
 from ganport_serve.lifecycle import Lifecycle
 from ganport_serve.local_engine import LocalEngine
 from ganport_serve.problem_answers import answer_to
+from ganport_serve.problems import ProblemError
 from ganport_serve.reasons import reason_of
 from ganport_serve.service import Service
 from ganport_serve.v2.answer_json import reply_of
@@ -93,8 +94,7 @@ class Passage:
         status = answer.problem.status
         self._service.metrics.refused(reason_of(answer.problem))
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            described = {"request": self._request_id.decode("ascii"), "method": "POST", "path": self._route}
-            log.error("request failed", exc_info=error, extra=described)
+            log.error("request failed", exc_info=error, extra=self._described())
         record_of(self._service.metrics, self._plan.call.model.name).failed(self._nanoseconds())
         headers = [pair for pair in answer.headers if pair[0] != b"content-length"]
         self._answer(status, headers, answer.body)
@@ -106,7 +106,14 @@ class Passage:
 
     def _leave(self, status: int) -> None:
         self._lifecycle.leave()
-        self._service.metrics.request("http", self._route, status, time.perf_counter() - self._begun)
+        seconds = time.perf_counter() - self._begun
+        self._service.metrics.request("http", self._route, status, seconds)
+        if log.isEnabledFor(logging.DEBUG):
+            figures = {"status": int(status), "route": self._route, "milliseconds": round(seconds * 1e3, 3)}
+            log.debug("request", extra=self._described() | figures)
+
+    def _described(self) -> dict[str, Any]:
+        return {"request": self._request_id.decode("ascii"), "method": "POST", "path": self._route}
 
     def _nanoseconds(self) -> int:
         return round((time.perf_counter() - self._begun) * 1e9)
@@ -138,13 +145,18 @@ class Express:
                 return None
             if name == b"content-length":
                 length = value
-        return target if length is not None and int(length) <= LARGEST else None
+        if length is None or int(length) > LARGEST:
+            return None
+        try:
+            self._edge.admit(scope["path"], dict(scope["headers"]))
+        except ProblemError:  # refused by its head alone: at once, by the general way
+            return None
+        return target
 
     def take(self, scope: Mapping[str, Any], target: Target, body: bytes, finish: Finish) -> Passage | None:
         """Start a whole request; None where it has to go the general way."""
         headers = dict(scope["headers"])
         try:
-            self._edge.admit(scope["path"], headers)
             model = named(self._engine.served, target.model, target.version)
             start = header_length(headers.get(b"inference-header-content-length"), body)
             plan = plan_of(model, body[:start])

@@ -7,7 +7,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from ganport_serve.edge import Target
 from ganport_serve.express import Passage
-from ganport_serve.http_protocol import HttpProtocol, Phase
+from ganport_serve.http_config import Phase
+from ganport_serve.http_protocol import HttpProtocol
 from ganport_serve.problems import Problem
 
 __all__ = ["ExpressProtocol"]

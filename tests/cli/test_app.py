@@ -8,7 +8,7 @@ import pytest
 from ganport_cli.app import COMMANDS, run
 from ganport_cli.extras import missing_extra
 
-NAMES = sorted(command.__name__ for command in COMMANDS)
+NAMES = sorted(command.__name__.replace("_", "-") for command in COMMANDS)
 
 
 def one_line(text: str) -> str:

@@ -73,7 +73,7 @@ def test_waiting_pays_where_filling_is_quicker_than_another_run() -> None:
     assert next_step(FLAT, 33, soon, 0.0005) == Step(33)  # past what may be waited
     assert next_step(FLAT, 33, Expected(31, 0.006), 1.0) == Step(33)  # as long as a run of what is there
     assert next_step(FLAT, 64, soon, 0.002) == Step(64)  # it is full
-    assert next_step(LINEAR, 32, Expected(32, 0.001), 0.002, away=32) == Step(32)  # two halves take no longer than the whole
+    assert next_step(LINEAR, 32, Expected(32, 0.001), 0.002, away=32) == Step(32)  # halves take no longer
 
 
 @given(speeds, st.integers(1, 63), st.integers(1, 64), st.floats(1e-6, 0.01), st.floats(0, 0.01))

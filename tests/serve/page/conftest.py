@@ -77,7 +77,7 @@ def generator(bundle: Path) -> Iterator[Generator]:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open, no test can run an event loop of its own
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("there is no chromium on the path, so the page cannot be opened in a browser")

@@ -1,0 +1,23 @@
+"""What a server refuses beyond what the runtime refuses."""
+
+__all__ = ["NotReadyError", "ServeError", "UnknownModelError"]
+
+
+class ServeError(Exception):
+    """A server that cannot start or go on; the text says why and what to do."""
+
+
+class NotReadyError(ServeError):
+    """The server is starting, draining or has lost its replicas: ask again.
+
+    Attributes:
+        retry_after: seconds after which to ask again.
+    """
+
+    def __init__(self, message: str, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class UnknownModelError(ServeError):
+    """No model or version of this name is served."""

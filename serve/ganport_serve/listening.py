@@ -1,0 +1,80 @@
+"""Takes ports and file descriptors before anything is loaded, so that what is not to be had is said at once."""
+
+import contextlib
+import ipaddress
+import logging
+import resource
+import socket
+from collections.abc import Callable
+
+from ganport_serve.errors import ServeError
+
+__all__ = ["allow_files", "bind_grpc", "is_loopback", "listen", "reachable"]
+
+log = logging.getLogger(__name__)
+BACKLOG = 2048
+OTHER_FILES = 256  # descriptors that a server needs beside its connections
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        ServeError: the address is taken or not this machine's.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise ServeError(
+            f"{reachable(host, port)} cannot be listened at: {error.strerror or error}; name another --host or --port"
+        ) from None
+
+
+def bind_grpc(add_port: Callable[[str], int], host: str, port: int) -> int:
+    """Bind a server of gRPC by its `add_insecure_port` to a port, 0 for any, and return which.
+
+    gRPC itself would share a port with another server of its own kind and say nothing.
+
+    Raises:
+        ServeError: the address is taken or not this machine's.
+    """
+    with listen(host, port):
+        pass
+    try:
+        return add_port(reachable(host, port, wildcard=True))
+    except RuntimeError as error:
+        address = reachable(host, port)
+        raise ServeError(f"gRPC cannot listen at {address}: {error}; name another --grpc-port, or --no-grpc") from None
+
+
+def reachable(host: str, port: int, *, wildcard: bool = False) -> str:
+    """`host:port`, as a client of this machine writes it; with `wildcard` as the server itself has it."""
+    address = _address(host)
+    if address is not None and address.is_unspecified and not wildcard:
+        host = "127.0.0.1" if address.version == 4 else "::1"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this machine alone reaches it."""
+    address = _address(host)
+    return host == "localhost" if address is None else address.is_loopback
+
+
+def allow_files(connections: int) -> None:
+    """Raise this process's bound on open files so that so many connections fit; where it cannot be, say so."""
+    wanted = connections + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        log.warning("fewer open files than connections", extra={"allowed": allowed, "wanted": wanted})
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host)
+    return None
