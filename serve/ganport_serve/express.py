@@ -14,13 +14,14 @@ from http import HTTPStatus
 from typing import Any
 
 from ganport_runtime import InputError
+from ganport_runtime.serving import QueueFullError
 from ganport_runtime.serving.answer import Call
 
 from ganport_serve.edge import Edge, Target, target_of
 from ganport_serve.exchange import GONE
 from ganport_serve.lifecycle import Lifecycle
 from ganport_serve.local_engine import LocalEngine
-from ganport_serve.problem_answers import answer_to
+from ganport_serve.problem_answers import ProblemAnswer, answer_to
 from ganport_serve.problems import ProblemError
 from ganport_serve.reasons import reason_of
 from ganport_serve.service import Service
@@ -39,6 +40,7 @@ Outcome = Any  # uint8 [n, height, width, channels], or the error
 
 log = logging.getLogger(__name__)
 LARGEST = 65_536  # bytes of a body; more is not small talk, and is read part by part
+AGE = 0.02  # seconds for which the same words tell everybody that the queue is full
 UNUSUAL = frozenset({b"transfer-encoding", b"content-encoding", b"accept-encoding", b"expect", b"upgrade"})
 
 
@@ -96,8 +98,7 @@ class Passage:
         if status == HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("request failed", exc_info=error, extra=self._described())
         record_of(self._service.metrics, self._plan.call.model.name).failed(self._nanoseconds())
-        headers = [pair for pair in answer.headers if pair[0] != b"content-length"]
-        self._answer(status, headers, answer.body)
+        self._answer(status, _without_length(answer), answer.body)
 
     def _answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes | bytearray | memoryview) -> None:
         headers.append((b"x-request-id", self._request_id))
@@ -131,6 +132,8 @@ class Express:
 
     def __init__(self, service: Service, lifecycle: Lifecycle, edge: Edge, engine: LocalEngine) -> None:
         self._service, self._lifecycle, self._edge, self._engine = service, lifecycle, edge, engine
+        self._full: ProblemAnswer | None = None
+        self._full_since = 0.0
 
     def target(self, scope: Mapping[str, Any]) -> Target | None:
         """Where a request goes that may go this way, by its head."""
@@ -154,8 +157,12 @@ class Express:
         return target
 
     def take(self, scope: Mapping[str, Any], target: Target, body: bytes, finish: Finish) -> Passage | None:
-        """Start a whole request; None where it has to go the general way."""
+        """Start a whole request; None where it is answered at once, and else where it has to go the general way."""
         headers = dict(scope["headers"])
+        full = self._engine.full()
+        if full is not None:
+            self._refuse(full, target, self._edge.name(headers), finish)
+            return None
         try:
             model = named(self._engine.served, target.model, target.version)
             start = header_length(headers.get(b"inference-header-content-length"), body)
@@ -169,6 +176,17 @@ class Express:
         passage.start(submit)
         return passage
 
+    def _refuse(self, error: QueueFullError, target: Target, request_id: bytes, finish: Finish) -> None:
+        """Refuse what has no room before it is read: under overload that is most of what comes."""
+        now = time.perf_counter()
+        if self._full is None or now - self._full_since > AGE:
+            self._full, self._full_since = answer_to(error), now
+        answer = self._full
+        metrics = self._service.metrics
+        metrics.refused(reason_of(answer.problem))
+        metrics.request("http", target.route, answer.problem.status, 0.0)
+        finish(answer.problem.status, [*_without_length(answer), (b"x-request-id", request_id)], answer.body)
+
     def _submit(self, plan: Plan, tensors: Tensors) -> Submit:
         timeout = plan.call.within(self._service.settings.request_timeout)
         if "z" in tensors:
@@ -178,3 +196,8 @@ class Express:
         return partial(
             self._engine.submit_sample, count=asked.count, seed=asked.seed, start=asked.start, timeout=timeout
         )
+
+
+def _without_length(answer: ProblemAnswer) -> list[tuple[bytes, bytes]]:
+    """The headers without the body's length, which whoever writes the answer adds."""
+    return [pair for pair in answer.headers if pair[0] != b"content-length"]

@@ -65,8 +65,11 @@ class ExpressProtocol(HttpProtocol):
         self._parts.clear()
         self._enter(Phase.ANSWER)
         self._is_waiting, self._is_last = True, not self._keeps_alive()
-        self._passage = self._express.take(self.scope, target, body, self._finish)
-        if self._passage is None:
+        passage = self._express.take(self.scope, target, body, self._finish)
+        if not self._is_waiting:  # answered already
+            return
+        self._passage = passage
+        if passage is None:
             self._is_waiting = False
             self._begin_cycle()
             self.cycle.body += body

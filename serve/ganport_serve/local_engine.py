@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from ganport_runtime.plan import AUTO
-from ganport_runtime.serving import Scores
+from ganport_runtime.serving import QueueFullError, Scores
 from ganport_runtime.serving.answer import Call
 from numpy.typing import NDArray
 
@@ -97,6 +97,10 @@ class LocalEngine:
     async def generate(self, z: NDArray[np.float32], *, timeout: float | None = None) -> NDArray[np.uint8]:
         """The images of latents."""
         return await self._present().batcher.submit_latents(z, timeout=timeout)
+
+    def full(self) -> QueueFullError | None:
+        """Why not even one image has room now, counted as a refused request; None where it has."""
+        return None if self._loaded is None else self._loaded.batcher.refusal()
 
     def submit_sample(
         self, callback: Callable[[Any], object], count: int, *, seed: int, start: int, timeout: float

@@ -1,10 +1,12 @@
 """`ganport serve`: a bundle over HTTP and gRPC, for people, scripts and clients of the Open Inference Protocol."""
 
+import gc
 import logging
 import math
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from ganport_serve.settings import Settings
 
 TOKEN = "GANPORT_TOKEN"
+GARBAGE = 50_000  # new objects after which Python looks for garbage among them; 700 would be 50 requests
 PORTS = {"min": 0, "max": 65535}
 
 Host = Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 is every one of this machine.")]
@@ -86,7 +89,7 @@ def serve(
     configure_logs(log_format, debug=log_requests)
     if engine == "ray":
         opening["replicas"] = replicas or 1
-    Server(bundle, settings, _maker(engine, bundle, settings, opening)).run(_print_ready if json else None)
+    Server(bundle, settings, _maker(engine, bundle, settings, opening)).run(partial(_ready, json=json))
     if is_left_behind():
         _leave()
 
@@ -104,6 +107,15 @@ def _maker(kind: str, bundle: Path, settings: "Settings", opening: dict[str, Any
         return LocalEngine(bundle, settings, metrics, **opening)
 
     return make
+
+
+def _ready(address: "Address", served: "Served", *, json: bool) -> None:
+    # What was made until now stays: to look through it again and again for garbage would cost every client its time.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE, *gc.get_threshold()[1:])
+    if json:
+        _print_ready(address, served)
 
 
 def _print_ready(address: "Address", served: "Served") -> None:

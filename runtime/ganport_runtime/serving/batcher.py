@@ -16,6 +16,7 @@ from ganport_runtime.generator import Generator
 from ganport_runtime.latents import LIMIT, image_range
 from ganport_runtime.serving.answer import Answer, Call
 from ganport_runtime.serving.core import Core
+from ganport_runtime.serving.errors import QueueFullError
 from ganport_runtime.serving.reports import BatcherStats, BatchReport, Scores
 from ganport_runtime.serving.work import Examining, Generating, Work
 from ganport_runtime.text import shown
@@ -49,6 +50,13 @@ class _Batching(Generic[T]):
     def stats(self) -> BatcherStats:
         """Figures since it was made."""
         return self._core.stats()
+
+    def refusal(self) -> QueueFullError | None:
+        """What `submit` would raise of one image now because the queue is full, counted as refused; else None.
+
+        For servers: to ask costs a microsecond, so that what has to be refused need not be read first.
+        """
+        return self._core.refusal()
 
     def close(self, drain: bool = True) -> None:
         """Accept nothing more, and wait until the engine is done; closing twice does no harm.
@@ -145,17 +153,9 @@ class Batcher(_Batching[NDArray[np.uint8]]):
         start: int = 0,
         timeout: float | None = None,
     ) -> Call[NDArray[np.uint8]]:
-        """`submit` for servers: what it gives or raises goes to a callback on the running event loop.
+        """`submit` for servers, of one image or more: images or the error go to a callback on the running event loop.
 
-        Args:
-            callback: gets the images or the error; not called once the call was cancelled.
-            count: how many, 1 to `max_queue`.
-            seed: as for `submit`, like the rest.
-            start: see there.
-            timeout: see there.
-
-        Raises:
-            InputError, QueueFullError, DeadlineError, ClosedError: at once, as `submit` does.
+        The callback is not called once the call was cancelled. What `submit` raises at once, this does too.
         """
         key, first, number = image_range(seed, start, count)
         call: Call[NDArray[np.uint8]] = Call(callback)

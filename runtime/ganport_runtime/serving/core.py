@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 from ganport_runtime.serving.answer import Answer, Call, settle
 from ganport_runtime.serving.calibration import calibrate
 from ganport_runtime.serving.delivery import Delivery
+from ganport_runtime.serving.errors import QueueFullError
 from ganport_runtime.serving.intake import CLOSED, Intake
 from ganport_runtime.serving.lifetimes import watch
 from ganport_runtime.serving.pacing import Speeds
@@ -55,6 +56,10 @@ class Core(Generic[T]):
     def submit_call(self, call: Call[T], source: Source, count: int, timeout: float | None) -> None:
         """Let a request of one row or more wait, whose callback gets the outcome."""
         self._intake.submit(call, source, count, timeout)
+
+    def refusal(self) -> QueueFullError | None:
+        """Why not even one row has room now, counted as a refused request; None where it has."""
+        return self._intake.refusal()
 
     def stats(self) -> BatcherStats:
         """Figures until now."""

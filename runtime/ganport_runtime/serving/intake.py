@@ -106,6 +106,13 @@ class Intake(Generic[T]):
         if seconds is not None:
             self.speeds.saw(len(batch.rows), seconds)
 
+    def refusal(self) -> QueueFullError | None:
+        """Why not even one row has room now, counted as a refused request; None where it has."""
+        if self.waiting < self.max_queue:  # read without the lock: whoever comes in between is judged again
+            return None
+        with self.lock:
+            return self._full(1, monotonic())
+
     def check_open(self) -> None:
         """See that it is not closed.
 
@@ -166,14 +173,24 @@ class Intake(Generic[T]):
     def _admit(self, request: Request[T], now: float) -> None:
         if self.closed is not None:
             raise self._refused("closed", ClosedError(self.closed))
-        over = self.waiting + request.count - self.max_queue
-        rest = max(0.0, self.free_at - now) if self.running else 0.0
-        if over > 0:
-            seconds = rest + self.speeds.costs.estimate(over)
-            text = f"{self.waiting} images wait, of {self.max_queue} at most; ask again in {seconds:.3f} seconds"
-            raise self._refused("queue_full", QueueFullError(text, seconds))
+        full = self._full(request.count, now)
+        if full is not None:
+            raise full
         if request.deadline < inf:
-            self._judge(request, now, rest)
+            self._judge(request, now, self._rest(now))
+
+    def _full(self, count: int, now: float) -> QueueFullError | None:
+        over = self.waiting + count - self.max_queue
+        if over <= 0:
+            return None
+        seconds = self._rest(now) + self.speeds.costs.estimate(over)
+        text = f"{self.waiting} images wait, of {self.max_queue} at most; ask again in {seconds:.3f} seconds"
+        self.tally.refused["queue_full"] += 1
+        return QueueFullError(text, seconds)
+
+    def _rest(self, now: float) -> float:
+        """Seconds until the engine should be done with what it has."""
+        return max(0.0, self.free_at - now) if self.running else 0.0
 
     def _judge(self, request: Request[T], now: float, rest: float) -> None:
         """Refuse what will be late; a request that finds the engine free is tried, for estimates grow old."""

@@ -1,0 +1,94 @@
+"""`python -m ganport_bench.serving [RUN]`: `ganport serve` under load beside its peers; a miss is shown, no failure."""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from ganport_bench.serving.effort import FULL, PLANS, QUICK
+from ganport_bench.serving.measure import SCENARIOS, facts, measure
+from ganport_bench.serving.report import report
+from ganport_bench.serving.results import Results, to_json
+from ganport_bench.serving.stage import OnStep
+from ganport_bench.serving.subject import subject
+
+PROGRAM = "ganport_bench.serving"
+BUSY = 0.7  # load average of one minute before the first measurement
+WIDTH = 220  # columns where stderr is no terminal
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, show tables on stderr and, on request, print the document on stdout."""
+    options = _parser().parse_args(arguments)
+    terminal = Console(stderr=True, width=None if sys.stderr.isatty() else WIDTH, highlight=False)
+    begun = time.perf_counter()
+    try:
+        with terminal.status("") as status, tempfile.TemporaryDirectory(prefix="ganport-serving-") as folder:
+            results = _measure(options, Path(folder), status.update)
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if not type(error).__module__.startswith("ganport_"):
+            raise
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return 1
+    terminal.print(report(results))
+    terminal.print(_footer(results, time.perf_counter() - begun), markup=False)
+    if options.json:
+        print(json.dumps(to_json(results), indent=2, allow_nan=False))
+    return 0
+
+
+def _measure(options: argparse.Namespace, folder: Path, on_step: OnStep) -> Results:
+    effort, known = QUICK if options.quick else FULL, facts()
+    with subject(options.run, options.bundle, folder, effort.tuning_seconds, on_step) as served:
+        return measure(
+            served,
+            effort,
+            on_step,
+            scenarios=options.only,
+            peers=() if options.no_peers else None,
+            plans=options.plans,
+            known=known,
+            is_quick=options.quick,
+        )
+
+
+def _footer(results: Results, seconds: float) -> str:
+    known = results.machine
+    load = known["load_average_1min"]
+    lines = [
+        "Client, server and engine share the machine's cores, and where they compete the client goes first.",
+        "CPU times are of a request, microseconds of a core.",
+    ]
+    if not results.subject["is_trained"]:
+        lines.append("No run was given: these weights are hardly trained, so speeds hold and images mean nothing.")
+    if results.is_quick:
+        lines.append(f"Quick: {', '.join(QUICK.plans)} alone, few rounds, a short overload, fewer requests in a row.")
+    if load and load > BUSY:
+        lines.append(f"The machine was busy before (load {load:.1f}): expect noise.")
+    packages = ", ".join(f"{name} {version}" for name, version in known["packages"].items() if version)
+    lines.append(f"{known['cpu']}, {known['cores']} cores, Python {known['python']}, {packages}; {seconds:.0f} s")
+    return "\n".join(lines)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"python -m {PROGRAM}", description=__doc__)
+    parser.add_argument("run", nargs="?", type=Path, help="a training run; without one, a few steps on digits")
+    parser.add_argument("--bundle", type=Path, help="what is served; without one, it is exported from the run now")
+    parser.add_argument("--only", nargs="+", choices=SCENARIOS, default=SCENARIOS, help=" ".join(SCENARIOS))
+    parser.add_argument("--plans", nargs="+", choices=PLANS, help="as tuned, exact, or both; with --quick the first")
+    parser.add_argument("--no-peers", action="store_true", help="leave LitServe and Triton out")
+    parser.add_argument("--quick", action="store_true", help="few rounds, a short overload, fewer requests")
+    parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""Requests that are due at times of their own, whether or not the server keeps up: nobody's latency is hidden."""
+
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganport_bench.serving.client import PATIENCE, Client
+from ganport_bench.serving.exchange import Endpoint
+from ganport_bench.serving.expected import Expected
+from ganport_bench.serving.outcome import Outcome
+
+__all__ = ["LATE_SECONDS", "LATE_SHARE", "open_loop", "slowness"]
+
+TICK = 0.001  # seconds; what is due or answered within one is handled together, or waking up would cost the most
+LATE_SECONDS = 0.01
+LATE_SHARE = 0.01  # of the requests may be sent later than that
+NEVER = float("inf")
+
+
+def open_loop(
+    endpoint: Endpoint,
+    expected: Expected,
+    due: NDArray[np.float64],
+    *,
+    connections: int,
+    patience: float = PATIENCE,
+) -> Outcome:
+    """Send every request when it is due; then every answer is awaited.
+
+    Latency counts from when a request was due, with a resolution of a `TICK`. Where all connections wait for answers,
+    the next request is late, which shows in its latency and in `slowness`.
+
+    Args:
+        endpoint: who is asked.
+        expected: what is asked for and must be answered.
+        due: seconds from the beginning, in the order of time, float64 [requests].
+        connections: the most requests in the air.
+        patience: seconds without any answer after which the missing ones are lost.
+
+    Raises:
+        BenchError: nobody listens there, or not anymore.
+    """
+    with Client(endpoint, expected, connections, patience) as client:
+        begun, idle = client.begun, client.idle
+        times = [*(begun + due).tolist(), NEVER]
+        at = 0
+        while client.in_the_air or times[at] < NEVER:
+            now = time.perf_counter()
+            while idle and times[at] <= now:
+                client.send(idle.pop(), times[at])
+                at += 1
+            time.sleep(TICK)
+            for connection in client.poll(0.0):
+                idle.append(connection)
+                if times[at] <= time.perf_counter():  # many answers at once shall not make others late
+                    client.send(idle.pop(), times[at])
+                    at += 1
+        return client.outcome()
+
+
+def slowness(outcome: Outcome) -> str:
+    """Why the load was not what it was meant to be, or empty: the client fell behind its own schedule.
+
+    Where all its connections were in the air, the server held them up; else the client had too little of the CPU.
+    """
+    lag = outcome.lag()
+    share = float(np.mean(lag > LATE_SECONDS)) if len(lag) else 0.0
+    if share <= LATE_SHARE:
+        return ""
+    return (
+        f"the load generator fell behind: {share:.1%} of the requests were sent more than {1e3 * LATE_SECONDS:.0f} ms "
+        f"late, the latest {1e3 * float(lag.max()):.0f} ms, with {outcome.most_in_the_air:,} in the air at most"
+    )

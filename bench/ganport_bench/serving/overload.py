@@ -1,0 +1,117 @@
+"""Three times as many requests as a server can answer, at times of their own: what it does with them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from ganport_runtime.buckets import TOP
+
+from ganport_bench.serving.arrivals import poisson
+from ganport_bench.serving.closed_loop import closed_loop
+from ganport_bench.serving.effort import CLIENTS, Effort
+from ganport_bench.serving.open_loop import open_loop, slowness
+from ganport_bench.serving.outcome import OK, REFUSED, Outcome
+from ganport_bench.serving.stage import Stage
+from ganport_bench.serving.systems import Running
+from ganport_bench.serving.usage import Cpu, awake, cpu_of
+from ganport_bench.timing import Estimate, Seconds, median
+
+__all__ = ["TIMES", "Overload", "measure_overload"]
+
+TIMES = 3.0  # of its capacity
+MORE_CLIENTS = 4 * CLIENTS  # whether its capacity needs more of them
+SPARE = 512  # connections beyond those whose requests may wait: refusals are in the air too
+LEAD_SECONDS = 1.0  # until the queue is full
+
+
+@dataclass(frozen=True)
+class Overload:
+    """One server at three times its capacity.
+
+    Attributes:
+        precision: that was asked for.
+        running: the server.
+        peak: images a second, the best of those measured before and after in closed loops.
+        peaks: all of them.
+        offered: requests a second.
+        max_queue: images that may wait in the server.
+        outcome: of the load.
+        cpu: that the server used meanwhile.
+        seconds: for how long requests were due.
+    """
+
+    precision: str
+    running: Running
+    peak: float
+    peaks: tuple[float, ...]
+    offered: float
+    max_queue: int
+    outcome: Outcome
+    cpu: Cpu
+    seconds: float
+
+    @property
+    def each_second(self) -> Seconds:
+        """Images in every second once the queue is full, float64 [seconds]."""
+        whole = int(self.seconds - LEAD_SECONDS)
+        return np.array([self.outcome.rate(LEAD_SECONDS + at, LEAD_SECONDS + at + 1) for at in range(whole)])
+
+    @property
+    def images_per_second(self) -> Estimate:
+        """The median over seconds and its interval."""
+        return median(self.each_second)
+
+    @property
+    def accepted(self) -> Seconds:
+        """Seconds of each answer with an image, from when it was due."""
+        return self.outcome.latencies(OK)
+
+    @property
+    def refused(self) -> Seconds:
+        """Seconds of each refusal, from when it was due."""
+        return self.outcome.latencies(*REFUSED)
+
+    @property
+    def bound(self) -> float:
+        """Seconds that an accepted request may take: a full queue, the batch that runs, one more for the way there."""
+        return (self.max_queue + 2 * TOP) / self.images_per_second.value
+
+    @property
+    def slowness(self) -> str:
+        """Why the load generator was not up to it, or empty."""
+        return slowness(self.outcome)
+
+    @property
+    def lost(self) -> int:
+        """Requests without exactly one answer, and answers that are neither an image nor a refusal."""
+        strange = sum(count for status, count in self.outcome.statuses().items() if status not in (OK, *REFUSED))
+        return sum(self.outcome.lost.values()) + sum(self.outcome.wrong.values()) + strange
+
+
+def measure_overload(stage: Stage, running: Running, effort: Effort, max_queue: int) -> Overload:
+    """Find a server's capacity, offer three times as much, and look at its capacity again.
+
+    Args:
+        stage: whose client makes the load.
+        running: the server.
+        effort: how long.
+        max_queue: images that may wait in the server.
+    """
+    with awake(running.pid):
+        before = [_peak(stage, running, effort, clients) for clients in (CLIENTS, MORE_CLIENTS)]
+        offered = TIMES * max(before)
+        due = poisson(offered, effort.overload_seconds)
+        connections = max_queue + SPARE
+        used = cpu_of(running.pid)
+        outcome = stage.client(open_loop, running.endpoint, stage.expected, due, connections=connections)
+        used = cpu_of(running.pid) - used
+        after = [_peak(stage, running, effort, clients) for clients in (CLIENTS, MORE_CLIENTS)]
+    peaks = (*before, *after)
+    return Overload(
+        stage.precision, running, max(peaks), peaks, offered, max_queue, outcome, used, effort.overload_seconds
+    )
+
+
+def _peak(stage: Stage, running: Running, effort: Effort, clients: int) -> float:
+    seconds = effort.lead_seconds + effort.peak_seconds
+    outcome = stage.client(closed_loop, running.endpoint, stage.expected, clients=clients, seconds=seconds)
+    return outcome.rate(effort.lead_seconds, seconds)

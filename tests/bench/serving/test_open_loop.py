@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+from ganport_bench.serving.arrivals import poisson
+from ganport_bench.serving.closed_loop import closed_loop
+from ganport_bench.serving.open_loop import open_loop, slowness
+from numpy.typing import NDArray
+
+from tests.bench.serving.fake_server import EXPECTED, Fake, answer, image_of, running
+
+STALL = 0.3  # seconds, once every 0.5
+
+
+def constant(rate: float, seconds: float) -> NDArray[np.float64]:
+    """Times at equal distances."""
+    return np.arange(round(rate * seconds)) / rate
+
+
+def test_a_stall_shows_in_the_open_loop_and_hides_in_a_closed_one() -> None:
+    with running(Fake(stall=(0.5, STALL))) as fake:
+        opened = open_loop(fake.endpoint, EXPECTED, poisson(150, 0.95), connections=80)
+    with running(Fake(stall=(0.5, STALL))) as fake:
+        closed = closed_loop(fake.endpoint, EXPECTED, clients=1, seconds=0.95)
+    assert opened.is_right
+    assert closed.is_right
+    assert float(np.percentile(opened.latencies(200), 99)) > 0.6 * STALL
+    assert float(closed.latencies(200).max()) >= STALL, "both met it"
+    assert float(np.percentile(closed.latencies(200), 99)) < 0.3 * STALL
+
+
+def test_latency_counts_from_when_a_request_was_due() -> None:
+    """One connection and an answer every 20 ms: of requests due every 10 ms each waits longer than the one before."""
+    with running(Fake(delay=lambda _: 0.02)) as fake:
+        outcome = open_loop(fake.endpoint, EXPECTED, constant(100, 0.2), connections=1)
+    latencies = outcome.latencies(200)
+    assert len(latencies) == 20
+    assert latencies[-1] >= 20 * 0.02 - 0.2
+    assert np.all(np.diff(latencies) > 0)
+    assert np.all(outcome.answered - outcome.sent < latencies[-1])
+    assert slowness(outcome).startswith("the load generator fell behind: ")
+
+
+def test_requests_go_out_when_they_are_due() -> None:
+    due = poisson(300, 0.3, seed=3)
+    with running(Fake(delay=lambda _: 0.05)) as fake:
+        outcome = open_loop(fake.endpoint, EXPECTED, due, connections=100)
+    assert outcome.due == pytest.approx(due)
+    assert np.all(outcome.lag() >= 0)
+    assert float(np.median(outcome.lag())) < 0.02
+    assert outcome.is_right
+    assert np.all(outcome.latencies(200) >= 0.05)
+
+
+def test_every_request_is_accounted_for_once() -> None:
+    def says(number: int, seed: int) -> list[bytes | None]:
+        faults: dict[int, list[bytes | None]] = {1: [answer(b"", 429)], 2: [answer(b"", 503)], 3: []}
+        return faults.get(number % 8, [answer(image_of(seed))])
+
+    with running(Fake(says=says)) as fake:
+        outcome = open_loop(fake.endpoint, EXPECTED, constant(400, 0.2), connections=20)
+    assert outcome.requests == 80 == len(fake.seeds)
+    assert outcome.statuses() == {200: 50, 429: 10, 503: 10}
+    assert outcome.lost == {"closed without an answer": 10}
+    assert int(np.count_nonzero(outcome.status == 0)) == 10
+
+
+def test_a_client_that_keeps_up_says_nothing() -> None:
+    with running(Fake()) as fake:
+        outcome = open_loop(fake.endpoint, EXPECTED, constant(20, 0.3), connections=4)
+    assert outcome.lag().max() < 0.2
+    outcome.sent[:] = outcome.due
+    assert slowness(outcome) == ""
+
+
+def test_poisson_arrivals_are_independent_and_of_the_rate() -> None:
+    due = poisson(1000, 60)
+    assert len(due) == pytest.approx(60_000, rel=0.02)
+    gaps = np.diff(due)
+    assert np.all(gaps >= 0)
+    assert float(gaps.mean()) == pytest.approx(1e-3, rel=0.02)
+    assert float(gaps.std()) == pytest.approx(1e-3, rel=0.03), "an exponential distribution's are equal"
+    assert abs(float(np.corrcoef(gaps[:-1], gaps[1:])[0, 1])) < 0.02
+    assert np.array_equal(due, poisson(1000, 60))
+    assert not np.array_equal(due[:10], poisson(1000, 60, seed=1)[:10])
