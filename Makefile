@@ -39,11 +39,13 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# What ganport costs over the bare tools, then its speed beside what people would use instead: about a quarter of an hour.
+# What ganport costs over the bare tools, its speed beside what people would use instead, and what its server keeps of it
+# beside other servers: about twenty minutes.
 # make bench RUN=runs/mine [BUNDLE=mine.ganport]; without RUN, a generator after a few steps on digits.
-bench: $(INSTALLED)
+bench: $(INSTALLED) $(TRITON)
 	$(BIN)/python -m ganport_bench.overhead
 	$(BIN)/python -m ganport_bench.speed $(if $(RUN),'$(RUN)') $(if $(BUNDLE),--bundle '$(BUNDLE)') $(if $(PROFILE),--profile)
+	$(BIN)/python -m ganport_bench.serving $(if $(RUN),'$(RUN)') $(if $(BUNDLE),--bundle '$(BUNDLE)')
 
 gpu: $(INSTALLED)
 	$(BIN)/python -m pytest -m gpu
