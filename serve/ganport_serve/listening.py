@@ -3,6 +3,7 @@
 import contextlib
 import ipaddress
 import logging
+import os
 import resource
 import socket
 from collections.abc import Callable
@@ -17,18 +18,15 @@ OTHER_FILES = 256  # descriptors that a server needs beside its connections
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens.
+    """A socket that listens, for HTTP.
 
     Raises:
         ServeError: the address is taken or not this machine's.
     """
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        return _socket(host, port)
     except OSError as error:
-        raise ServeError(
-            f"{reachable(host, port)} cannot be listened at: {error.strerror or error}; name another --host or --port"
-        ) from None
+        raise _refused("HTTP", host, port, _reason(error), "name another --host or --port") from None
 
 
 def bind_grpc(add_port: Callable[[str], int], host: str, port: int) -> int:
@@ -39,13 +37,29 @@ def bind_grpc(add_port: Callable[[str], int], host: str, port: int) -> int:
     Raises:
         ServeError: the address is taken or not this machine's.
     """
-    with listen(host, port):
-        pass
     try:
+        with _socket(host, port):
+            pass
         return add_port(reachable(host, port, wildcard=True))
-    except RuntimeError as error:
-        address = reachable(host, port)
-        raise ServeError(f"gRPC cannot listen at {address}: {error}; name another --grpc-port, or --no-grpc") from None
+    except (OSError, RuntimeError) as error:
+        reason = _reason(error) if isinstance(error, OSError) else str(error)
+        raise _refused("gRPC", host, port, reason, "name another --host or --grpc-port, or --no-grpc") from None
+
+
+def _socket(host: str, port: int) -> socket.socket:
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+
+
+def _reason(error: OSError) -> str:
+    """The system's words alone: `create_server` puts the address behind them, and names have numbers of their own."""
+    if isinstance(error, socket.gaierror) or error.errno is None:
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
+
+
+def _refused(protocol: str, host: str, port: int, reason: str, remedy: str) -> ServeError:
+    return ServeError(f"{protocol} cannot listen at {reachable(host, port)}: {reason}; {remedy}")
 
 
 def reachable(host: str, port: int, *, wildcard: bool = False) -> str:

@@ -1,5 +1,6 @@
 """`ganport serve`: what it prints, what it refuses, and how it ends."""
 
+import errno
 import json
 import os
 import signal
@@ -74,6 +75,13 @@ def test_options_reach_the_server(tmp_path: Path, weights: Weights) -> None:
         assert ask(server.port, "POST", "/v1/scores", b" " * 3000).status == 413
 
 
+def test_a_short_queue_bounds_the_images_of_a_request(bundle: Path) -> None:
+    with serving(bundle, "--no-grpc", "--max-queue", 5) as server:
+        assert ask(server.port, "GET", "/v1/status").document["limits"] == {"max_count": 5}
+        assert generate(server.port, 1, 5).status == 200
+        assert generate(server.port, 1, 6).status == 400
+
+
 def test_it_ends_at_once_while_it_starts(tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path / "large.ganport", make_weights(latent_dim=512, image=(96, 96, 3)))
     command = [sys.executable, "-m", "ganport_cli", "serve", str(bundle), "--port", "0", "--no-grpc"]
@@ -86,15 +94,49 @@ def test_it_ends_at_once_while_it_starts(tmp_path: Path) -> None:
     assert events == ["draining", "stopped"]
 
 
-@pytest.mark.parametrize("words", [("--port", "taken"), ("--port", 0, "--grpc-port", "taken")])
-def test_a_port_that_is_taken_is_one_line(bundle: Path, words: tuple[object, ...]) -> None:
+def test_signals_that_come_while_it_is_imported_are_heeded(bundle: Path) -> None:
+    """SIGHUP has nothing to load again yet; SIGTERM ends it as it would later."""
+    code = (
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'ganport_serve.server':\n"
+        "            os.kill(os.getpid(), signal.SIGHUP)\n"
+        "            os.kill(os.getpid(), signal.SIGTERM)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from ganport_cli import main\n"
+        "main()\n"
+    )
+    words = ["serve", str(bundle), "--port", "0", "--no-grpc", "--json", "--log-format", "json"]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert [json.loads(line)["event"] for line in done.stderr.splitlines()] == ["listening", "draining", "stopped"]
+
+
+def test_signals_mean_afterwards_what_they_meant_before(tmp_path: Path, ganport: Ganport) -> None:
+    numbers = (signal.SIGHUP, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    assert ganport("serve", tmp_path / "absent.ganport").exit_code == 1
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (("--port", "taken", "--no-grpc"), "name another --host or --port"),
+        (("--port", 0, "--grpc-port", "taken"), "name another --host or --grpc-port, or --no-grpc"),
+    ],
+)
+def test_a_port_that_is_taken_is_one_line(bundle: Path, words: tuple[object, ...], remedy: str) -> None:
     with socket.create_server((HOST, 0)) as other:
         port = other.getsockname()[1]
         done = serve(bundle, *(port if word == "taken" else word for word in words))
     (line,) = done.stderr.splitlines()
     assert done.returncode == 1
-    assert line.startswith("ganport serve: ")
-    assert f"{HOST}:{port}" in line
+    protocol = "gRPC" if "--grpc-port" in words else "HTTP"
+    assert line == (
+        f"ganport serve: {protocol} cannot listen at {HOST}:{port}: {os.strerror(errno.EADDRINUSE)}; {remedy}"
+    )
 
 
 def test_a_bundle_that_is_not_there_is_one_line(tmp_path: Path, ganport: Ganport) -> None:
@@ -122,7 +164,9 @@ def test_a_bundle_with_an_altered_graph_ends_it(tmp_path: Path, weights: Weights
         (("--replicas", 2), "--engine ray"),
         (("--replicas", 0), "replicas"),
         (("--log-format", "xml"), "json or text"),
-        (("--max-count", 2000), "--max-queue 1024"),
+        (("--max-count", 2000), "lower --max-count or raise --max-queue"),
+        (("--port", 8990, "--grpc-port", 8990), "--port and --grpc-port are both 8990"),
+        (("--port", 8001), "--port and --grpc-port are both 8001"),
         (("--max-delay-ms", "nan"), "max-delay-ms"),
         (("--max-delay-ms", -1), "max-delay-ms"),
         (("--request-timeout", "inf"), "timeout"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ganport_cli.early_signals import early_signals
 from ganport_cli.plan_options import Backend, BundleArgument, Device, Precision, Threads
 from ganport_cli.terminal import Json, print_json
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from ganport_serve.server import Address
     from ganport_serve.settings import Settings
 
+    MakeEngine = Callable[[Metrics], Engine]
+
 TOKEN = "GANPORT_TOKEN"
+MAX_COUNT = 1024  # images of one request where it is not given and the queue holds as many
 GARBAGE = 50_000  # new objects after which Python looks for garbage among them; 700 would be 50 requests
 PORTS = {"min": 0, "max": 65535}
 
@@ -29,6 +33,10 @@ Host = Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 is ev
 Port = Annotated[int, typer.Option(**PORTS, help="Of HTTP; 0 takes a free one.")]
 GrpcPort = Annotated[int, typer.Option(**PORTS, help="Of gRPC; 0 takes a free one.")]
 EngineKind = Annotated[str, typer.Option("--engine", help="local: this process; ray: replicas on Ray Serve.")]
+Count = Annotated[
+    int | None,
+    typer.Option(min=1, help=f"Images of one request; not given: {MAX_COUNT}, or --max-queue where that is less."),
+]
 Replicas = Annotated[int | None, typer.Option(min=1, help="How many generators serve; with --engine ray.")]
 Delay = Annotated[float, typer.Option(min=0, max=1000, help="How long a batch may wait to be filled.")]
 LogFormat = Annotated[str, typer.Option(help="json or text: one event a line on stderr.")]
@@ -44,7 +52,7 @@ def serve(
     replicas: Replicas = None,
     max_delay_ms: Delay = 2.0,
     max_queue: Annotated[int, typer.Option(min=1, help="Images that may wait; over it, 429.")] = 1024,
-    max_count: Annotated[int, typer.Option(min=1, help="Images of one request.")] = 1024,
+    max_count: Count = None,
     max_body_mb: Annotated[float, typer.Option(min=0.001, help="A request's body, in MiB; over it, 413.")] = 32.0,
     request_timeout: Annotated[float, typer.Option(min=0.001, help="Seconds for an answer; over it, 504.")] = 60.0,
     device: Device = "auto",
@@ -55,46 +63,64 @@ def serve(
     log_requests: Annotated[bool, typer.Option("--log-requests", help="Log every request as an event.")] = False,
     json: Json = False,
 ) -> None:
-    """Serve a bundle until SIGTERM or Ctrl-C; SIGHUP loads it again. With GANPORT_TOKEN set, clients need the token.
+    """Serve a bundle until SIGTERM or Ctrl-C. With GANPORT_TOKEN set, clients need the token.
+
+    SIGHUP loads the command line's bundle again, also where POST /admin/bundle has put another in its place.
 
     Example: ganport serve emoji.ganport --port 8000
     """
+    max_count = min(MAX_COUNT, max_queue) if max_count is None else max_count
     _check_usage(engine, replicas, log_format, max_count, max_queue)
+    _check_ports(port, None if no_grpc else grpc_port)
     for option, number in (("max-delay-ms", max_delay_ms), ("max-body-mb", max_body_mb), ("timeout", request_timeout)):
         _check(math.isfinite(number), f"--{option} is {number}, wanted a finite number")
-    opening = {"device": device, "precision": precision, "backend": backend, "threads": threads}
-    _check_opening(opening)
-    if engine == "ray":
-        from ganport_serve.ray_engine.environment import prepare
+    with early_signals() as is_told_to_end:
+        opening = {"device": device, "precision": precision, "backend": backend, "threads": threads}
+        _check_opening(opening)
+        if engine == "ray":
+            from ganport_serve.ray_engine.environment import prepare
 
-        prepare()  # before gRPC is imported, which reads its settings then
-    from ganport_runtime import Bundle
+            prepare()  # before gRPC is imported, which reads its settings then
+            opening["replicas"] = replicas or 1
+        from ganport_serve.settings import Settings
+
+        settings = Settings(
+            host=host,
+            port=port,
+            grpc_port=None if no_grpc else grpc_port,
+            token=_token(),
+            max_count=max_count,
+            max_body=round(max_body_mb * 2**20),
+            request_timeout=request_timeout,
+            max_delay=max_delay_ms / 1000,
+            max_queue=max_queue,
+        )
+        from ganport_runtime import Bundle
+        from ganport_serve.logs import configure_logs
+
+        Bundle.open(bundle)  # what is wrong at first sight is said before a port is opened
+        configure_logs(log_format, debug=log_requests)
+        _run(bundle, settings, _maker(engine, bundle, settings, opening), is_told_to_end, json=json)
+
+
+def _run(
+    bundle: Path, settings: "Settings", make: "MakeEngine", is_told_to_end: Callable[[], bool], *, json: bool
+) -> None:
     from ganport_serve.background import is_left_behind
-    from ganport_serve.logs import configure_logs
     from ganport_serve.server import Server
-    from ganport_serve.settings import Settings
 
-    settings = Settings(
-        host=host,
-        port=port,
-        grpc_port=None if no_grpc else grpc_port,
-        token=_token(),
-        max_count=max_count,
-        max_body=round(max_body_mb * 2**20),
-        request_timeout=request_timeout,
-        max_delay=max_delay_ms / 1000,
-        max_queue=max_queue,
-    )
-    Bundle.open(bundle)  # what is wrong at first sight is said before a port is opened
-    configure_logs(log_format, debug=log_requests)
-    if engine == "ray":
-        opening["replicas"] = replicas or 1
-    Server(bundle, settings, _maker(engine, bundle, settings, opening)).run(partial(_ready, json=json))
+    server = Server(bundle, settings, make)
+
+    def listening(_: "Address") -> None:
+        if is_told_to_end():  # before the server's own loop heard of signals
+            server.stop()
+
+    server.run(partial(_ready, json=json), listening)
     if is_left_behind():
         _leave()
 
 
-def _maker(kind: str, bundle: Path, settings: "Settings", opening: dict[str, Any]) -> Callable[["Metrics"], "Engine"]:
+def _maker(kind: str, bundle: Path, settings: "Settings", opening: dict[str, Any]) -> "MakeEngine":
     """What makes the engine; the Ray one's libraries are imported for it alone."""
 
     def make(metrics: "Metrics") -> "Engine":
@@ -139,7 +165,15 @@ def _check_usage(engine: str, replicas: int | None, log_format: str, max_count: 
     )
     _check(
         max_count <= max_queue,
-        f"--max-count {max_count} is over --max-queue {max_queue}, so the largest requests would never be accepted",
+        f"--max-count {max_count} is over --max-queue {max_queue}, so the largest requests would never be accepted; "
+        "lower --max-count or raise --max-queue",
+    )
+
+
+def _check_ports(port: int, grpc_port: int | None) -> None:
+    _check(
+        port == 0 or port != grpc_port,
+        f"--port and --grpc-port are both {port}; name another for one of them, or --no-grpc",
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ganport_serve.triton.errors import RepositoryError
 
-__all__ = ["CONFIG", "check_destination", "writing_folder"]
+__all__ = ["CONFIG", "check_apart", "check_destination", "writing_folder"]
 
 CONFIG = "config.pbtxt"
 
@@ -16,14 +16,34 @@ def check_destination(out: Path, *, overwrite: bool) -> None:
     """See that a repository may appear at `out` before any work is done for it.
 
     Raises:
-        RepositoryError: something is there, and may not be replaced or is no model repository.
+        RepositoryError: something is there, and may not be replaced or is no model repository; or what is above it is
+            no folder.
     """
     if not (out.exists() or out.is_symlink()):
+        _check_parents(out)
         return
     if not overwrite:
         raise RepositoryError(f"{out} exists; choose another name, or pass --overwrite to replace it")
     if out.is_symlink() or not out.is_dir() or not all(map(_is_ours, out.iterdir())):
         raise RepositoryError(f"{out} is no model repository: it is not overwritten; choose another name")
+
+
+def check_apart(out: Path, bundle: Path) -> None:
+    """See that `out` does not lie in the bundle, of which nothing may be changed.
+
+    Raises:
+        RepositoryError: it lies there.
+    """
+    if bundle.resolve() in out.resolve().parents:
+        raise RepositoryError(f"{out} lies in the bundle {bundle}, which is left as it is; choose a place outside it")
+
+
+def _check_parents(out: Path) -> None:
+    """The nearest thing that is there above `out` has to be a folder."""
+    there = next(parent for parent in _named(out).parents if parent.exists() or parent.is_symlink())
+    if not there.is_dir():
+        kind = "a file" if there.is_file() else "no folder"
+        raise RepositoryError(f"{out} cannot be written: {there} is {kind}, wanted a folder; choose another place")
 
 
 def _is_ours(entry: Path) -> bool:
@@ -38,7 +58,8 @@ def writing_folder(out: Path, *, overwrite: bool) -> Iterator[Path]:
     """A hidden folder beside `out` to write into, renamed to `out` as the block ends, deleted where it fails.
 
     Raises:
-        RepositoryError: `out` is taken, another export is writing it, or the system refused.
+        RepositoryError: `out` is taken, a part of its path is no folder, another export is writing it, or the system
+            refused.
     """
     out = _named(out)
     check_destination(out, overwrite=overwrite)

@@ -12,7 +12,7 @@ from ganport_runtime.bundle import MANIFEST
 
 from ganport_serve.triton import kserve
 from ganport_serve.triton.choices import Choices
-from ganport_serve.triton.destination import CONFIG, check_destination, writing_folder
+from ganport_serve.triton.destination import CONFIG, check_apart, check_destination, writing_folder
 from ganport_serve.triton.errors import RepositoryError
 from ganport_serve.triton.model_config import config_text, model_config
 from ganport_serve.triton.planning import LeftOut, PlannedModel, plan_models
@@ -64,10 +64,12 @@ def export_repository(
         on_model: told the name of each model as its files are written.
 
     Raises:
-        RepositoryError: `out` is taken or cannot be written, or the bundle does not allow what was asked for.
+        RepositoryError: `out` is taken, lies in the bundle or cannot be written, or the bundle does not allow what was
+            asked for.
         BundleError: the bundle is missing, malformed or altered.
     """
     chosen = choices or Choices()
+    check_apart(out, bundle_path)
     check_destination(out, overwrite=overwrite)
     bundle = Bundle.open(bundle_path)
     models, left_out = plan_models(bundle, chosen)

@@ -115,6 +115,27 @@ def test_what_is_no_repository_is_never_replaced(tmp_path: Path, bundle: Path, k
     assert (home / "thesis.txt").read_text(encoding="utf-8") == "years of work"
 
 
+@pytest.mark.parametrize("below", ["b", "b/c", "../a/b"])
+def test_a_file_in_the_way_is_named(tmp_path: Path, bundle: Path, below: str) -> None:
+    way = tmp_path / "a"
+    way.write_text("a file", encoding="utf-8")
+    with pytest.raises(RepositoryError, match=rf"cannot be written: {way} is a file, wanted a folder"):
+        export_repository(bundle, way / below, ONNX)
+    assert files_of(tmp_path) == {"a"}
+
+
+@pytest.mark.parametrize("below", ["models", "deep/models"])
+def test_nothing_is_written_into_the_bundle(tmp_path: Path, weights: Weights, below: str) -> None:
+    bundle = make_bundle(tmp_path / "tiny.ganport", weights)
+    link = tmp_path / "link.ganport"
+    link.symlink_to(bundle)
+    before = files_of(tmp_path)
+    for source, out in ((bundle, bundle / below), (bundle, link / below), (link, bundle / below)):
+        with pytest.raises(RepositoryError, match=r"lies in the bundle .*; choose a place outside it"):
+            export_repository(source, out, ONNX, overwrite=True)
+    assert files_of(tmp_path) == before
+
+
 def test_another_export_to_the_same_place_is_not_disturbed(tmp_path: Path, bundle: Path) -> None:
     (tmp_path / ".models.partial").mkdir()
     (tmp_path / ".models.partial" / "half").write_text("written by another", encoding="utf-8")
