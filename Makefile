@@ -26,8 +26,9 @@ $(TRITON): $(INSTALLED)
 demo: $(INSTALLED)
 	$(BIN)/ganport demo --out demo
 
+# Two workers, each with whole files: servers, browsers and replicas spend much of their time waiting.
 test: lint $(TRITON)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -60,6 +60,7 @@ PARTS = (
     Part("prometheus-client", "serve", "no server"),
     Part("tritonclient", "serve", "no server: it brings the published stubs of its gRPC side"),
     Part("pyyaml", "serve", "no export-triton: it writes what KServe reads"),
+    Part("psutil", "bench", "no serving benchmarks: they watch memory and processor time"),
     Part("ray", "ray", "no serving past one process"),
     Part("litserve", "bench", "no comparison of servers in make bench"),
     Part("umap-learn", None, "no UMAP picture in feature reports, beside PCA and t-SNE"),

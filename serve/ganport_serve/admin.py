@@ -1,5 +1,6 @@
 """`POST /admin/bundle`: another bundle takes over while the server serves; only for who has the token."""
 
+import asyncio
 import json
 import logging
 from http import HTTPStatus
@@ -11,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from ganport_serve.engine import Engine, Served
+from ganport_serve.lifecycle import DRAINING
 from ganport_serve.problems import ProblemError
 from ganport_serve.service import Service
 
@@ -29,7 +31,7 @@ def routes(service: Service) -> list[BaseRoute]:
             raise ProblemError.of(HTTPStatus.FORBIDDEN, detail)
         path = _path(await request.body())
         try:
-            served = await swap(service.engine, path)
+            served = await asyncio.shield(service.keep(swap(service.engine, path)))  # whoever asked may leave
         except (BundleError, PlanError) as error:
             detail = f"{error}; the bundle that was served before goes on"
             raise ProblemError.of(HTTPStatus.UNPROCESSABLE_ENTITY, detail, field="path") from error
@@ -46,6 +48,9 @@ async def swap(engine: Engine, path: Path) -> Served:
     """
     try:
         served = await engine.swap(path)
+    except asyncio.CancelledError:
+        log.error("the bundle was not changed", extra={"path": str(path), "reason": DRAINING})
+        raise
     except Exception as error:
         log.error("the bundle was not changed", extra={"path": str(path), "reason": str(error)})
         raise

@@ -19,6 +19,6 @@ def make_app(service: Service, lifecycle: Lifecycle) -> Edge:
         *v2.routes(service),
         *v1.routes(service),
         *openapi.routes(service),
-        *page.routes(service),
+        *page.routes(),
     ]
     return Edge(service, lifecycle, Router(routes, redirect_slashes=False))

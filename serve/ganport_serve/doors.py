@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,11 +18,13 @@ from ganport_serve.lifecycle import Lifecycle
 from ganport_serve.listening import bind_grpc, listen, reachable
 from ganport_serve.local_engine import LocalEngine
 from ganport_serve.service import Service
-from ganport_serve.v2.grpc import make_server
+from ganport_serve.v2.grpc import GrpcServer
 
 __all__ = ["Address", "Doors"]
 
 TICKS_OF_SWEEP = 5  # uvicorn ticks ten times a second
+LAST_BYTES = 2.0  # seconds at least that answers of gRPC have to reach their clients
+FOREVER = 1e6  # seconds; grpcio breaks where the grace of one stop ends while another stop is under way
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Doors:
         edge, engine = make_app(service, lifecycle), service.engine
         express = Express(service, lifecycle, edge, engine) if isinstance(engine, LocalEngine) else None
         self._http = _Http(Config(edge, service.settings, service.metrics, http=ExpressProtocol, express=express))
-        self._grpc = None if service.settings.grpc_port is None else make_server(service)
+        self._grpc = None if service.settings.grpc_port is None else GrpcServer(service, lifecycle)
         self._serving: asyncio.Task[None] | None = None
 
     async def open(self) -> Address:
@@ -79,13 +82,14 @@ class Doors:
         Raises:
             ServeError: requests were not answered in time.
         """
-        seconds = self._settings.drain_timeout
+        seconds, begun = self._settings.drain_timeout, time.monotonic()
         self._lifecycle.stop()
-        grpc_end = None if self._grpc is None else asyncio.create_task(self._grpc.stop(seconds))
+        grpc_end = None if self._grpc is None else asyncio.create_task(self._grpc.stop(FOREVER))
         lost = await self._lifecycle.drained(seconds)
         if self._grpc is not None and grpc_end is not None:
-            if lost:
-                await self._grpc.stop(None)  # they have waited as long as those of HTTP
+            left = max(seconds - (time.monotonic() - begun), LAST_BYTES)
+            await asyncio.wait((grpc_end,), timeout=0 if lost else left)
+            await self._grpc.stop(None)
             await grpc_end
         if self._serving is not None:
             self._http.end(abort=lost > 0)

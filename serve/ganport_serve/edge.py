@@ -3,7 +3,6 @@
 import asyncio
 import hmac
 import itertools
-import logging
 import re
 import secrets
 import time
@@ -16,17 +15,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ganport_serve.byte_budget import ByteBudget
 from ganport_serve.exchange import Exchange, too_large
 from ganport_serve.lifecycle import DRAINING, Lifecycle
+from ganport_serve.noting import note_answer, note_refusal
 from ganport_serve.problem_answers import answer_to
 from ganport_serve.problems import ProblemError
-from ganport_serve.reasons import reason_of
 from ganport_serve.service import Service
 from ganport_serve.v2.infer import infer
 
 __all__ = ["Edge", "Target", "target_of"]
-
-log = logging.getLogger(__name__)
 
 INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 ROUTES = {False: "/v2/models/{model}/infer", True: "/v2/models/{model}/versions/{version}/infer"}
@@ -56,6 +54,7 @@ class Edge:
     def __init__(self, service: Service, lifecycle: Lifecycle, routes: ASGIApp) -> None:
         self._service, self._lifecycle, self._routes = service, lifecycle, routes
         token, self._max_body = service.settings.token, service.settings.max_body
+        self._budget = ByteBudget(max(service.settings.max_bodies, self._max_body))
         self._token = None if token is None else token.encode()
         self._prefix, self._numbers = secrets.token_hex(4).encode(), itertools.count(1)
 
@@ -63,7 +62,7 @@ class Edge:
         """Answer one request of HTTP."""
         begun = time.perf_counter()
         headers = dict(scope["headers"])
-        exchange = Exchange(scope, receive, send, self._max_body, self.name(headers))
+        exchange = Exchange(scope, receive, send, self._max_body, self._budget, self.name(headers))
         target = target_of(scope["path"])
         self._lifecycle.enter()
         try:
@@ -79,8 +78,17 @@ class Edge:
             await self._refuse(exchange, error)
         finally:
             self._lifecycle.leave()
+            exchange.let_go()
             route = getattr(scope.get("route"), "path", UNMATCHED) if target is None else target.route
-            self._note(exchange, route, time.perf_counter() - begun)
+            note_answer(
+                self._service.metrics,
+                exchange.id,
+                scope["method"],
+                scope["path"],
+                route=route,
+                status=exchange.status,
+                seconds=time.perf_counter() - begun,
+            )
 
     async def _infer(self, exchange: Exchange, target: Target) -> None:
         scope = exchange.scope
@@ -111,20 +119,13 @@ class Edge:
 
     async def _refuse(self, exchange: Exchange, error: Exception) -> None:
         answer = answer_to(error)
-        self._service.metrics.refused(reason_of(answer.problem))
-        if answer.problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            log.error("request failed", exc_info=error, extra=_described(exchange))
+        method, path = exchange.scope["method"], exchange.scope["path"]
+        note_refusal(self._service.metrics, exchange.id, method, path, problem=answer.problem, error=error)
         if exchange.has_begun:  # too late for another answer: without its end the client sees that this one broke off
             return
         start = {"type": "http.response.start", "status": answer.problem.status, "headers": answer.headers}
         await exchange.send(start)
         await exchange.send({"type": "http.response.body", "body": answer.body})
-
-    def _note(self, exchange: Exchange, route: str, seconds: float) -> None:
-        self._service.metrics.request("http", route, exchange.status, seconds)
-        if log.isEnabledFor(logging.DEBUG):
-            figures = {"status": exchange.status, "route": route, "milliseconds": round(seconds * 1e3, 3)}
-            log.debug("request", extra=_described(exchange) | figures)
 
 
 @lru_cache(maxsize=256)
@@ -140,8 +141,3 @@ def _check_token(given: bytes, wanted: bytes) -> None:
         was = "with another one" if given else "without it"
         detail = f"this server wants its token, 'Authorization: Bearer TOKEN', and the request came {was}"
         raise ProblemError.of(HTTPStatus.UNAUTHORIZED, detail)
-
-
-def _described(exchange: Exchange) -> dict[str, str]:
-    scope = exchange.scope
-    return {"request": exchange.id.decode("ascii"), "method": scope["method"], "path": scope["path"]}

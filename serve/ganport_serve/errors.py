@@ -1,6 +1,6 @@
 """What a server refuses beyond what the runtime refuses."""
 
-__all__ = ["NotReadyError", "ServeError", "UnknownModelError"]
+__all__ = ["NotReadyError", "ServeError", "UnknownModelError", "no_discriminator"]
 
 
 class ServeError(Exception):
@@ -21,3 +21,8 @@ class NotReadyError(ServeError):
 
 class UnknownModelError(ServeError):
     """No model or version of this name is served."""
+
+
+def no_discriminator(bundle: str) -> UnknownModelError:
+    """The refusal of what only a discriminator can do, by the bundle of this name, which has none."""
+    return UnknownModelError(f"bundle {bundle!r} has no discriminator; serve one that was exported with it")

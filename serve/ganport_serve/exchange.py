@@ -5,6 +5,7 @@ from http import HTTPStatus
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
+from ganport_serve.byte_budget import ByteBudget
 from ganport_serve.problems import ProblemError
 
 __all__ = ["GONE", "Exchange"]
@@ -21,12 +22,14 @@ class Exchange:
         status: of the answer; 499 until there is one.
     """
 
-    __slots__ = ("_body_bytes", "_max_body", "_receive", "_send", "id", "scope", "status")
+    __slots__ = ("_body_bytes", "_budget", "_max_body", "_receive", "_send", "id", "scope", "status")
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, max_body: int, request_id: bytes) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, max_body: int, budget: ByteBudget, request_id: bytes
+    ) -> None:
         self.scope, self.id, self.status = scope, request_id, GONE
         self._receive, self._send = receive, send
-        self._max_body, self._body_bytes = max_body, 0
+        self._max_body, self._budget, self._body_bytes = max_body, budget, 0
 
     @property
     def has_begun(self) -> bool:
@@ -37,7 +40,7 @@ class Exchange:
         """The whole body.
 
         Raises:
-            ProblemError: 413, it is too large; 408, it does not come.
+            ProblemError: 413, it is too large; 408, it does not come; 503, all bodies together are.
             ClientDisconnect: nobody waits for an answer.
         """
         message = await self.receive()
@@ -50,12 +53,19 @@ class Exchange:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def receive(self) -> Message:
-        """The next part of the body, as long as all parts are within the bound."""
+        """The next part of the body, as long as all parts are within the bound, and those of all requests in theirs."""
         message = await self._receive()
-        self._body_bytes += len(message.get("body", b""))
-        if self._body_bytes > self._max_body:
+        size = len(message.get("body", b""))
+        if self._body_bytes + size > self._max_body:
             raise too_large(self._max_body)
+        self._budget.take(size)
+        self._body_bytes += size
         return message
+
+    def let_go(self) -> None:
+        """Nobody needs the body any more."""
+        self._budget.give_back(self._body_bytes)
+        self._body_bytes = 0
 
     async def send(self, message: Message) -> None:
         """Send a part of the answer."""

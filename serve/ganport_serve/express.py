@@ -6,7 +6,6 @@ images as bytes. Everything else goes the general way, which also answers what i
 there is one place where requests are refused for what they say.
 """
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -21,9 +20,9 @@ from ganport_serve.edge import Edge, Target, target_of
 from ganport_serve.exchange import GONE
 from ganport_serve.lifecycle import Lifecycle
 from ganport_serve.local_engine import LocalEngine
+from ganport_serve.noting import note_answer, note_refusal
 from ganport_serve.problem_answers import ProblemAnswer, answer_to
 from ganport_serve.problems import ProblemError
-from ganport_serve.reasons import reason_of
 from ganport_serve.service import Service
 from ganport_serve.v2.answer_json import reply_of
 from ganport_serve.v2.binary import header_length
@@ -38,7 +37,6 @@ Finish = Callable[[int, list[tuple[bytes, bytes]], bytes | bytearray | memoryvie
 Submit = Callable[[Callable[[Any], None]], Call[Any]]
 Outcome = Any  # uint8 [n, height, width, channels], or the error
 
-log = logging.getLogger(__name__)
 LARGEST = 65_536  # bytes of a body; more is not small talk, and is read part by part
 AGE = 0.02  # seconds for which the same words tell everybody that the queue is full
 UNUSUAL = frozenset({b"transfer-encoding", b"content-encoding", b"accept-encoding", b"expect", b"upgrade"})
@@ -51,17 +49,26 @@ class Passage:
         service: that answers.
         lifecycle: counts it.
         plan: what it asks for.
+        path: as the client has it.
         route: the template of its path.
         request_id: its name in log and answer.
         finish: gets status, headers and body.
     """
 
-    __slots__ = ("_begun", "_call", "_finish", "_lifecycle", "_plan", "_request_id", "_route", "_service")
+    __slots__ = ("_begun", "_call", "_finish", "_lifecycle", "_path", "_plan", "_request_id", "_route", "_service")
 
     def __init__(
-        self, service: Service, lifecycle: Lifecycle, plan: Plan, route: str, request_id: bytes, finish: Finish
+        self,
+        service: Service,
+        lifecycle: Lifecycle,
+        plan: Plan,
+        *,
+        path: str,
+        route: str,
+        request_id: bytes,
+        finish: Finish,
     ) -> None:
-        self._service, self._lifecycle, self._plan, self._route = service, lifecycle, plan, route
+        self._service, self._lifecycle, self._plan, self._path, self._route = service, lifecycle, plan, path, route
         self._request_id, self._finish, self._begun = request_id, finish, time.perf_counter()
         self._call: Call[Any] | None = None
 
@@ -77,6 +84,7 @@ class Passage:
         """Its client is gone: leave the queue."""
         if self._call is not None:
             self._call.cancel()
+        record_of(self._service.metrics, self._plan.call.model.name).failed(self._nanoseconds())
         self._leave(GONE)
 
     def _arrive(self, outcome: Outcome) -> None:
@@ -84,7 +92,11 @@ class Passage:
             self._refuse(outcome)
             return
         begun = time.perf_counter()
-        reply = reply_of(self._plan, {"image": outcome})
+        try:
+            reply = reply_of(self._plan, {"image": outcome})
+        except Exception as error:  # such as no memory: nobody above would answer
+            self._refuse(error)
+            return
         self._service.metrics.encoded("binary", time.perf_counter() - begun)
         self._answer(HTTPStatus.OK, reply.headers, reply.body)
         record_of(self._service.metrics, self._plan.call.model.name).succeeded(len(outcome), self._nanoseconds())
@@ -93,12 +105,10 @@ class Passage:
         if isinstance(error, InputError):
             error = misfit(self._plan.call, error)
         answer = answer_to(error)
-        status = answer.problem.status
-        self._service.metrics.refused(reason_of(answer.problem))
-        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            log.error("request failed", exc_info=error, extra=self._described())
+        metrics, problem = self._service.metrics, answer.problem
+        note_refusal(metrics, self._request_id, "POST", self._path, problem=problem, error=error)
         record_of(self._service.metrics, self._plan.call.model.name).failed(self._nanoseconds())
-        self._answer(status, _without_length(answer), answer.body)
+        self._answer(problem.status, _without_length(answer), answer.body)
 
     def _answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes | bytearray | memoryview) -> None:
         headers.append((b"x-request-id", self._request_id))
@@ -108,13 +118,8 @@ class Passage:
     def _leave(self, status: int) -> None:
         self._lifecycle.leave()
         seconds = time.perf_counter() - self._begun
-        self._service.metrics.request("http", self._route, status, seconds)
-        if log.isEnabledFor(logging.DEBUG):
-            figures = {"status": int(status), "route": self._route, "milliseconds": round(seconds * 1e3, 3)}
-            log.debug("request", extra=self._described() | figures)
-
-    def _described(self) -> dict[str, Any]:
-        return {"request": self._request_id.decode("ascii"), "method": "POST", "path": self._route}
+        metrics, route = self._service.metrics, self._route
+        note_answer(metrics, self._request_id, "POST", self._path, route=route, status=status, seconds=seconds)
 
     def _nanoseconds(self) -> int:
         return round((time.perf_counter() - self._begun) * 1e9)
@@ -142,26 +147,26 @@ class Express:
         target = target_of(scope["path"])
         if target is None or target.model != "generator":
             return None
-        length = None
-        for name, value in scope["headers"]:
-            if name in UNUSUAL:
-                return None
-            if name == b"content-length":
-                length = value
+        headers = dict(scope["headers"])
+        if len(headers) != len(scope["headers"]) or not UNUSUAL.isdisjoint(headers):  # one is given twice, or unusual
+            return None
+        length = headers.get(b"content-length")
         if length is None or int(length) > LARGEST:
             return None
         try:
-            self._edge.admit(scope["path"], dict(scope["headers"]))
+            self._edge.admit(scope["path"], headers)
         except ProblemError:  # refused by its head alone: at once, by the general way
             return None
         return target
 
     def take(self, scope: Mapping[str, Any], target: Target, body: bytes, finish: Finish) -> Passage | None:
         """Start a whole request; None where it is answered at once, and else where it has to go the general way."""
+        if self._lifecycle.is_draining:  # since its head came
+            return None
         headers = dict(scope["headers"])
         full = self._engine.full()
         if full is not None:
-            self._refuse(full, target, self._edge.name(headers), finish)
+            self._refuse(full, scope["path"], target.route, self._edge.name(headers), finish)
             return None
         try:
             model = named(self._engine.served, target.model, target.version)
@@ -172,20 +177,28 @@ class Express:
             submit = self._submit(plan, plan.tensors(body, start))
         except Exception:  # the general way says what is wrong
             return None
-        passage = Passage(self._service, self._lifecycle, plan, target.route, self._edge.name(headers), finish)
+        passage = Passage(
+            self._service,
+            self._lifecycle,
+            plan,
+            path=scope["path"],
+            route=target.route,
+            request_id=self._edge.name(headers),
+            finish=finish,
+        )
         passage.start(submit)
         return passage
 
-    def _refuse(self, error: QueueFullError, target: Target, request_id: bytes, finish: Finish) -> None:
+    def _refuse(self, error: QueueFullError, path: str, route: str, request_id: bytes, finish: Finish) -> None:
         """Refuse what has no room before it is read: under overload that is most of what comes."""
         now = time.perf_counter()
         if self._full is None or now - self._full_since > AGE:
             self._full, self._full_since = answer_to(error), now
-        answer = self._full
-        metrics = self._service.metrics
-        metrics.refused(reason_of(answer.problem))
-        metrics.request("http", target.route, answer.problem.status, 0.0)
-        finish(answer.problem.status, [*_without_length(answer), (b"x-request-id", request_id)], answer.body)
+        answer, metrics = self._full, self._service.metrics
+        status = answer.problem.status
+        note_refusal(metrics, request_id, "POST", path, problem=answer.problem, error=error)
+        note_answer(metrics, request_id, "POST", path, route=route, status=status, seconds=0.0)
+        finish(status, [*_without_length(answer), (b"x-request-id", request_id)], answer.body)
 
     def _submit(self, plan: Plan, tensors: Tensors) -> Submit:
         timeout = plan.call.within(self._service.settings.request_timeout)

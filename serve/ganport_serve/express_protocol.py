@@ -3,11 +3,10 @@
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
-
 from ganport_serve.edge import Target
 from ganport_serve.express import Passage
 from ganport_serve.http_config import Phase
+from ganport_serve.http_cycle import head_of
 from ganport_serve.http_protocol import HttpProtocol
 from ganport_serve.problems import Problem
 
@@ -38,7 +37,7 @@ class ExpressProtocol(HttpProtocol):
 
     def on_headers_complete(self) -> None:
         """See whether the request may take the express lane."""
-        if self._express is None or not self._is_free() or self.flow.write_paused:
+        if self._express is None or not self._is_free() or self.flow.write_paused or self._offers_upgrade():
             super().on_headers_complete()
             return
         self._check_head()
@@ -75,13 +74,6 @@ class ExpressProtocol(HttpProtocol):
             self.cycle.body += body
             super().on_message_complete()
 
-    def refuse(self, problem: Problem) -> None:
-        """As elsewhere; where an answer is still to come, no other may come before it."""
-        if self._is_waiting:
-            self.transport.close()
-        else:
-            super().refuse(problem)
-
     def shutdown(self) -> None:
         """Let the connection end with the answer that it waits for."""
         if self._is_waiting:
@@ -93,16 +85,19 @@ class ExpressProtocol(HttpProtocol):
         self._is_waiting, self._passage = False, None
         if self.transport.is_closing():
             return
-        lines: list[bytes | bytearray | memoryview] = [STATUS_LINE[status]]
-        for name, value in (*self.server_state.default_headers, *headers):
-            lines += (name, b": ", value, b"\r\n")
-        if self._is_last:
-            lines.append(b"connection: close\r\n")
-        lines += (b"content-length: %d\r\n\r\n" % len(body), body)
+        named = (*self.server_state.default_headers, *headers)
+        lines = head_of(status, named, len(body), is_last=self._is_last)
+        lines.append(body)
         self.transport.write(b"".join(lines))
         if self._is_last:
             self.transport.close()
         self.on_response_complete()
+
+    def _answers_first(self) -> bool:
+        if not self._is_waiting:
+            return super()._answers_first()
+        self._is_last = self._is_deaf = True
+        return True
 
     def _is_free(self) -> bool:
         return not self._is_waiting and super()._is_free()

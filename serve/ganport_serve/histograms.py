@@ -8,7 +8,7 @@ from threading import Lock
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-__all__ = ["Histograms", "Series"]
+__all__ = ["Histograms"]
 
 
 class Series:

@@ -1,5 +1,6 @@
 """One request and its answer on a connection: uvicorn's, with a shorter way to answer and a way to give up."""
 
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -7,7 +8,27 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from ganport_serve.problems import Problem, ProblemError
 
-__all__ = ["HttpCycle"]
+__all__ = ["HttpCycle", "head_of"]
+
+Buffer = bytes | bytearray | memoryview
+
+
+def head_of(status: int, headers: Iterable[tuple[bytes, bytes]], length: int, *, is_last: bool) -> list[Buffer]:
+    """The head of an answer in pieces, to be joined.
+
+    Args:
+        status: of the answer.
+        headers: without the two that it adds.
+        length: bytes of the body.
+        is_last: whether the connection ends with it.
+    """
+    lines: list[Buffer] = [STATUS_LINE[status]]
+    for name, value in headers:
+        lines += (name, b": ", value, b"\r\n")
+    if is_last:
+        lines.append(b"connection: close\r\n")
+    lines.append(b"content-length: %d\r\n\r\n" % length)
+    return lines
 
 
 class HttpCycle(RequestResponseCycle):
@@ -37,12 +58,8 @@ class HttpCycle(RequestResponseCycle):
             await self.flow.drain()
         if self.disconnected:
             return
-        lines = [STATUS_LINE[HTTPStatus.OK]]
-        for name, value in (*self.default_headers, *headers):
-            lines += (name, b": ", value, b"\r\n")
-        if not self.keep_alive:
-            lines.append(b"connection: close\r\n")
-        lines.append(b"content-length: %d\r\n\r\n" % len(body))
+        named = (*self.default_headers, *headers)
+        lines = head_of(HTTPStatus.OK, named, len(body), is_last=not self.keep_alive)
         self.transport.writelines((b"".join(lines), body))
         self.response_started = self.response_complete = True
         self.message_event.set()

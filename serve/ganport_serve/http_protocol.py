@@ -36,6 +36,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._stuck_since: float | None = None
         self._chunk = self._head_bytes = self._begun = 0
         self._refusal: Problem | None = None
+        self._is_deaf = False
         self._task: asyncio.Task[None] | None = None
         self._running: HttpCycle | None = None
 
@@ -54,10 +55,16 @@ class HttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, with a bound on a head that does not end."""
-        if self._phase is Phase.REFUSED:
+        if self._is_deaf or self._phase is Phase.REFUSED:
             return
         before, self._chunk, self._begun = self._phase, len(data), 0
-        super().data_received(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._go_on_without_upgrade(data[upgrade.args[0] :])
+            return
+        except httptools.HttpParserError:
+            self._refuse_unparsed()
         if self._phase is Phase.HEAD:
             if self._begun == 0:
                 self._head_bytes += len(data)
@@ -75,6 +82,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Start answering, as uvicorn does, in a task that ends with the connection."""
+        if self._offers_upgrade():
+            return
         self._check_head()
         self._enter(Phase.BODY)
         self._complete_scope()
@@ -82,6 +91,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
+        if self._offers_upgrade():
+            return
         super().on_message_complete()
         self._enter(Phase.IDLE if self._phase is Phase.UNREAD else Phase.ANSWER)
 
@@ -92,9 +103,9 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self.flow.resume_reading()
         if self._phase is Phase.ANSWER:
-            self._enter(Phase.IDLE)
-        elif self._phase is Phase.BODY and self.cycle.response_complete:
-            self._enter(Phase.UNREAD)
+            self._enter(Phase.ANSWER if self.pipeline else Phase.IDLE)
+        elif self._phase is Phase.BODY:  # of this request, or of the next, whose body was not read meanwhile
+            self._enter(Phase.UNREAD if self.cycle.response_complete else Phase.BODY)
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
 
@@ -127,9 +138,7 @@ class HttpProtocol(HttpToolsProtocol):
         metrics = self.config.metrics
         metrics.refused(reason_of(problem))
         metrics.request("http", UNPARSED, problem.status, 0.0)
-        answering = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
-        if answering or self.transport.is_closing():
-            self.transport.close()
+        if self.transport.is_closing() or self._answers_first():
             return
         self._abandon()
         answer = ProblemAnswer.of(problem, {"connection": "close"})
@@ -138,10 +147,31 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport.write_eof()
         self._enter(Phase.REFUSED)
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words
-        """What uvicorn calls where its parser fails; a callback that refused has left its own problem."""
+    def _refuse_unparsed(self) -> None:
+        """Refuse what the parser does; a callback that refused has left its own problem."""
         detail = "the bytes that came are no request of HTTP/1.1; this connection is closed"
         self.refuse(self._refusal or Problem(HTTPStatus.BAD_REQUEST, detail))
+
+    def _answers_first(self) -> bool:
+        """Whether an answer is under way, which would be taken for this refusal: it is given, and no more is read."""
+        if self.cycle is None or self.cycle.response_complete:
+            return False
+        if self._phase is Phase.BODY and not self.cycle.response_started:
+            return False  # it is the request under way that is wrong
+        self.cycle.keep_alive = False
+        self._is_deaf = True
+        return True
+
+    def _offers_upgrade(self) -> bool:
+        return bool(self.parser.should_upgrade()) and self.parser.get_method() != b"CONNECT"
+
+    def _go_on_without_upgrade(self, rest: bytes) -> None:
+        """Read a request that offers another protocol, as some clients always do, as if it had not (RFC 9110, 7.8)."""
+        kept = [pair for pair in self.headers if pair[0] not in (b"upgrade", b"connection", b"http2-settings")]
+        lines = [b"%b %b HTTP/1.1\r\n" % (self.parser.get_method(), self.url)]
+        lines += [b"%b: %b\r\n" % pair for pair in kept]
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(b"".join((*lines, b"\r\n", rest)))
 
     def _begin_cycle(self) -> None:
         """Let the application answer the request whose head has come."""
@@ -203,7 +233,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self._max_header:
             self._refusal = self._head_too_large()
-            raise ValueError(self._refusal.detail)  # httptools ends its parsing with it, and uvicorn sends its 400
+            raise ValueError(self._refusal.detail)  # httptools ends its parsing with it
 
     def _head_too_large(self) -> Problem:
         detail = f"the request's line and headers are larger than {self._max_header} bytes; send fewer or shorter ones"

@@ -12,7 +12,7 @@ class Lifecycle:
 
     Attributes:
         is_draining: whether it answers what it has accepted, and refuses all else.
-        active: requests of HTTP that are accepted and not yet answered.
+        active: requests that are accepted and not yet answered, of HTTP and of gRPC; of its streams, each request.
     """
 
     def __init__(self) -> None:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from ganport_serve.background import in_background
 from ganport_serve.engine import Load, Served
-from ganport_serve.errors import NotReadyError, UnknownModelError
+from ganport_serve.errors import NotReadyError, no_discriminator
+from ganport_serve.lifecycle import DRAINING
 from ganport_serve.loaded import Loaded, Options
 from ganport_serve.metrics import Metrics
 from ganport_serve.settings import Settings
@@ -23,7 +24,6 @@ from ganport_serve.settings import Settings
 __all__ = ["LocalEngine"]
 
 log = logging.getLogger(__name__)
-STOPPING = "the server is stopping; ask another one"
 ROLES = ("generator", "discriminator")
 
 
@@ -119,7 +119,7 @@ class LocalEngine:
         """Logits and features of images."""
         scorer = self._present().scorer
         if scorer is None:
-            raise UnknownModelError(f"the bundle {self.served.name!r} holds no discriminator; serve one that has it")
+            raise no_discriminator(self.served.name)
         return await scorer.submit(images, timeout=timeout)
 
     async def swap(self, path: Path) -> Served:
@@ -136,7 +136,7 @@ class LocalEngine:
 
     async def close(self, *, drain: bool = True) -> None:
         """Stop accepting; finish what was accepted where `drain`; let go of everything."""
-        self._reason = STOPPING
+        self._reason = DRAINING
         await self._let_go(drain=drain)
         async with self._swapping:  # a start or swap that was under way
             await self._let_go(drain=drain)

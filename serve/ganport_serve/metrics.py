@@ -1,6 +1,7 @@
 """What a server counts, for Prometheus and for people: requests, images, refusals, batches and where time goes."""
 
 from collections.abc import Callable
+from threading import Lock
 
 from ganport_runtime.buckets import BUCKETS
 from ganport_runtime.serving import BatchReport
@@ -61,6 +62,7 @@ class Metrics:
         self._running = Gauge("ganport_running_images", "Images in the engine.", registry=self._registry)
         self._children: dict[tuple[str, str, int], Counter] = {}
         self._image_count = self._refused_count = 0
+        self._lock = Lock()  # adding is no single step, and engines count from threads of their own
 
     def request(self, protocol: str, route: str, status: int, seconds: float) -> None:
         """Count a request that was answered.
@@ -82,7 +84,8 @@ class Metrics:
 
     def refused(self, reason: str) -> None:
         """Count a refusal; both protocols name their reasons by `ganport_serve.reasons`."""
-        self._refused_count += 1
+        with self._lock:
+            self._refused_count += 1
         self._refusals.labels(reason).inc()
 
     def batch(self, role: str, report: BatchReport) -> None:
@@ -104,7 +107,8 @@ class Metrics:
     def images(self, count: int) -> None:
         """Count images that were made; called by engines, by those of this process through `batch`."""
         self._images.inc(count)
-        self._image_count += count
+        with self._lock:
+            self._image_count += count
         self.recent.images(count)
 
     def plan(self, role: str, text: str | None) -> None:

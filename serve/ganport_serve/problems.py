@@ -9,8 +9,9 @@ from ganport_runtime import BundleError, ClosedError, InputError, PlanError
 from ganport_runtime.serving import DeadlineError, QueueFullError
 
 from ganport_serve.errors import NotReadyError, UnknownModelError
+from ganport_serve.lifecycle import DRAINING
 
-__all__ = ["MEDIA_TYPE", "Problem", "ProblemError", "problem_of"]
+__all__ = ["MEDIA_TYPE", "Problem", "ProblemError", "bad_field", "problem_of"]
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -70,6 +71,11 @@ class ProblemError(Exception):
         return cls(Problem(int(status), detail, field, retry_after))
 
 
+def bad_field(field: str, detail: str) -> ProblemError:
+    """The refusal of a request whose `field` is wrong."""
+    return ProblemError.of(HTTPStatus.BAD_REQUEST, detail, field=field)
+
+
 def problem_of(error: Exception) -> Problem:
     """What a client is told of an error; of one that nobody foresaw only that it happened."""
     text = " ".join(str(error).split())
@@ -85,7 +91,7 @@ def problem_of(error: Exception) -> Problem:
         case NotReadyError():
             return Problem(HTTPStatus.SERVICE_UNAVAILABLE, text, retry_after=error.retry_after)
         case ClosedError():
-            return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "the server is stopping; ask another one", retry_after=1.0)
+            return Problem(HTTPStatus.SERVICE_UNAVAILABLE, DRAINING, retry_after=1.0)
         case DeadlineError():
             return Problem(HTTPStatus.GATEWAY_TIMEOUT, text)
         case BundleError():

@@ -19,6 +19,7 @@ REASONS = {
     HTTPStatus.UNPROCESSABLE_ENTITY: "bad_bundle",
     HTTPStatus.TOO_MANY_REQUESTS: "queue_full",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "header_too_large",
+    HTTPStatus.NOT_IMPLEMENTED: "not_served",
     HTTPStatus.SERVICE_UNAVAILABLE: "not_ready",
     HTTPStatus.GATEWAY_TIMEOUT: "deadline",
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 
-__all__ = ["LATENCY_SECONDS", "RATE_SECONDS", "Recent"]
+__all__ = ["LATENCY_SECONDS", "Recent"]
 
 RATE_SECONDS = 5
 LATENCY_SECONDS = 30

@@ -16,6 +16,7 @@ class Settings:
         token: what clients send as `Authorization: Bearer ...`; None: no client is asked.
         max_count: images of one request.
         max_body: bytes of a request's body.
+        max_bodies: bytes of the bodies of all requests of HTTP that are read part by part; at least `max_body`.
         max_header: bytes of a request line and its headers.
         max_connections: open connections of HTTP.
         header_timeout: seconds for a request's headers to arrive.
@@ -33,6 +34,7 @@ class Settings:
     token: str | None = field(default=None, repr=False)
     max_count: int = 1024
     max_body: int = 32 * 2**20
+    max_bodies: int = 256 * 2**20
     max_header: int = 16 * 2**10
     max_connections: int = 2048
     header_timeout: float = 10.0

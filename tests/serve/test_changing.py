@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ganport_serve.background import is_left_behind
 
+from tests.serve.conftest import Gate
 from tests.support.bundles import Weights, make_bundle, make_weights
 from tests.support.http_client import (
     INFER,
@@ -86,6 +88,19 @@ def test_under_load_no_request_is_lost_or_mixed(
     assert any(new)
     assert answer.document["digest"] == server.engine.served.digest
     assert str(other_bundle) == str(server.engine.served.path)
+
+
+def test_who_asks_for_another_bundle_may_leave(server: Here, gate: Gate, other_bundle: Path) -> None:
+    before = server.engine.served.digest
+    with connected(server.port) as connection:
+        gate.close()
+        body = json.dumps({"path": str(other_bundle)}).encode()
+        connection.sendall(request("POST", "/admin/bundle", body, **RIGHT))
+        wait_until(is_left_behind, "the new bundle's opening")
+    left = b'route="/admin/bundle",status="499"'
+    wait_until(lambda: left in ask(server.port, "GET", "/metrics", **RIGHT).body, "its leaving")
+    gate.open()
+    wait_until(lambda: server.engine.served.digest != before, "the change")
 
 
 def bad_bundles(folder: Path, bundle: Path) -> Iterator[Path]:

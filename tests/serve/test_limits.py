@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.serve.conftest import Gate
 from tests.support.bundles import Weights
 from tests.support.http_client import (
     INFER,
@@ -19,6 +20,7 @@ from tests.support.http_client import (
     read_answer,
     request,
     seed_request,
+    status_of,
     wait_until,
 )
 from tests.support.serving import Here, serving_here
@@ -147,3 +149,38 @@ def test_requests_in_one_stream_are_answered_in_their_order(server: Here, weight
         connection.sendall(b"".join(request("POST", INFER, seed_request(seed)) for seed in seeds))
         for seed in seeds:
             assert are_images(images_of(read_answer(connection)), weights, seed)
+
+
+def test_a_request_that_waits_its_turn_is_no_idle_connection(bundle: Path, gate: Gate, weights: Weights) -> None:
+    with serving_here(bundle, idle_timeout=0.1) as here, connected(here.port) as waiting:
+        gate.close()
+        waiting.sendall(request("GET", "/v2/health/live") + request("POST", INFER, seed_request(3)))
+        assert read_answer(waiting).status == 200
+        wait_until(lambda: status_of(here.port)["running"] == 1)
+        with connected(here.port) as idle:
+            assert ends(idle)
+        gate.open()
+        assert are_images(images_of(read_answer(waiting)), weights, 3)
+
+
+def test_all_bodies_together_are_bounded(bundle: Path, weights: Weights) -> None:
+    most = 2 * LONG_BODY
+    whole, late = (seed_request(seed).ljust(size) for seed, size in ((7, LONG_BODY), (8, most - 1)))
+    with serving_here(bundle, max_body=most, max_bodies=most) as here, connected(here.port) as connection:
+        assert are_images(images_of(ask(here.port, "POST", INFER, whole)), weights, 7)
+        connection.sendall(request("POST", INFER, late)[:-1])
+        wait_until(lambda: ask(here.port, "POST", INFER, whole).status == 503)
+        answer = ask(here.port, "POST", INFER, whole)
+        assert answer.status == answer.problem["status"] == 503
+        assert "retry-after" in answer.headers
+        connection.sendall(b" ")
+        assert are_images(images_of(read_answer(connection)), weights, 8)
+        assert are_images(images_of(ask(here.port, "POST", INFER, whole)), weights, 7)
+
+
+def test_a_header_that_is_given_twice_is_refused(server: Here) -> None:
+    body = seed_request(1)
+    twice = f"1\r\ninference-header-content-length: {len(body)}"
+    answer = ask(server.port, "POST", INFER, body, inference_header_content_length=twice)
+    assert answer.status == answer.problem["status"] == 400
+    assert "twice" in answer.problem["detail"]

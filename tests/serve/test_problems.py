@@ -7,6 +7,7 @@ from select import select
 from typing import Any
 
 import pytest
+from ganport_serve import express
 
 from tests.support.bundles import Weights
 from tests.support.http_client import (
@@ -144,3 +145,16 @@ def test_a_refused_request_leaves_the_connection_usable(server: Here, weights: W
             assert read_answer(connection).status == 400
             connection.sendall(request("POST", INFER, seed_request(5)))
             assert are_images(images_of(read_answer(connection)), weights, 5)
+
+
+def test_an_answer_that_cannot_be_written_is_an_answer_too(
+    server: Here, weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(express, "reply_of", full)
+        answer = generate(server.port, 7)
+    assert answer.status == answer.problem["status"] == 500
+    assert are_images(images_of(generate(server.port, 7)), weights, 7)

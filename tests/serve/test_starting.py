@@ -75,10 +75,10 @@ def test_an_altered_bundle_ends_it(tmp_path: Path, bundle: Path) -> None:
 
 def test_a_port_that_is_taken_is_named(bundle: Path) -> None:
     with serving_here(bundle, grpc_port=0) as here:
-        with pytest.raises(ServeError, match=f"{HOST}:{here.port} "), serving_here(bundle, port=here.port):
+        with pytest.raises(ServeError, match=f"{HOST}:{here.port}: "), serving_here(bundle, port=here.port):
             pass
         grpc_port = int((here.grpc or "").rpartition(":")[2])
-        with pytest.raises(ServeError, match=f"{HOST}:{grpc_port} "), serving_here(bundle, grpc_port=grpc_port):
+        with pytest.raises(ServeError, match=f"{HOST}:{grpc_port}: "), serving_here(bundle, grpc_port=grpc_port):
             pass
         assert ask(here.port, "GET", "/v2/health/ready").status == 200
 

@@ -6,11 +6,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import grpc  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 from ganport_serve.errors import ServeError
 
 from tests.serve.conftest import Gate
+from tests.serve.v2.messages import refusal, request_of, stub_of
 from tests.support.bundles import Weights, make_bundle, make_weights
 from tests.support.http_client import (
     INFER,
@@ -112,3 +114,41 @@ def test_told_twice_or_after_its_time_it_does_not_wait(
 ) -> None:
     with pytest.raises(ServeError, match="1 accepted requests were not answered"):
         stop_while_one_is_asked(bundle, gate, times=times, drain_timeout=drain_timeout)
+
+
+def stop_while_one_is_called(bundle: Path, gate: Gate, *, times: int, drain_timeout: float) -> None:
+    with (
+        serving_here(bundle, drain_timeout=drain_timeout, grpc_port=0) as here,
+        stub_of(str(here.grpc)) as stub,
+    ):
+        gate.close()
+        lost = stub.ModelInfer.future(request_of({"seed": np.array([4], np.uint64)}), timeout=30)
+        wait_until(lambda: status_of(here.port)["running"] == 1)
+        here.server.stop()
+        if times > 1:
+            wait_until(lambda: not status_of(here.port)["ready"], "draining")
+            here.server.stop()
+        assert refusal(lost.result).code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+        gate.open()
+
+
+@pytest.mark.parametrize(("times", "drain_timeout"), [(2, 30.0), (1, 0.1)])
+def test_calls_of_grpc_that_are_lost_are_told(bundle: Path, gate: Gate, times: int, drain_timeout: float) -> None:
+    with pytest.raises(ServeError, match="1 accepted requests were not answered"):
+        stop_while_one_is_called(bundle, gate, times=times, drain_timeout=drain_timeout)
+
+
+def test_a_body_that_comes_while_it_drains_is_refused(bundle: Path, gate: Gate, weights: Weights) -> None:
+    with serving_here(bundle) as here, connected(here.port) as accepted, connected(here.port) as late:
+        gate.close()
+        body = seed_request(5)
+        late.sendall(request("POST", INFER, body)[: -len(body)])
+        accepted.sendall(request("POST", INFER, seed_request(4)))
+        wait_until(lambda: status_of(here.port)["running"] == 1)
+        here.server.stop()
+        wait_until(lambda: not status_of(here.port)["ready"], "draining")
+        late.sendall(body)
+        answer = read_answer(late)
+        assert answer.status == answer.problem["status"] == 503
+        gate.open()
+        assert are_images(images_of(read_answer(accepted)), weights, 4)

@@ -1,25 +1,23 @@
 """`python -m ganport_bench.overhead`: every promised figure beside its target; a miss is shown, nothing fails on it."""
 
 import argparse
-import json
-import os
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from ganport_bench.command import Findings, OnStep, run_command
 from ganport_bench.overhead import importing, machine
 from ganport_bench.overhead.figure import Figure
+from ganport_bench.own_cache import own_cache
 
+PROGRAM = "ganport_bench.overhead"
+WIDTH = 160  # columns where stderr is no terminal
 FORMAT = 1
-BUSY = 0.7  # load average of one minute before the first measurement
 NAMES = ("import", "open", "sample", "train", "memory")
 
 
@@ -42,44 +40,18 @@ QUICK = Effort(imports=9, openings=9, samples_64=20, samples_1=100, blocks=6, im
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, show a table on stderr and, on request, print the document on stdout."""
     options = _parser().parse_args(arguments)
-    terminal = Console(stderr=True, width=None if sys.stderr.isatty() else 160, highlight=False)
+    return run_command(PROGRAM, partial(_findings, options), width=WIDTH, as_json=options.json)
+
+
+def _findings(options: argparse.Namespace, folder: Path, on_step: OnStep) -> Findings:
     facts = machine.facts()  # before, or the load would be the benchmark's own
-    begun = time.perf_counter()
-    try:
-        with terminal.status("") as status, _folder() as folder:
-            figures = measure(options.only, options.bundle, QUICK if options.quick else FULL, folder, status.update)
-    except KeyboardInterrupt:
-        print("ganport_bench.overhead: interrupted", file=sys.stderr)
-        return 130
-    except Exception as error:
-        if not type(error).__module__.startswith("ganport_"):
-            raise
-        print(f"ganport_bench.overhead: {error}", file=sys.stderr)
-        return 1
-    terminal.print(table(figures))
-    terminal.print(_footer(facts, time.perf_counter() - begun, is_quick=options.quick), markup=False)
-    if options.json:
-        print(json.dumps(document(figures, facts, is_quick=options.quick), indent=2, allow_nan=False))
-    return 0
+    with own_cache(folder / "cache"):  # what is measured is a bundle that was not tuned
+        figures = measure(options.only, options.bundle, QUICK if options.quick else FULL, folder, on_step)
+    remarks = ["Quick: few rounds, fewer images."] if options.quick else []
+    return Findings([table(figures)], remarks, facts, document(figures, facts, is_quick=options.quick))
 
 
-@contextmanager
-def _folder() -> Iterator[Path]:
-    """A folder for files, with a cache of its own in it: what is measured is a bundle that was not tuned."""
-    kept = os.environ.get("GANPORT_CACHE")
-    with tempfile.TemporaryDirectory(prefix="ganport-overhead-") as folder:
-        os.environ["GANPORT_CACHE"] = str(Path(folder, "cache"))
-        try:
-            yield Path(folder)
-        finally:
-            del os.environ["GANPORT_CACHE"]
-            if kept is not None:
-                os.environ["GANPORT_CACHE"] = kept
-
-
-def measure(
-    names: Sequence[str], bundle: Path | None, effort: Effort, folder: Path, on_step: Callable[[str], None]
-) -> list[Figure]:
+def measure(names: Sequence[str], bundle: Path | None, effort: Effort, folder: Path, on_step: OnStep) -> list[Figure]:
     """The figures of `names`, each of `NAMES`, in that order; files go to `folder`.
 
     Args:
@@ -110,7 +82,7 @@ def measure(
     return figures
 
 
-def _on_bundle(names: Sequence[str], bundle: Path, effort: Effort, on_step: Callable[[str], None]) -> list[Figure]:
+def _on_bundle(names: Sequence[str], bundle: Path, effort: Effort, on_step: OnStep) -> list[Figure]:
     from ganport_bench.overhead import opening, sampling
 
     figures = []
@@ -123,7 +95,7 @@ def _on_bundle(names: Sequence[str], bundle: Path, effort: Effort, on_step: Call
     return figures
 
 
-def _made(folder: Path, resolution: int, width: int, on_step: Callable[[str], None]) -> Path:
+def _made(folder: Path, resolution: int, width: int, on_step: OnStep) -> Path:
     from ganport_bench.overhead.model import make_bundle
 
     on_step(f"a bundle to measure: {resolution}x{resolution}, width {width}")
@@ -166,17 +138,8 @@ def _row(figure: Figure) -> list[str]:
     ]
 
 
-def _footer(facts: dict[str, Any], seconds: float, *, is_quick: bool) -> str:
-    packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items() if version)
-    quick = "quick: few rounds, fewer images; " if is_quick else ""
-    load = facts["load_average_1min"]
-    busy = f"the machine was busy before (load {load:.1f}), so expect noise; " if load and load > BUSY else ""
-    where = f"{facts['cpu']}, {facts['cores']} cores, Python {facts['python']}, {packages}"
-    return f"{quick}{busy}{where}; took {seconds:.0f} s"
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m ganport_bench.overhead", description=__doc__)
+    parser = argparse.ArgumentParser(prog=f"python -m {PROGRAM}", description=__doc__)
     parser.add_argument("--bundle", type=Path, help="open and sample this bundle, not one made here")
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=" ".join(NAMES))
     parser.add_argument("--quick", action="store_true", help="few rounds, and 10,000 images instead of 100,000")

@@ -1,54 +1,32 @@
 """`python -m ganport_bench.serving [RUN]`: `ganport serve` under load beside its peers; a miss is shown, no failure."""
 
 import argparse
-import json
 import sys
-import tempfile
-import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-
+from ganport_bench.command import Findings, OnStep, run_command
 from ganport_bench.serving.effort import FULL, PLANS, QUICK
 from ganport_bench.serving.measure import SCENARIOS, facts, measure
 from ganport_bench.serving.report import report
 from ganport_bench.serving.results import Results, to_json
-from ganport_bench.serving.stage import OnStep
 from ganport_bench.serving.subject import subject
 
 PROGRAM = "ganport_bench.serving"
-BUSY = 0.7  # load average of one minute before the first measurement
 WIDTH = 220  # columns where stderr is no terminal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, show tables on stderr and, on request, print the document on stdout."""
     options = _parser().parse_args(arguments)
-    terminal = Console(stderr=True, width=None if sys.stderr.isatty() else WIDTH, highlight=False)
-    begun = time.perf_counter()
-    try:
-        with terminal.status("") as status, tempfile.TemporaryDirectory(prefix="ganport-serving-") as folder:
-            results = _measure(options, Path(folder), status.update)
-    except KeyboardInterrupt:
-        print(f"{PROGRAM}: interrupted", file=sys.stderr)
-        return 130
-    except Exception as error:
-        if not type(error).__module__.startswith("ganport_"):
-            raise
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return 1
-    terminal.print(report(results))
-    terminal.print(_footer(results, time.perf_counter() - begun), markup=False)
-    if options.json:
-        print(json.dumps(to_json(results), indent=2, allow_nan=False))
-    return 0
+    return run_command(PROGRAM, partial(_findings, options), width=WIDTH, as_json=options.json)
 
 
-def _measure(options: argparse.Namespace, folder: Path, on_step: OnStep) -> Results:
+def _findings(options: argparse.Namespace, folder: Path, on_step: OnStep) -> Findings:
     effort, known = QUICK if options.quick else FULL, facts()
     with subject(options.run, options.bundle, folder, effort.tuning_seconds, on_step) as served:
-        return measure(
+        results = measure(
             served,
             effort,
             on_step,
@@ -58,11 +36,10 @@ def _measure(options: argparse.Namespace, folder: Path, on_step: OnStep) -> Resu
             known=known,
             is_quick=options.quick,
         )
+    return Findings([report(results)], _remarks(results), results.machine, to_json(results))
 
 
-def _footer(results: Results, seconds: float) -> str:
-    known = results.machine
-    load = known["load_average_1min"]
+def _remarks(results: Results) -> list[str]:
     lines = [
         "Client, server and engine share the machine's cores, and where they compete the client goes first.",
         "CPU times are of a request, microseconds of a core.",
@@ -71,11 +48,7 @@ def _footer(results: Results, seconds: float) -> str:
         lines.append("No run was given: these weights are hardly trained, so speeds hold and images mean nothing.")
     if results.is_quick:
         lines.append(f"Quick: {', '.join(QUICK.plans)} alone, few rounds, a short overload, fewer requests in a row.")
-    if load and load > BUSY:
-        lines.append(f"The machine was busy before (load {load:.1f}): expect noise.")
-    packages = ", ".join(f"{name} {version}" for name, version in known["packages"].items() if version)
-    lines.append(f"{known['cpu']}, {known['cores']} cores, Python {known['python']}, {packages}; {seconds:.0f} s")
-    return "\n".join(lines)
+    return lines
 
 
 def _parser() -> argparse.ArgumentParser:

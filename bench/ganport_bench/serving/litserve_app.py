@@ -9,7 +9,7 @@ from ganport_runtime import Generator, latents
 from ganport_runtime.buckets import BUCKETS, TOP
 from starlette.responses import Response
 
-__all__ = ["BATCH_TIMEOUT", "SETTINGS", "GeneratorAPI"]
+__all__ = ["SETTINGS", "GeneratorAPI"]
 
 BATCH_TIMEOUT = 0.005  # seconds
 SETTINGS = {"max_batch_size": str(TOP), "batch_timeout": f"{BATCH_TIMEOUT:g} s", "fast_queue": "yes", "workers": "1"}

@@ -7,6 +7,7 @@ from typing import Any
 
 from ganport_serve.settings import Settings
 
+from ganport_bench.command import OnStep
 from ganport_bench.overhead import machine
 from ganport_bench.serving.concurrency import Concurrency, measure_concurrency
 from ganport_bench.serving.effort import CLIENTS, Effort
@@ -16,7 +17,7 @@ from ganport_bench.serving.memory import Memory, measure_memory
 from ganport_bench.serving.overload import Overload, measure_overload
 from ganport_bench.serving.results import Results
 from ganport_bench.serving.single import Single, measure_single
-from ganport_bench.serving.stage import OnStep, Stage, set_stage
+from ganport_bench.serving.stage import Stage, set_stage
 from ganport_bench.serving.subject import Subject
 from ganport_bench.serving.systems import ServedSystem
 from ganport_bench.serving.targets import promises_of

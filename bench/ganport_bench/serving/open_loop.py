@@ -10,7 +10,7 @@ from ganport_bench.serving.exchange import Endpoint
 from ganport_bench.serving.expected import Expected
 from ganport_bench.serving.outcome import Outcome
 
-__all__ = ["LATE_SECONDS", "LATE_SHARE", "open_loop", "slowness"]
+__all__ = ["open_loop", "slowness"]
 
 TICK = 0.001  # seconds; what is due or answered within one is handled together, or waking up would cost the most
 LATE_SECONDS = 0.01

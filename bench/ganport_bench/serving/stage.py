@@ -1,10 +1,11 @@
 """Everyone who is measured around one plan, started and waiting: servers, the generator alone, the client's process."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ganport_bench.command import OnStep
 from ganport_bench.errors import BenchError
 from ganport_bench.serving.closed_loop import closed_loop
 from ganport_bench.serving.effort import CLIENTS
@@ -16,9 +17,8 @@ from ganport_bench.serving.systems import GRPC, Running, ServedSystem, name_of
 from ganport_bench.serving.usage import awake, resume, suspend, yield_to_others
 from ganport_bench.serving.worker import Worker
 
-__all__ = ["OnStep", "Stage", "set_stage"]
+__all__ = ["Stage", "set_stage"]
 
-OnStep = Callable[[str], None]
 GRPC_SECONDS = 0.3
 
 

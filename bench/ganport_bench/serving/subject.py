@@ -1,6 +1,5 @@
 """What is served: a bundle that is given or made, and the record of its fastest plan on this machine."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,14 +9,13 @@ from typing import Any
 from ganport_runtime import Generator
 from ganport_runtime.tuning import Budget
 
-from ganport_bench.serving.stage import OnStep
+from ganport_bench.command import OnStep
+from ganport_bench.own_cache import own_cache
 from ganport_bench.speed.model import make_bundle, make_run
 from ganport_bench.speed.selection import WANTED_DB
 from ganport_bench.tuning import tune
 
 __all__ = ["Subject", "subject"]
-
-CACHE = "GANPORT_CACHE"  # where the runtime looks for tuning records; servers inherit it
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def subject(
     if is_tuned:
         yield Subject(chosen, is_trained, "by the user's record")
         return
-    with _own_cache(folder / "cache"):
+    with own_cache(folder / "cache"):
         _tune(chosen, is_trained, tuning_seconds, on_step)
         yield Subject(chosen, is_trained, f"now, within {tuning_seconds:g} s")
 
@@ -72,16 +70,3 @@ def _tune(bundle: Path, is_trained: bool, seconds: float, on_step: OnStep) -> No
         on_step(f"tuning, {done} of {total}: {text}")
 
     tune(bundle, budget=Budget(min_psnr_db=WANTED_DB if is_trained else 0.0), seconds=seconds, on_progress=show)
-
-
-@contextmanager
-def _own_cache(folder: Path) -> Iterator[None]:
-    before = os.environ.get(CACHE)
-    os.environ[CACHE] = str(folder)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[CACHE]
-        else:
-            os.environ[CACHE] = before

@@ -17,6 +17,7 @@ from google.protobuf import text_format  # type: ignore[import-untyped]
 from tritonclient.grpc.model_config_pb2 import ModelConfig  # type: ignore[import-untyped]
 
 from ganport_bench.errors import BenchError
+from ganport_bench.own_cache import CACHE
 from ganport_bench.serving.exchange import Endpoint, OpenInferenceExchange
 from ganport_bench.serving.systems import Running
 
@@ -77,5 +78,4 @@ def _prefer_no_size(path: Path) -> None:
 
 def _environment() -> dict[str, str]:
     """Where the tuned plan is found."""
-    name = "GANPORT_CACHE"
-    return {name: os.environ[name]} if name in os.environ else {}
+    return {CACHE: os.environ[CACHE]} if CACHE in os.environ else {}

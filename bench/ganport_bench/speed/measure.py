@@ -1,8 +1,6 @@
 """One run of the benchmark from end to end: what is given, ceilings, everyone at every batch size, targets."""
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +9,10 @@ from ganport_runtime import Bundle
 from ganport_runtime.tuning import Budget
 
 from ganport_bench.ceilings import Peak, higher, measure_peaks, multiply_adds
+from ganport_bench.command import OnStep
 from ganport_bench.errors import BenchError
 from ganport_bench.overhead import machine
+from ganport_bench.own_cache import own_cache
 from ganport_bench.peers import Contender, Source, peers_of
 from ganport_bench.speed.comparison import compare_at
 from ganport_bench.speed.document import Results
@@ -27,9 +27,6 @@ from ganport_bench.tuning import tune
 __all__ = ["Subject", "measure", "subject_of"]
 
 SEED = 2001  # of the latents that everyone is compared and timed on
-CACHE = "GANPORT_CACHE"  # where the runtime looks for tuning records
-
-OnStep = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,7 @@ def measure(
     judge = Judge(*source.reference(SEED, max(effort.images, *batches)))
     operations = multiply_adds(source.stock_export)
     peaks = _peaks(effort, on_step)
-    with _own_cache(folder / "cache"):
+    with own_cache(folder / "cache"):
         contenders = (*peers_of(source), *_plans(subject, effort, on_step))
         comparisons = [compare_at(contenders, batch, judge, effort, on_step) for batch in batches]
     peaks = higher(peaks, _peaks(effort, on_step))
@@ -106,16 +103,3 @@ def _plans(subject: Subject, effort: Effort, on_step: OnStep) -> tuple[Contender
     tuning = tune(subject.bundle, budget=budget, seconds=effort.tuning_seconds, on_progress=show)
     opened = AsOpened(subject.bundle), AsOpened(subject.bundle, "fp32")
     return (*plans_of(Bundle.open(subject.bundle), tuning.record), *opened)
-
-
-@contextmanager
-def _own_cache(folder: Path) -> Iterator[None]:
-    before = os.environ.get(CACHE)
-    os.environ[CACHE] = str(folder)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[CACHE]
-        else:
-            os.environ[CACHE] = before

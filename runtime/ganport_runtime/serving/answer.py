@@ -133,8 +133,11 @@ def settle(outcomes: Iterable[tuple[Outlet[T], T | BaseException]]) -> None:
     """Complete requests, then tell those who wait on event loops: once for each loop."""
     outlets = []
     for outlet, outcome in outcomes:
-        outlet.settle(outcome)
         outlets.append(outlet)
+        try:
+            outlet.settle(outcome)
+        except BaseException:  # of a callback of its caller's; the others' answers are as good as ever
+            log.exception("an answer could not be handed over")
     wake(outlets)
 
 

@@ -2,7 +2,6 @@
 
 import weakref
 from collections.abc import Callable
-from math import isfinite
 from types import TracebackType
 from typing import Any, Generic, Self, SupportsIndex, TypeVar
 
@@ -27,12 +26,15 @@ T = TypeVar("T")
 Observer = Callable[[BatchReport], None]
 MAX_DELAY = 0.002  # seconds
 MAX_QUEUE = 1024  # images
+LONGEST_DELAY = 3600.0  # seconds
 
 
 class _Batching(Generic[T]):
     """What both share: everything but how to submit."""
 
     def __init__(self, work: Work[T], max_delay: float, max_queue: int, observe: Observer | None) -> None:
+        if observe is not None and not callable(observe):
+            raise InputError(f"observe is {shown(observe)}, wanted a function of one report, or None")
         delay, room = _delay(max_delay), whole_number("max_queue", max_queue, 1, LIMIT)
         self._core: Core[T] = Core(work, max_delay=delay, max_queue=room, observe=observe)
         weakref.finalize(self, self._core.abandon).atexit = False
@@ -243,7 +245,11 @@ def _kept(rows: NDArray[Any], given: NDArray[Any]) -> NDArray[Any]:
     return rows.copy() if rows is given and rows.flags.writeable else rows
 
 
-def _delay(seconds: float) -> float:
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not isfinite(seconds) or seconds < 0:
-        raise InputError(f"max_delay is {shown(seconds)}, wanted a number of seconds, 0 or more")
+def _delay(seconds: Any) -> float:
+    if (
+        isinstance(seconds, bool)
+        or not isinstance(seconds, int | float | np.number)
+        or not 0 <= seconds <= LONGEST_DELAY
+    ):
+        raise InputError(f"max_delay is {shown(seconds)}, wanted a number of seconds, 0 to {LONGEST_DELAY:g}")
     return float(seconds)

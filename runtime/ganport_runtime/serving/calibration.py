@@ -13,7 +13,7 @@ from ganport_runtime.buckets import BUCKETS, TOP
 from ganport_runtime.errors import PlanError
 from ganport_runtime.serving.work import Work
 
-__all__ = ["Calibration", "calibrate"]
+__all__ = ["calibrate"]
 
 RUNS = 4  # of each bucket that are timed, at most
 

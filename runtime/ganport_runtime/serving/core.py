@@ -8,7 +8,7 @@ from ganport_runtime.serving.answer import Answer, Call, settle
 from ganport_runtime.serving.calibration import calibrate
 from ganport_runtime.serving.delivery import Delivery
 from ganport_runtime.serving.errors import QueueFullError
-from ganport_runtime.serving.intake import CLOSED, Intake
+from ganport_runtime.serving.intake import CLOSED, Intake, limit_of
 from ganport_runtime.serving.lifetimes import watch
 from ganport_runtime.serving.pacing import Speeds
 from ganport_runtime.serving.pipeline import Pipeline
@@ -49,6 +49,7 @@ class Core(Generic[T]):
         if count:
             self._intake.submit(answer, source, count, timeout)
         else:
+            limit_of(timeout)
             self._intake.check_open()
             answer.settle(self._work.answer(self._work.nothing()))
         return answer
@@ -67,20 +68,24 @@ class Core(Generic[T]):
         with intake.lock:
             return intake.tally.stats(intake.waiting, intake.running)
 
-    def stop(self, drain: bool, reason: str = CLOSED) -> None:
-        """Accept nothing more; let the threads end once what waits is done, or at once where it is not to be."""
+    def stop(self, drain: bool, breakdown: str | None = None) -> None:
+        """Accept nothing more; let the threads end once what waits is done, or at once where it is not to be.
+
+        After a breakdown, nobody is left to deliver what the engine has: that fails with what waits.
+        """
         intake = self._intake
         with intake.lock:
-            intake.closed = intake.closed or reason
-            left = [] if drain else intake.drop_all()
+            intake.closed = breakdown or intake.closed or CLOSED
+            left = [] if drain else intake.drop_all(with_cut=breakdown is not None)
         settle(left)
         intake.engine_bell.put(None)
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait for the threads to end; one that calls this itself is not waited for."""
+        """Wait for the threads to end; called by one of them, in a callback, wait for neither: they need each other."""
+        if current_thread() in self._threads:
+            return
         for thread in self._threads:
-            if thread is not current_thread():
-                thread.join(timeout)
+            thread.join(timeout)
 
     def abandon(self) -> None:
         """Finish what was accepted, once nobody can ask for more; takes no lock, for it runs wherever garbage does."""
@@ -98,5 +103,5 @@ class Core(Generic[T]):
         try:
             loop()
         except BaseException as error:
-            self.stop(drain=False, reason=f"this batcher broke down: {error!r}; make another one")
+            self.stop(drain=False, breakdown=f"this batcher broke down: {error!r}; make another one")
             raise

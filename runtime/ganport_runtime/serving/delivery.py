@@ -44,6 +44,8 @@ class Delivery(Generic[T]):
         """Complete every answer that the batch makes whole, or that its failure spoils."""
         if isinstance(ran.outcome, Exception):
             self.fail(ran.batch.parts, ran.outcome, ran.batch.images)
+            with self._intake.lock:
+                self._intake.cut.discard(ran.batch)
         else:
             self._complete(ran.batch, ran.outcome)
         if self._observe is not None:
@@ -77,6 +79,7 @@ class Delivery(Generic[T]):
                 request.is_settled = True
             self._intake.tally.completed += len(answered)
             self._intake.tally.images += batch.images
+            self._intake.cut.discard(batch)
         settle((request.outlet, made) for request, made in answered)
 
     def _take(self, part: Part[T], outputs: Outputs, position: int) -> Outputs | None:

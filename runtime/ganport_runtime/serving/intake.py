@@ -1,26 +1,29 @@
 """What waits for the engine: who is let in, who leaves again, and who would be late. Any thread may call it."""
 
 from functools import partial
-from math import inf, isnan
+from math import inf
 from queue import SimpleQueue
 from threading import Lock
 from time import monotonic
 from typing import Any, Generic, TypeVar
+
+import numpy as np
 
 from ganport_runtime.buckets import TOP
 from ganport_runtime.errors import ClosedError, InputError
 from ganport_runtime.serving.answer import Outlet
 from ganport_runtime.serving.errors import DeadlineError, QueueFullError
 from ganport_runtime.serving.pacing import Returns, Speeds
-from ganport_runtime.serving.requests import Queue, Request, Source
+from ganport_runtime.serving.requests import Part, Queue, Request, Source
 from ganport_runtime.serving.staging import Batch, Staging
 from ganport_runtime.serving.tally import Tally
 from ganport_runtime.text import shown
 
-__all__ = ["Intake", "Outcome"]
+__all__ = ["Intake", "Outcome", "limit_of"]
 
 T = TypeVar("T")
 Outcome = tuple[Outlet[Any], BaseException]
+LONGEST_TIMEOUT = 1e9  # seconds: what is longer, some of it no float, is as good as this
 CLOSED = "this batcher is closed; make another one"
 
 
@@ -31,6 +34,8 @@ class Intake(Generic[T]):
         lock: guards everything in here but the bells.
         queue: requests that wait.
         staging: the next batch.
+        filling: what was last taken out of the queue for it; its rows may still be made.
+        cut: batches whose answers are not complete.
         speeds: what runs take.
         returns: what comes back after them.
         tally: counts.
@@ -49,6 +54,8 @@ class Intake(Generic[T]):
         self.lock = Lock()
         self.queue: Queue[T] = Queue()
         self.staging: Staging[T] = Staging(shape, dtype)
+        self.filling: list[Part[T]] = []
+        self.cut: set[Batch[T]] = set()
         self.speeds, self.max_delay, self.max_queue = speeds, max_delay, max_queue
         self.returns, self.tally = Returns(max_delay), Tally()
         self.waiting, self.running, self.free_at = 0, 0, 0.0
@@ -70,7 +77,7 @@ class Intake(Generic[T]):
             raise InputError(
                 f"{count} images are more than the queue may hold, {self.max_queue}; ask for fewer at a time"
             )
-        limit = inf if timeout is None else _seconds(timeout)
+        limit = limit_of(timeout)
         now = monotonic()
         request = Request(outlet, source, count, now, now + limit)
         with self.lock:
@@ -94,6 +101,7 @@ class Intake(Generic[T]):
 
     def began(self, batch: Batch[T], free_at: float) -> None:
         """The engine gets a batch; the lock is held."""
+        self.cut.add(batch)
         self.running, self.free_at = batch.images, free_at
         self.waiting -= batch.images
         self.wanted = inf
@@ -132,12 +140,13 @@ class Intake(Generic[T]):
             return True
 
     def drop(self, request: Request[T]) -> None:
-        """Take out what waits of a request; the lock is held."""
+        """Take out what waits of a request, in the queue and in the next batch; the lock is held."""
         request.is_settled = True
         self.waiting -= request.waiting
         self.queue.remove(request)
         if request.staged:
             self.staging.has_dropped = True
+            request.staged = 0
 
     def drop_late(self, now: float) -> list[Outcome]:
         """Take out every request that will be late, before it costs the engine anything; the lock is held."""
@@ -145,25 +154,29 @@ class Intake(Generic[T]):
         earliest = min(self.queue.earliest, self.staging.earliest)
         if earliest >= begins + costs.estimate(self.staging.count + self.queue.images):
             return []
-        late: list[Request[T]] = []
         ahead = self.staging.count
         ready = begins + costs.estimate(ahead)
         staged = {id(part.request): part.request for part in self.staging.parts}.values()
-        late += [request for request in staged if not request.is_settled and _is_late(request, now, ready)]
+        # a large request may wait in both places
+        found = {id(one): one for one in staged if not one.is_settled and _is_late(one, now, ready)}
         for request in self.queue:
-            if _is_late(request, now, begins + costs.estimate(ahead + request.queued)):
-                late.append(request)
+            if id(request) in found or _is_late(request, now, begins + costs.estimate(ahead + request.queued)):
+                found[id(request)] = request
             else:
                 ahead += min(request.queued, TOP)
+        late = list(found.values())
         for request in late:
             self.drop(request)
         self.queue.renew()
         self.tally.refused["deadline"] += len(late)
         return [(request.outlet, _late(request, now)) for request in late]
 
-    def drop_all(self) -> list[Outcome]:
-        """Take out everything that waits, as the batcher closes; the lock is held."""
-        requests = {id(request): request for request in (*self.queue, *(part.request for part in self.staging.parts))}
+    def drop_all(self, *, with_cut: bool) -> list[Outcome]:
+        """Take out everything that waits, and what was cut too where nobody will deliver it; the lock is held."""
+        parts = list(self.staging.parts)
+        if with_cut:
+            parts += [*self.filling, *(part for batch in self.cut for part in batch.parts)]
+        requests = {id(request): request for request in (*self.queue, *(part.request for part in parts))}
         left = [request for request in requests.values() if not request.is_settled]
         for request in left:
             self.drop(request)
@@ -211,10 +224,17 @@ class Intake(Generic[T]):
         return error
 
 
-def _seconds(timeout: float) -> float:
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or isnan(timeout):
+def limit_of(timeout: Any) -> float:
+    """The seconds of a timeout, infinity where there is none.
+
+    Raises:
+        InputError: it is no number.
+    """
+    if timeout is None:
+        return inf
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float | np.number) or timeout != timeout:
         raise InputError(f"timeout is {shown(timeout)}, wanted a number of seconds, or None")
-    return float(timeout)
+    return LONGEST_TIMEOUT if timeout > LONGEST_TIMEOUT else float(timeout)
 
 
 def _is_late(request: Request[Any], now: float, done: float) -> bool:

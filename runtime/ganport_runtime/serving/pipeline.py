@@ -134,7 +134,7 @@ class Pipeline(Generic[T]):
         with intake.lock:
             late = intake.drop_late(monotonic())
             intake.staging.compact()
-            parts = intake.queue.take(intake.speeds.costs.top - intake.staging.count)
+            intake.filling = parts = intake.queue.take(intake.speeds.costs.top - intake.staging.count)
         settle(late)
         if parts:
             self._fill(parts)

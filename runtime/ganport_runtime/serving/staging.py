@@ -15,9 +15,9 @@ __all__ = ["Batch", "Staging"]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch(Generic[T]):
-    """One run of the engine.
+    """One run of the engine, equal to itself alone.
 
     Attributes:
         parts: of requests, in the order of their rows.

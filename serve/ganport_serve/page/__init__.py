@@ -13,7 +13,6 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from ganport_serve.problems import ProblemError
-from ganport_serve.service import Service
 from ganport_serve.v1.caching import unchanged, without_body
 
 __all__ = ["file_names", "routes", "static_file"]
@@ -43,9 +42,8 @@ class File:
     headers: dict[str, str]
 
 
-def routes(service: Service) -> list[BaseRoute]:
+def routes() -> list[BaseRoute]:
     """`/` and `/static/*`; they depend on nothing that is served, and ask for no token."""
-    del service
 
     async def static(request: Request) -> Response:
         name = request.path_params["name"]

@@ -15,13 +15,14 @@ from ganport_runtime.serving import Scores
 from numpy.typing import NDArray
 
 from ganport_serve.engine import Load, Served
-from ganport_serve.errors import NotReadyError, UnknownModelError
+from ganport_serve.errors import NotReadyError, no_discriminator
+from ganport_serve.lifecycle import DRAINING
 from ganport_serve.loaded import Options
 from ganport_serve.metrics import Metrics
 from ganport_serve.ray_engine import environment
 from ganport_serve.ray_engine.change import change_bundle
 from ganport_serve.ray_engine.messages import Delivery, ImageJob, Job, LatentJob, Parcel, SeedJob
-from ganport_serve.ray_engine.outbox import STOPPING, Outbox
+from ganport_serve.ray_engine.outbox import Outbox
 from ganport_serve.ray_engine.troubles import ElsewhereError
 from ganport_serve.ray_engine.watch import Watch
 from ganport_serve.settings import Settings
@@ -134,7 +135,7 @@ class RayEngine:
         """Logits and features of images."""
         served = self.served
         if served.feature_dim is None:
-            raise UnknownModelError(f"the bundle {served.name!r} holds no discriminator; serve one that has it")
+            raise no_discriminator(served.name)
         rows = _some("images", batch_of("images", images, "uint8", served.image_shape))
         scores: list[Scores] = await self._make(ImageJob.split(rows), timeout)
         return Scores(_joined([one.logits for one in scores]), _joined([one.features for one in scores]))
@@ -151,7 +152,7 @@ class RayEngine:
 
     async def close(self, *, drain: bool = True) -> None:
         """Stop accepting; finish what was accepted where `drain`; delete and end what was started here."""
-        self._reason = STOPPING
+        self._reason = DRAINING
         try:
             async with asyncio.timeout(self._settings.drain_timeout):
                 await self._outbox.close(drain=drain)
@@ -183,8 +184,8 @@ class RayEngine:
             running, self._replicas = await asyncio.to_thread(cluster.wanted)
             if running >= self._replicas > 0:
                 await self._watch.refresh()
-            if self._reason == STOPPING:
-                raise NotReadyError(STOPPING)
+            if self._reason == DRAINING:
+                raise NotReadyError(DRAINING)
             if len(self._watch.states) >= self._replicas > 0 and self._watch.served is not None:
                 return
             self._reason = f"{running} of {self._replicas} replicas serve; Ray is starting the others"
@@ -220,7 +221,7 @@ class RayEngine:
 
     def _connection(self) -> "Cluster":
         if self._cluster is None:
-            raise NotReadyError(self.refusal() or STOPPING)
+            raise NotReadyError(self.refusal() or DRAINING)
         return self._cluster
 
     def _rate(self) -> float:

@@ -14,13 +14,13 @@ from ganport_runtime.buckets import TOP
 from ganport_runtime.serving import DeadlineError, QueueFullError
 
 from ganport_serve.errors import NotReadyError
+from ganport_serve.lifecycle import DRAINING
 from ganport_serve.ray_engine.messages import Delivery, ImageJob, Job, Made, Parcel
 from ganport_serve.ray_engine.troubles import Trouble, error_of
 
 __all__ = ["LostReplicaError", "Outbox"]
 
 UNDER_WAY = 4  # parcels for each replica: one runs, one waits behind it, and one travels either way
-STOPPING = "the server is stopping; ask another one"
 TRIES = 2  # replicas that a job is given to; the first may be lost with it
 
 
@@ -92,7 +92,7 @@ class Outbox:
         """Finish what waits and is under way where `drain`; refuse it otherwise."""
         if not drain:
             for entry in self._waiting:
-                _refuse(entry, NotReadyError(STOPPING))
+                _refuse(entry, NotReadyError(DRAINING))
             for task in self._tasks:
                 task.cancel()
         while self._tasks or self._waiting:
@@ -113,7 +113,7 @@ class Outbox:
         self._tasks.discard(task)
         if task.cancelled():  # perhaps before it began
             for entry in entries:
-                _refuse(entry, NotReadyError(STOPPING))
+                _refuse(entry, NotReadyError(DRAINING))
         self._wake()
 
     def _wake(self) -> None:

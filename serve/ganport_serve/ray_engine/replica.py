@@ -15,8 +15,10 @@ from ganport_runtime.serving import BatchReport, QueueFullError, Scores
 from numpy.typing import NDArray
 
 from ganport_serve.engine import Served
+from ganport_serve.errors import no_discriminator
 from ganport_serve.loaded import Loaded, Options
 from ganport_serve.metrics import Metrics
+from ganport_serve.ray_engine.change import CHANGE_SECONDS
 from ganport_serve.ray_engine.messages import Delivery, ImageJob, Job, LatentJob, Made, Parcel, ReplicaState
 from ganport_serve.ray_engine.troubles import ElsewhereError, Trouble, trouble_of
 from ganport_serve.settings import Settings
@@ -26,7 +28,7 @@ __all__ = ["GeneratorReplica"]
 log = logging.getLogger(__name__)
 CHECKED = 2  # images that a health check makes
 TOLERANCE = 2  # of 255: what a GPU may round otherwise from one run to the next
-IDLE_SECONDS = 10.0  # a bundle that was replaced is closed when nobody asked for it for so long
+IDLE_SECONDS = 10.0  # a bundle that was replaced is closed when nobody asked for it for so long, but for the new one
 MOST_REPORTS = 4096  # of runs that no front has fetched yet
 
 
@@ -45,12 +47,17 @@ class _Reports(list[tuple[str, BatchReport]]):
 
 
 class _Station:
-    """A bundle that is open here, the images by which its health is checked, and when it was last asked for."""
+    """A bundle that is open here, the images by which its health is checked, and when it was last asked for.
+
+    Attributes:
+        asked: when it was last asked for, opened or replaced.
+        is_in_use: whether it was asked for since it became the present one.
+    """
 
     def __init__(self, path: Path, settings: Settings, reports: _Reports, options: Options) -> None:
         # a batcher's figures go to the fronts, which alone have metrics
         self.loaded = Loaded(path, settings, cast(Metrics, reports), options)
-        self.asked = time.monotonic()
+        self.asked, self.is_in_use = time.monotonic(), False
         try:
             self._wanted = self.loaded.batcher.submit(CHECKED).result()
         except BaseException:
@@ -62,13 +69,18 @@ class _Station:
     def served(self) -> Served:
         return self.loaded.served
 
+    def is_needless(self, present: "_Station") -> bool:
+        """Whether nobody will ask for it any more: fronts ask for the present one once all replicas have that."""
+        idle = time.monotonic() - self.asked
+        return idle > (IDLE_SECONDS if present.is_in_use else CHANGE_SECONDS)
+
     def submit(self, job: Job, timeout: float | None) -> Any:
         """What is to be awaited for a job."""
-        self.asked = time.monotonic()
+        self.asked, self.is_in_use = time.monotonic(), True
         match job:
             case ImageJob():
                 if self.loaded.scorer is None:
-                    raise BundleError(f"the bundle {self.served.name} holds no discriminator")
+                    raise no_discriminator(self.served.name)
                 return self.loaded.scorer.submit(job.rows, timeout=timeout)
             case LatentJob():
                 return self.loaded.batcher.submit_latents(job.rows, timeout=timeout)
@@ -112,6 +124,7 @@ class GeneratorReplica:
         self._complaint = ""
         self._changing = asyncio.Lock()
         self._retiring: asyncio.Task[None] | None = None
+        self._closing: asyncio.Future[None] | None = None
 
     async def reconfigure(self, user_config: Mapping[str, str]) -> None:
         """Serve this bundle from now on; where that fails, go on with the present one and say why in `state`.
@@ -128,7 +141,9 @@ class GeneratorReplica:
                 self._complaint = f"{type(error).__name__}: {error}"
                 log.warning("another bundle was not taken: %s", self._complaint)
                 return
-            self._complaint = ""
+            self._complaint, station.is_in_use = "", False
+            if self._stations:
+                self._stations[0].asked = time.monotonic()  # it is needed until every replica has changed
             self._stations = [station, *(other for other in self._stations if other is not station)]
             self._retire_idle()
 
@@ -181,6 +196,8 @@ class GeneratorReplica:
         """Finish what was accepted and let go of everything."""
         if self._retiring is not None:
             self._retiring.cancel()
+        if self._closing is not None:
+            await self._closing
         for station in self._stations:
             await asyncio.to_thread(station.loaded.close)
 
@@ -209,10 +226,11 @@ class GeneratorReplica:
         """Close the stations beside the present one, each once nobody has asked for it for a while."""
         while len(self._stations) > 1:
             await asyncio.sleep(IDLE_SECONDS / 4)
-            before = time.monotonic() - IDLE_SECONDS
-            for station in [other for other in self._stations[1:] if other.asked < before]:
+            present = self._stations[0]
+            for station in [other for other in self._stations[1:] if other.is_needless(present)]:
                 self._stations = [other for other in self._stations if other is not station]
-                await asyncio.to_thread(station.loaded.close)
+                self._closing = asyncio.ensure_future(asyncio.to_thread(station.loaded.close))
+                await asyncio.shield(self._closing)  # `close` cancels this task, and awaits that one
 
 
 def _submitted(station: _Station, job: Job, timeout: float | None) -> Any:

@@ -8,13 +8,12 @@ import numpy as np
 from ganport_runtime.text import one_line, shown
 from numpy.typing import NDArray
 
-from ganport_serve.problems import ProblemError
+from ganport_serve.problems import ProblemError, bad_field
 from ganport_serve.v1.formats import NPY
 from ganport_serve.v1.multipart import boundary_of, files
 from ganport_serve.v1.npy import array_of
-from ganport_serve.v1.query import bad
 
-__all__ = ["ACCEPTED", "content_of"]
+__all__ = ["content_of"]
 
 Images = NDArray[np.uint8]
 
@@ -53,9 +52,9 @@ def _array(body: bytes, shape: tuple[int, int, int], most: int) -> Images:
     array = array_of(body)
     if array.dtype != np.uint8 or array.shape[1:] != shape or array.ndim == 0:
         given = f"{array.dtype} {list(array.shape)[:6]}"
-        raise bad("body", f"the .npy holds {given}, wanted uint8 [n, {', '.join(map(str, shape))}]")
+        raise bad_field("body", f"the .npy holds {given}, wanted uint8 [n, {', '.join(map(str, shape))}]")
     if not 1 <= len(array) <= most:
-        raise bad("body", f"the .npy holds {len(array)} images; send 1 to {most} at a time")
+        raise bad_field("body", f"the .npy holds {len(array)} images; send 1 to {most} at a time")
     return np.ascontiguousarray(array)
 
 
@@ -64,12 +63,12 @@ def _encoded(body: bytes, most: int) -> list[bytes]:
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise bad("body", f"the body is no JSON ({one_line(str(error), 100)}); {WANTED}") from None
+        raise bad_field("body", f"the body is no JSON ({one_line(str(error), 100)}); {WANTED}") from None
     if not isinstance(document, dict) or document.keys() != {"images"}:
-        raise bad("body", WANTED)
+        raise bad_field("body", WANTED)
     images = document["images"]
     if not isinstance(images, list) or not 1 <= len(images) <= most:
-        raise bad("images", f"images is {shown(images)}, wanted a list of 1 to {most} texts in base64")
+        raise bad_field("images", f"images is {shown(images)}, wanted a list of 1 to {most} texts in base64")
     return [_from_base64(image, number) for number, image in enumerate(images)]
 
 
@@ -79,4 +78,4 @@ def _from_base64(image: object, number: int) -> bytes:
             raise ValueError(f"it is {shown(image)}")
         return base64.b64decode(image, validate=True)
     except ValueError as error:
-        raise bad("images", f"image {number} is no text in base64 ({one_line(str(error), 100)})") from None
+        raise bad_field("images", f"image {number} is no text in base64 ({one_line(str(error), 100)})") from None

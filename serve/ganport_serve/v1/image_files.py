@@ -9,8 +9,7 @@ from ganport_train.data.prepare import prepare
 from numpy.typing import NDArray
 from PIL import Image
 
-from ganport_serve.problems import ProblemError
-from ganport_serve.v1.query import bad
+from ganport_serve.problems import ProblemError, bad_field
 
 __all__ = ["FORMATS", "decode"]
 
@@ -42,7 +41,9 @@ def decode(files: list[bytes], shape: tuple[int, int, int], *, resize: bool) -> 
     """
     height, width, channels = shape
     if height != width or channels not in (1, 3):
-        raise bad("body", f"this discriminator takes {list(shape)}; only gray or color squares fit in files: send .npy")
+        raise bad_field(
+            "body", f"this discriminator takes {list(shape)}; only gray or color squares fit in files: send .npy"
+        )
     images = np.empty((len(files), *shape), np.uint8)
     for number, content in enumerate(files):
         images[number] = _decode(content, number, shape, resize=resize)
@@ -59,18 +60,22 @@ def _decode(content: bytes, number: int, shape: tuple[int, int, int], *, resize:
         raise
     except UNREADABLE as error:
         reason = one_line(str(error).split(" <_io")[0], 120) or type(error).__name__
-        raise bad("body", f"image {number} is unreadable ({reason}); send a whole PNG, JPEG or WebP file") from None
+        raise bad_field(
+            "body", f"image {number} is unreadable ({reason}); send a whole PNG, JPEG or WebP file"
+        ) from None
 
 
 def _check(image: Image.Image, number: int, shape: tuple[int, int, int], *, resize: bool) -> None:
     """See from its header alone that an image is wanted."""
     width, height = image.size
     if getattr(image, "is_animated", False):
-        raise bad("body", f"image {number} is animated; send one of its frames")
+        raise bad_field("body", f"image {number} is animated; send one of its frames")
     if width * height > MOST_PIXELS:
-        raise bad("body", f"image {number} has {width} x {height} pixels, more than {MOST_PIXELS}; send a smaller one")
+        raise bad_field(
+            "body", f"image {number} has {width} x {height} pixels, more than {MOST_PIXELS}; send a smaller one"
+        )
     if not resize and image.size != (shape[1], shape[0]):
-        raise bad(
+        raise bad_field(
             "body",
             f"image {number} has {width} x {height} pixels, wanted {shape[1]} x {shape[0]}; "
             "resize it, or ask with resize=true",

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ganport_serve.problems import ProblemError
+from ganport_serve.problems import ProblemError, bad_field
 from ganport_serve.service import Service
 from ganport_serve.settings import Settings
 from ganport_serve.v1.formats import FORMATS
 from ganport_serve.v1.pictures import Pictures, Question
-from ganport_serve.v1.query import Choice, Integer, Parameter, bad, read
+from ganport_serve.v1.query import Choice, Integer, Parameter, read
 
 __all__ = ["INDEX", "ONE_IMAGE", "SEED", "ImageRoutes", "images_parameters"]
 
@@ -53,7 +53,7 @@ class ImageRoutes:
         values = read(request, self._parameters)
         seed, start, count = values["seed"], values["start"], values["count"]
         if start + count > LIMIT:
-            raise bad("start", f"start {start} and count {count} go past the last image of a seed, 2^64 - 1")
+            raise bad_field("start", f"start {start} and count {count} go past the last image of a seed, 2^64 - 1")
         name = f"seed-{seed}-image-{start}" if count == 1 else f"seed-{seed}-images-{start}-to-{start + count - 1}"
         return await self._pictures.answer(request, self._question(values, values["format"], name))
 

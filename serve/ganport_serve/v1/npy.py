@@ -6,11 +6,10 @@ import struct
 from typing import Any
 
 import numpy as np
-from ganport_runtime.text import one_line
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from ganport_serve.v1.query import bad
+from ganport_serve.problems import ProblemError, bad_field
 
 __all__ = ["array_of"]
 
@@ -27,22 +26,39 @@ def array_of(body: bytes) -> NDArray[Any]:
         ProblemError: 400; it is no .npy, holds objects, or another number of bytes than its header says.
     """
     stream = io.BytesIO(body)
+    reader = READERS[_version(stream)]
     try:
-        reader = READERS[npy.read_magic(stream)]
         shape, fortran, dtype = reader(stream)
-    except BROKEN as error:
-        reason = one_line(str(error), 120) or type(error).__name__
-        raise bad("body", f"the body is no .npy that can be read ({reason}); write it with numpy.save") from None
+    except BROKEN:  # whose texts quote Python's own objects
+        raise _unreadable(
+            "its header is malformed; wanted a dictionary of descr (the type), fortran_order and shape"
+        ) from None
     if dtype.hasobject:
-        raise bad("body", "the .npy holds Python objects, which are never read; send plain numbers")
+        raise bad_field("body", "the .npy holds Python objects, which are never read; send plain numbers")
     begin = stream.tell()
     wanted = math.prod(shape) * dtype.itemsize
     if any(size < 0 for size in shape) or len(body) - begin != wanted:
-        raise bad("body", f"the .npy's header promises {wanted} bytes, {len(body) - begin} follow; send all of it")
+        raise bad_field(
+            "body", f"the .npy's header promises {wanted} bytes, {len(body) - begin} follow; send all of it"
+        )
     try:
         flat = np.frombuffer(body, dtype, count=math.prod(shape), offset=begin) if wanted else np.empty(0, dtype)
         return flat.reshape(shape, order="F" if fortran else "C")
     except BROKEN:
-        raise bad(
+        raise bad_field(
             "body", f"the .npy's shape {list(shape)[:6]} of {dtype} cannot be; write it with numpy.save"
         ) from None
+
+
+def _version(stream: io.BytesIO) -> tuple[int, int]:
+    try:
+        major, minor = npy.read_magic(stream)
+    except BROKEN:
+        raise _unreadable("it does not begin with the byte 0x93, NUMPY, and a version") from None
+    if (major, minor) not in READERS:
+        raise _unreadable(f"its version is {major}.{minor}, wanted 1.0 or 2.0")
+    return major, minor
+
+
+def _unreadable(reason: str) -> ProblemError:
+    return bad_field("body", f"the body is no .npy that can be read: {reason}; write it with numpy.save")

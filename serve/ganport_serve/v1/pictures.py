@@ -12,13 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ganport_serve.engine import Served
+from ganport_serve.problems import bad_field
 from ganport_serve.service import Service
 from ganport_serve.v1.caching import etag_of, headers_of, unchanged, without_body
 from ganport_serve.v1.formats import FORMATS
-from ganport_serve.v1.query import bad
 from ganport_serve.v1.workers import HELD, Workers
 
-__all__ = ["GRID_PIXELS", "Pictures", "Question"]
+__all__ = ["Pictures", "Question"]
 
 GRID_PIXELS = 2**24  # of one picture: 4,096 x 4,096
 LONGEST_SIDE = 16383  # of a WebP picture
@@ -103,15 +103,17 @@ def _check_size(question: Question, shape: tuple[int, int, int]) -> None:
     field, count = question.limited_by, question.count
     most = HELD // math.prod(shape)
     if count > most:
-        raise bad(field, f"{count} images of {height} x {width} are too much for one answer: ask for {most} or fewer")
+        raise bad_field(
+            field, f"{count} images of {height} x {width} are too much for one answer: ask for {most} or fewer"
+        )
     if question.format == "npy":
         return
     if channels not in PICTURE_CHANNELS:
-        raise bad("format", f"images of {channels} channels fit in no {question.format}; ask for format=npy")
+        raise bad_field("format", f"images of {channels} channels fit in no {question.format}; ask for format=npy")
     columns = math.ceil(math.sqrt(count))
     sides = (math.ceil(count / columns) * height, columns * width)
     if FORMATS[question.format].is_picture and (math.prod(sides) > GRID_PIXELS or max(sides) > LONGEST_SIDE):
-        raise bad(
+        raise bad_field(
             field,
             f"a picture of {count} images has {sides[1]} x {sides[0]} pixels, more than {GRID_PIXELS} or than "
             f"{LONGEST_SIDE} along a side; ask for fewer, or for format=npy or zip",

@@ -3,15 +3,14 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, Protocol
 
 from ganport_runtime.text import shown
 from starlette.requests import Request
 
-from ganport_serve.problems import ProblemError
+from ganport_serve.problems import bad_field
 
-__all__ = ["Choice", "Integer", "Parameter", "bad", "read"]
+__all__ = ["Choice", "Integer", "Parameter", "read"]
 
 WHOLE = re.compile(r"[0-9]{1,20}")  # 2^64 - 1 has twenty digits
 
@@ -52,7 +51,9 @@ class Integer:
         """The number."""
         number = int(word) if WHOLE.fullmatch(word) else -1
         if not self.low <= number <= self.high:
-            raise bad(self.name, f"{self.name} is {shown(word)}, wanted a whole number from {self.low} to {self.high}")
+            raise bad_field(
+                self.name, f"{self.name} is {shown(word)}, wanted a whole number from {self.low} to {self.high}"
+            )
         return number
 
     def schema(self) -> dict[str, Any]:
@@ -73,7 +74,7 @@ class Choice:
     def value(self, word: str) -> str:
         """The word."""
         if word not in self.words:
-            raise bad(self.name, f"{self.name} is {shown(word)}, wanted one of {', '.join(self.words)}")
+            raise bad_field(self.name, f"{self.name} is {shown(word)}, wanted one of {', '.join(self.words)}")
         return word
 
     def schema(self) -> dict[str, Any]:
@@ -93,13 +94,8 @@ def read(request: Request, parameters: Sequence[Parameter]) -> Mapping[str, Any]
     for name, word in request.query_params.multi_items():
         if name not in declared:
             known = ", ".join(declared) or "none"
-            raise bad(shown(name).strip("'"), f"there is no parameter {shown(name)} here; known: {known}")
+            raise bad_field(shown(name).strip("'"), f"there is no parameter {shown(name)} here; known: {known}")
         if name in given:
-            raise bad(name, f"{name} is given twice; give it once")
+            raise bad_field(name, f"{name} is given twice; give it once")
         given[name] = declared[name].value(word)
     return {name: given.get(name, parameter.default) for name, parameter in declared.items()}
-
-
-def bad(field: str, detail: str) -> ProblemError:
-    """A refusal of one part of a request."""
-    return ProblemError.of(HTTPStatus.BAD_REQUEST, detail, field=field)

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ganport_serve.problems import bad_field
 from ganport_serve.service import Service
 from ganport_serve.settings import Settings
 from ganport_serve.v1.formats import FORMATS
 from ganport_serve.v1.images import LAST
 from ganport_serve.v1.interpolation import slerp
 from ganport_serve.v1.pictures import Pictures, Question
-from ganport_serve.v1.query import Choice, Integer, Parameter, bad, read
+from ganport_serve.v1.query import Choice, Integer, Parameter, read
 
 __all__ = ["WalkRoutes", "walk_parameters"]
 
@@ -47,7 +48,9 @@ class WalkRoutes:
         values = dict(read(request, self._parameters))
         form, step = values.pop("format"), values["step"]
         if step is not None and step >= values["steps"]:
-            raise bad("step", f"step is {step}, wanted 0 to {values['steps'] - 1}, since steps is {values['steps']}")
+            raise bad_field(
+                "step", f"step is {step}, wanted 0 to {values['steps'] - 1}, since steps is {values['steps']}"
+            )
         first, count = (0, values["steps"]) if step is None else (step, 1)
 
         async def make() -> NDArray[np.uint8]:

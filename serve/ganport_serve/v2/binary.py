@@ -9,7 +9,8 @@ import numpy as np
 from ganport_runtime.text import shown
 from numpy.typing import NDArray
 
-from ganport_serve.v2.datatypes import bad, dtype_of
+from ganport_serve.problems import bad_field
+from ganport_serve.v2.datatypes import dtype_of
 
 __all__ = ["HEADER_LENGTH", "Slot", "header_length", "sized"]
 
@@ -58,10 +59,12 @@ def header_length(value: bytes | None, body: bytes) -> int:
     if value is None:
         return len(body)
     if not (value.isdigit() and len(value) < 20):
-        raise bad(HEADER_LENGTH, f"{HEADER_LENGTH} is {shown(value.decode('latin-1'))}, wanted a number of bytes")
+        raise bad_field(HEADER_LENGTH, f"{HEADER_LENGTH} is {shown(value.decode('latin-1'))}, wanted a number of bytes")
     length = int(value)
     if length > len(body):
-        raise bad(HEADER_LENGTH, f"{HEADER_LENGTH} is {length}, but the body has {len(body)} bytes; was it cut short?")
+        raise bad_field(
+            HEADER_LENGTH, f"{HEADER_LENGTH} is {length}, but the body has {len(body)} bytes; was it cut short?"
+        )
     return length
 
 
@@ -81,5 +84,5 @@ def sized(size: object, datatype: str, shape: Sequence[int], offset: int, field:
     dtype, count = dtype_of(datatype, field), math.prod(shape)
     if type(size) is not int or size != count * dtype.itemsize:
         wanted = f"wanted {shown(count * dtype.itemsize)} for {datatype} {shown(list(shape))}"
-        raise bad(field, f"{field}: {shown(size)} bytes, {wanted}")
+        raise bad_field(field, f"{field}: {shown(size)} bytes, {wanted}")
     return Slot(dtype, tuple(shape), count, offset, size)

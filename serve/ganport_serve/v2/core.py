@@ -10,9 +10,8 @@ from ganport_runtime import InputError
 from ganport_runtime.text import shown
 from numpy.typing import NDArray
 
-from ganport_serve.problems import ProblemError
+from ganport_serve.problems import ProblemError, bad_field
 from ganport_serve.service import Service
-from ganport_serve.v2.datatypes import bad
 from ganport_serve.v2.ledger import record_of
 from ganport_serve.v2.models import Declared, Model
 
@@ -78,7 +77,7 @@ def seconds_of(value: object, field: str) -> float | None:
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**64:
-        raise bad(field, f"timeout is {shown(value)}, wanted a whole number of microseconds, 0 for none")
+        raise bad_field(field, f"timeout is {shown(value)}, wanted a whole number of microseconds, 0 for none")
     return value / _MICROSECONDS or None
 
 
@@ -102,7 +101,7 @@ def images_asked(service: Service, call: Call, tensors: Tensors) -> Images:
     _check_count(service, call, "count", "data", count)
     for name, number in numbers.items():
         if number < 0:
-            raise bad(f"{call.field(name)}.data", f"{name} is {number}, wanted 0 to 2^64 - 1")
+            raise bad_field(f"{call.field(name)}.data", f"{name} is {number}, wanted 0 to 2^64 - 1")
     return Images(count, numbers["seed"], numbers.get("start", 0))
 
 
@@ -135,11 +134,11 @@ def misfit(call: Call, error: InputError) -> ProblemError:
     """The problem of numbers that the runtime refuses, with the field that holds them."""
     first = call.declared[0]
     is_alone = len(call.declared) == 1 and first.name != "seed"
-    return bad(f"{first.field}.data" if is_alone else "inputs", str(error))
+    return bad_field(f"{first.field}.data" if is_alone else "inputs", str(error))
 
 
 def _check_count(service: Service, call: Call, name: str, member: str, count: int) -> None:
     limit = service.settings.max_count
     if not 1 <= count <= limit:
         what = f"count is {count}" if name == "count" else f"{name} has {count} rows"
-        raise bad(f"{call.field(name)}.{member}", f"{what}, wanted 1 to {limit} in one request")
+        raise bad_field(f"{call.field(name)}.{member}", f"{what}, wanted 1 to {limit} in one request")

@@ -1,15 +1,14 @@
 """The protocol's names of datatypes and the numpy dtypes that stand for them."""
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any
 
 import numpy as np
 from ganport_runtime.text import shown
 
-from ganport_serve.problems import ProblemError
+from ganport_serve.problems import bad_field
 
-__all__ = ["DTYPES", "INTEGERS", "bad", "dtype_of"]
+__all__ = ["DTYPES", "INTEGERS", "dtype_of"]
 
 # tensors travel in little-endian order, whatever the machine
 DTYPES: Mapping[str, np.dtype[Any]] = {
@@ -29,11 +28,6 @@ DTYPES: Mapping[str, np.dtype[Any]] = {
 INTEGERS = ("UINT64", "UINT32", "UINT16", "UINT8", "INT64", "INT32", "INT16", "INT8")
 
 
-def bad(field: str, detail: str) -> ProblemError:
-    """The refusal of a request whose `field` is wrong."""
-    return ProblemError.of(HTTPStatus.BAD_REQUEST, detail, field=field)
-
-
 def dtype_of(datatype: str, field: str) -> np.dtype[Any]:
     """The numpy dtype of a datatype.
 
@@ -41,8 +35,8 @@ def dtype_of(datatype: str, field: str) -> np.dtype[Any]:
         ProblemError: the protocol has no such name, or it is one that no model here takes.
     """
     if datatype in ("BYTES", "BF16"):
-        raise bad(field, f"{field} is {datatype}, which no model here takes; wanted one of {', '.join(DTYPES)}")
+        raise bad_field(field, f"{field} is {datatype}, which no model here takes; wanted one of {', '.join(DTYPES)}")
     dtype = DTYPES.get(datatype)
     if dtype is None:
-        raise bad(field, f"{field} is {shown(datatype)}, wanted one of {', '.join(DTYPES)}")
+        raise bad_field(field, f"{field} is {shown(datatype)}, wanted one of {', '.join(DTYPES)}")
     return dtype

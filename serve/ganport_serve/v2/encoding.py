@@ -6,9 +6,8 @@ from http import HTTPStatus
 
 from ganport_runtime.text import shown
 
-from ganport_serve.problems import ProblemError
+from ganport_serve.problems import ProblemError, bad_field
 from ganport_serve.reply import Reply
-from ganport_serve.v2.datatypes import bad
 
 __all__ = ["compressed", "decompressed"]
 
@@ -54,7 +53,7 @@ def _inflated(body: bytes, encoding: bytes, limit: int) -> bytes:
     try:
         plain = stream.decompress(body, limit + 1)
     except zlib.error as error:
-        raise bad("body", f"the body is no {encoding.decode()}: {error}") from None
+        raise bad_field("body", f"the body is no {encoding.decode()}: {error}") from None
     if len(plain) > limit:
         detail = (
             f"the body holds more than {limit} bytes once decompressed, wanted {limit} or fewer; ask for less at a time"
@@ -62,7 +61,7 @@ def _inflated(body: bytes, encoding: bytes, limit: int) -> bytes:
         raise ProblemError.of(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail, field="body")
     if not stream.eof or stream.unused_data:
         what = "more than one stream" if stream.eof else "cut short"
-        raise bad("body", f"the body is {what}, wanted one whole stream of {encoding.decode()}")
+        raise bad_field("body", f"the body is {what}, wanted one whole stream of {encoding.decode()}")
     return plain
 
 

@@ -7,6 +7,7 @@ import grpc  # type: ignore[import-untyped]
 from google.protobuf.message import Message  # type: ignore[import-untyped]
 from tritonclient.grpc import service_pb2 as pb  # type: ignore[import-untyped]
 
+from ganport_serve.lifecycle import Lifecycle
 from ganport_serve.problems import Problem
 from ganport_serve.service import Service
 from ganport_serve.settings import Settings
@@ -14,28 +15,31 @@ from ganport_serve.v2.grpc_codes import detail_of
 from ganport_serve.v2.grpc_edge import Answer, Edge, Method, Outcome
 from ganport_serve.v2.grpc_methods import Methods, not_served
 
-__all__ = ["GrpcServer", "make_server"]
+__all__ = ["GrpcServer"]
 
 DEFINITION = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 FINAL = "triton_final_response"
+SPARE_CALLS = 256  # in the engine, on their way, asking for metadata, or streams
 WITHOUT_TOKEN = ("ServerLive", "ServerReady")
 
 
 class GrpcServer:
     """grpcio's server, whose open streams end when it is told to stop: a stream that nobody uses holds up no end.
 
-    Made on the running event loop on which it will live. Messages are bounded by `settings.max_body`, calls under way
-    by `settings.max_connections`.
+    Made on the running event loop on which it will live. A message is bounded by `settings.max_body`, and is whole in
+    memory before its token can be seen; so calls under way are bounded by what the queue takes and some to spare, and
+    one too many ends with RESOURCE_EXHAUSTED. Both together bound what all messages hold.
 
     Args:
         service: that answers.
+        lifecycle: counts the requests.
     """
 
-    def __init__(self, service: Service) -> None:
-        self._stop = asyncio.Event()
-        calls = service.settings.max_connections
-        self._server = grpc.aio.server(options=_options(service.settings), maximum_concurrent_rpcs=calls)
-        self._server.add_generic_rpc_handlers((_handlers(service, self._stop),))
+    def __init__(self, service: Service, lifecycle: Lifecycle) -> None:
+        self._stop, settings = asyncio.Event(), service.settings
+        calls = min(settings.max_connections, settings.max_queue + SPARE_CALLS)
+        self._server = grpc.aio.server(options=_options(settings), maximum_concurrent_rpcs=calls)
+        self._server.add_generic_rpc_handlers((_handlers(service, lifecycle, self._stop),))
 
     def add_insecure_port(self, address: str) -> int:
         """Listen at `host:port` too; returns the port.
@@ -56,11 +60,6 @@ class GrpcServer:
         await self._server.stop(grace)
 
 
-def make_server(service: Service) -> GrpcServer:
-    """The server of this service, without a port, not started."""
-    return GrpcServer(service)
-
-
 def _options(settings: Settings) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", settings.max_body),
@@ -71,8 +70,8 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
     ]
 
 
-def _handlers(service: Service, stop: asyncio.Event) -> grpc.GenericRpcHandler:
-    edge, answers = Edge(service, stop), _answers(Methods(service))
+def _handlers(service: Service, lifecycle: Lifecycle, stop: asyncio.Event) -> grpc.GenericRpcHandler:
+    edge, answers = Edge(service, lifecycle, stop), _answers(Methods(service))
     handlers = {}
     for definition in DEFINITION.methods:
         name, message = definition.name, getattr(pb, definition.input_type.name)

@@ -15,10 +15,11 @@ import grpc  # type: ignore[import-untyped]
 from google.protobuf.message import DecodeError, Message  # type: ignore[import-untyped]
 
 from ganport_serve.errors import NotReadyError
-from ganport_serve.problems import Problem, ProblemError, problem_of
+from ganport_serve.exchange import GONE
+from ganport_serve.lifecycle import Lifecycle
+from ganport_serve.problems import Problem, ProblemError, bad_field, problem_of
 from ganport_serve.reasons import reason_of
 from ganport_serve.service import Service
-from ganport_serve.v2.datatypes import bad
 from ganport_serve.v2.grpc_codes import code_of, detail_of, trailers_of
 from ganport_serve.v2.grpc_wire import check_parts
 from ganport_serve.v2.in_order import in_order
@@ -31,7 +32,6 @@ Context = Any  # grpc.aio.ServicerContext: grpcio carries no types
 Proto = Any  # some generated message: tritonclient's stubs carry no types
 Answer = Callable[[Proto, float | None], Awaitable[Message]]  # of a request, within so many seconds; None: whenever
 
-GONE = 499  # what metrics call a request whose client did not wait
 WINDOW = 64  # requests of one stream that are under way at once
 
 
@@ -70,11 +70,12 @@ class Edge:
 
     Args:
         service: whose token is asked for, and whose metrics count.
+        lifecycle: counts the requests, those of a stream each.
         stop: once it is set, streams end as soon as what they have sent is answered.
     """
 
-    def __init__(self, service: Service, stop: asyncio.Event) -> None:
-        token, self._stop = service.settings.token, stop
+    def __init__(self, service: Service, lifecycle: Lifecycle, stop: asyncio.Event) -> None:
+        token, self._lifecycle, self._stop = service.settings.token, lifecycle, stop
         self._metrics, self._token = service.metrics, None if token is None else token.encode()
 
     def unary(self, method: Method) -> grpc.RpcMethodHandler:
@@ -112,6 +113,7 @@ class Edge:
     async def _answer(self, method: Method, data: bytes, context: Context) -> Outcome:
         """The method's answer, or why there is none; either is counted."""
         begin, status, request = time.perf_counter(), GONE, None
+        self._lifecycle.enter()
         try:
             if self._token is not None and method.wants_token:
                 _check_token(context, self._token)
@@ -127,6 +129,7 @@ class Edge:
                 log.error("call failed", exc_info=error, extra={"method": method.name})
             return Outcome(request, problem)
         finally:
+            self._lifecycle.leave()
             self._metrics.request("grpc", method.name, status, time.perf_counter() - begin)
 
 
@@ -144,7 +147,7 @@ def _parsed(method: Method, data: bytes) -> Proto:
     try:
         return method.message.FromString(data)
     except DecodeError:
-        raise bad("message", f"the message is no {method.message.__name__}") from None
+        raise bad_field("message", f"the message is no {method.message.__name__}") from None
 
 
 def _check_token(context: Context, wanted: bytes) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2 as pb  # type: ignore[import-untyped]
 
+from ganport_serve.problems import bad_field
 from ganport_serve.v2.binary import sized
 from ganport_serve.v2.core import Call, Tensors, seconds_of
-from ganport_serve.v2.datatypes import bad
 from ganport_serve.v2.json_tensors import array_of
 from ganport_serve.v2.models import VERSION, Declared, Model
 from ganport_serve.v2.parameters import refuse_unsupported
@@ -66,7 +66,7 @@ def tensors_of(call: Call, request: pb.ModelInferRequest) -> Tensors:
         return {declared.name: _typed(declared, tensor.contents) for declared, tensor in pairs}
     if len(raw) != len(call.declared) or any(tensor.HasField("contents") for tensor in request.inputs):
         detail = f"{len(raw)} raw contents for {len(call.declared)} inputs, wanted one for each and no typed ones"
-        raise bad("raw_input_contents", detail)
+        raise bad_field("raw_input_contents", detail)
     return {
         declared.name: sized(len(data), declared.datatype, declared.shape, 0, f"raw_input_contents[{index}]").array(
             data, 0
@@ -94,13 +94,13 @@ def _typed(declared: Declared, contents: pb.InferTensorContents) -> NDArray[Any]
     field = f"{declared.field}.contents"
     wanted = _CONTENTS.get(declared.datatype)
     if wanted is None:
-        raise bad(field, f"{declared.datatype} has no typed contents, wanted raw_input_contents")
+        raise bad_field(field, f"{declared.datatype} has no typed contents, wanted raw_input_contents")
     others = [descriptor.name for descriptor, _ in contents.ListFields() if descriptor.name != wanted]
     if others:
-        raise bad(field, f"{field} has {others[0]}, wanted {wanted} for {declared.datatype}")
+        raise bad_field(field, f"{field} has {others[0]}, wanted {wanted} for {declared.datatype}")
     numbers, count = getattr(contents, wanted), math.prod(declared.shape)
     if len(numbers) != count:  # before they are made numbers of Python's
-        raise bad(field, f"{field}.{wanted} has {len(numbers)} elements, wanted {count}")
+        raise bad_field(field, f"{field}.{wanted} has {len(numbers)} elements, wanted {count}")
     return array_of(list(numbers), declared.datatype, declared.shape, f"{field}.{wanted}")
 
 

@@ -6,10 +6,9 @@ Parsing holds up every other client. The wire format is protobuf's: https://prot
 from collections.abc import Iterator
 from http import HTTPStatus
 
-from ganport_serve.problems import ProblemError
-from ganport_serve.v2.datatypes import bad
+from ganport_serve.problems import ProblemError, bad_field
 
-__all__ = ["LONGEST_NUMBERS", "MOST_PARTS", "check_parts"]
+__all__ = ["LONGEST_NUMBERS", "check_parts"]
 
 MOST_PARTS = 1000  # a request for every output with every parameter has some thirty
 LONGEST_NUMBERS = 8 * 2**20  # bytes, as of JSON
@@ -41,7 +40,7 @@ def check_parts(data: bytes) -> None:
 
 def _check_count(parts: int) -> None:
     if parts > MOST_PARTS:
-        raise bad("message", f"the message has more than {MOST_PARTS} tensors and parameters, wanted fewer")
+        raise bad_field("message", f"the message has more than {MOST_PARTS} tensors and parameters, wanted fewer")
 
 
 def _fields(data: bytes, position: int, end: int) -> Iterator[tuple[int, int, int]]:
@@ -72,4 +71,4 @@ def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
 
 
 def _broken() -> ProblemError:
-    return bad("message", "the message is broken, wanted a request of the protocol; was it cut short?")
+    return bad_field("message", "the message is broken, wanted a request of the protocol; was it cut short?")

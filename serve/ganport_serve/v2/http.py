@@ -10,10 +10,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from ganport_serve.errors import NotReadyError
-from ganport_serve.problems import ProblemError
+from ganport_serve.problems import ProblemError, bad_field
 from ganport_serve.service import Service
 from ganport_serve.v2 import described
-from ganport_serve.v2.datatypes import bad
 from ganport_serve.v2.models import Model, models, named
 from ganport_serve.v2.statistics import statistics
 
@@ -82,10 +81,10 @@ def _ready_only(body: bytes) -> bool:
     try:
         document = json.loads(body or b"{}")
     except (ValueError, RecursionError):
-        raise bad("body", 'the JSON cannot be read, wanted an object such as {"ready": true}') from None
+        raise bad_field("body", 'the JSON cannot be read, wanted an object such as {"ready": true}') from None
     ready = document.get("ready", False) if isinstance(document, dict) else None
     if not isinstance(ready, bool):
-        raise bad("ready", 'ready is no truth value, wanted an object such as {"ready": true}')
+        raise bad_field("ready", 'ready is no truth value, wanted an object such as {"ready": true}')
     return ready
 
 

@@ -31,13 +31,17 @@ async def in_order(
     Raises:
         NotReadyError: `stop` was set before the requests came to their end; those that were read are answered.
     """
-    room = asyncio.Semaphore(window)
+    source, room = aiter(requests), asyncio.Semaphore(window)
     begun: asyncio.Queue[asyncio.Future[Answer] | None] = asyncio.Queue()
 
     async def begin() -> None:
         try:
-            async for request in requests:
-                await room.acquire()
+            while True:
+                await room.acquire()  # before reading: what was read and waited for room here would be lost by a stop
+                try:
+                    request = await anext(source)
+                except StopAsyncIteration:
+                    return
                 begun.put_nowait(asyncio.ensure_future(answer(request)))
         finally:
             begun.put_nowait(None)

@@ -5,18 +5,17 @@ import time
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from ganport_serve.problems import ProblemError
+from ganport_serve.problems import ProblemError, bad_field
 from ganport_serve.reply import Reply
 from ganport_serve.service import Service
 from ganport_serve.v2.answer_json import reply_of
 from ganport_serve.v2.binary import HEADER_LENGTH, header_length
 from ganport_serve.v2.core import Tensors, run
-from ganport_serve.v2.datatypes import bad
 from ganport_serve.v2.encoding import compressed, decompressed
 from ganport_serve.v2.models import named
 from ganport_serve.v2.plan import Plan, plan_of
 
-__all__ = ["LONGEST_JSON", "infer"]
+__all__ = ["infer"]
 
 LONGEST_JSON = 8 * 2**20  # bytes; reading as many holds up every other client for about a tenth of a second
 LARGE = 100_000  # numbers that take about as long to write as JSON as a small batch takes to generate
@@ -44,7 +43,7 @@ async def infer(
     for name, value in headers:
         if name == b"inference-header-content-length":
             if length is not None:
-                raise bad(HEADER_LENGTH, f"{HEADER_LENGTH} is given twice, wanted once")
+                raise bad_field(HEADER_LENGTH, f"{HEADER_LENGTH} is given twice, wanted once")
             length = value
         elif name == b"content-encoding":
             body = await decompressed(body, value, service.settings.max_body)

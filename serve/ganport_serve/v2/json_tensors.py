@@ -11,8 +11,8 @@ import numpy as np
 from ganport_runtime.text import shown
 from numpy.typing import NDArray
 
-from ganport_serve.problems import ProblemError
-from ganport_serve.v2.datatypes import bad, dtype_of
+from ganport_serve.problems import ProblemError, bad_field
+from ganport_serve.v2.datatypes import dtype_of
 
 __all__ = ["array_of", "text_of"]
 
@@ -38,7 +38,7 @@ def array_of(data: object, datatype: str, shape: Sequence[int], field: str) -> N
     items = _flat(data, shape, field)
     dtype = dtype_of(datatype, field)
     if len(items) != math.prod(shape):
-        raise bad(
+        raise bad_field(
             field,
             f"{field} has {len(items)} elements, wanted {shown(math.prod(shape))} for the shape {shown(list(shape))}",
         )
@@ -47,7 +47,7 @@ def array_of(data: object, datatype: str, shape: Sequence[int], field: str) -> N
     if not kinds <= allowed:
         wanted = {"b": "true or false", "f": "numbers"}.get(dtype.kind, "whole numbers")
         item = next(item for item in items if type(item) not in allowed)
-        raise bad(field, f"{field} holds {shown(item)}, wanted {wanted} for {datatype}")
+        raise bad_field(field, f"{field} holds {shown(item)}, wanted {wanted} for {datatype}")
     return (_floats if dtype.kind == "f" else _whole)(items, dtype, field).reshape(shape)
 
 
@@ -70,14 +70,14 @@ def text_of(array: NDArray[Any], name: str) -> bytes:
 
 def _flat(data: object, shape: Sequence[int], field: str) -> list[Any]:
     if not isinstance(data, list):
-        raise bad(field, f"{field} is {shown(data)}, wanted a list of numbers")
+        raise bad_field(field, f"{field} is {shown(data)}, wanted a list of numbers")
     if not (data and isinstance(data[0], list)):
         return data
     items = data
     for depth, size in enumerate(shape[1:], start=1):
         if not all(type(item) is list and len(item) == size for item in items):
             detail = f"{field} holds, {depth} deep, something else than lists of {shown(size)}"
-            raise bad(field, f"{detail}, wanted the shape {shown(list(shape))}")
+            raise bad_field(field, f"{detail}, wanted the shape {shown(list(shape))}")
         items = list(chain.from_iterable(items))
     return items
 
@@ -87,7 +87,7 @@ def _whole(items: list[Any], dtype: np.dtype[Any], field: str) -> NDArray[Any]:
         low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
         for item in (min(items), max(items)):
             if not low <= item <= high:
-                raise bad(field, f"{field} holds {shown(item)}, wanted {low} to {high}")
+                raise bad_field(field, f"{field} holds {shown(item)}, wanted {low} to {high}")
     return np.array(items, dtype)
 
 
@@ -98,5 +98,7 @@ def _floats(items: list[Any], dtype: np.dtype[Any], field: str) -> NDArray[Any]:
     except OverflowError:  # a whole number beyond every float
         array = np.array([np.inf], dtype)
     if not np.isfinite(array).all():
-        raise bad(field, f"{field} holds a number beyond the range of {dtype.name}, wanted finite numbers within it")
+        raise bad_field(
+            field, f"{field} holds a number beyond the range of {dtype.name}, wanted finite numbers within it"
+        )
     return array

@@ -8,8 +8,9 @@ from types import MappingProxyType
 from ganport_runtime.text import shown
 
 from ganport_serve.engine import Served
-from ganport_serve.errors import UnknownModelError
-from ganport_serve.v2.datatypes import INTEGERS, bad, dtype_of
+from ganport_serve.errors import UnknownModelError, no_discriminator
+from ganport_serve.problems import bad_field
+from ganport_serve.v2.datatypes import INTEGERS, dtype_of
 
 __all__ = ["ANY", "VERSION", "Declared", "Model", "TensorSpec", "models", "named"]
 
@@ -91,12 +92,12 @@ class Model:
         names: set[str] = set()
         for tensor in tensors:
             if tensor.name in names:
-                raise bad(f"{tensor.field}.name", f"the input {shown(tensor.name)} is given twice, wanted once")
+                raise bad_field(f"{tensor.field}.name", f"the input {shown(tensor.name)} is given twice, wanted once")
             names.add(tensor.name)
             self._admit(tensor)
         if not any(needed <= names <= needed | allowed for needed, allowed in self.choices):
             given = " and ".join(sorted(names)) or "none"
-            raise bad("inputs", f"the inputs are {given}, wanted {self.wanted}")
+            raise bad_field("inputs", f"the inputs are {given}, wanted {self.wanted}")
 
     def outputs_named(self, names: Sequence[str]) -> tuple[TensorSpec, ...]:
         """The outputs that a request asks for; all where it names none.
@@ -107,23 +108,27 @@ class Model:
         known = {spec.name: spec for spec in self.outputs}
         for index, name in enumerate(names):
             if name not in known:
-                raise bad(f"outputs[{index}].name", f"there is no output {shown(name)}, wanted {' or '.join(known)}")
+                raise bad_field(
+                    f"outputs[{index}].name", f"there is no output {shown(name)}, wanted {' or '.join(known)}"
+                )
             if name in names[:index]:
-                raise bad(f"outputs[{index}].name", f"the output {shown(name)} is asked for twice, wanted once")
+                raise bad_field(f"outputs[{index}].name", f"the output {shown(name)} is asked for twice, wanted once")
         return tuple(known[name] for name in names) if names else self.outputs
 
     def _admit(self, tensor: Declared) -> None:
         spec = next((spec for spec in self.inputs if spec.name == tensor.name), None)
         if spec is None:
             known = ", ".join(spec.name for spec in self.inputs)
-            raise bad(f"{tensor.field}.name", f"{self.name} has no input {shown(tensor.name)}, wanted one of {known}")
+            raise bad_field(
+                f"{tensor.field}.name", f"{self.name} has no input {shown(tensor.name)}, wanted one of {known}"
+            )
         dtype_of(tensor.datatype, f"{tensor.field}.datatype")
         if tensor.datatype not in spec.datatypes:
             wanted = " or ".join(spec.datatypes)
-            raise bad(f"{tensor.field}.datatype", f"{spec.name} is {tensor.datatype}, wanted {wanted}")
+            raise bad_field(f"{tensor.field}.datatype", f"{spec.name} is {tensor.datatype}, wanted {wanted}")
         if not spec.fits(tensor.shape):
             given = shown(list(tensor.shape))
-            raise bad(f"{tensor.field}.shape", f"the shape of {spec.name} is {given}, wanted {spec.wanted}")
+            raise bad_field(f"{tensor.field}.shape", f"the shape of {spec.name} is {given}, wanted {spec.wanted}")
 
 
 def models(served: Served) -> Mapping[str, Model]:
@@ -140,8 +145,9 @@ def named(served: Served, name: str, version: str | None) -> Model:
     found = models(served)
     model = found.get(name)
     if model is None:
-        why = "this bundle has no discriminator" if name == "discriminator" else f"there is no model {shown(name)}"
-        raise UnknownModelError(f"{why}, wanted {' or '.join(found)}")
+        if name == "discriminator":
+            raise no_discriminator(served.name)
+        raise UnknownModelError(f"there is no model {shown(name)}, wanted {' or '.join(found)}")
     if version and version != VERSION:
         raise UnknownModelError(f"{name} has no version {shown(version)}, wanted {VERSION}")
     return model

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from ganport_serve.v2.datatypes import bad
+from ganport_serve.problems import bad_field
 
 __all__ = ["refuse_unsupported"]
 
@@ -28,4 +28,4 @@ def refuse_unsupported(names: Iterable[str], field: str) -> None:
     """
     for name in names:
         if name in _UNSUPPORTED:
-            raise bad(f"{field}.{name}", _UNSUPPORTED[name])
+            raise bad_field(f"{field}.{name}", _UNSUPPORTED[name])

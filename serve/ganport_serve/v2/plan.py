@@ -8,9 +8,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from ganport_serve.problems import bad_field
 from ganport_serve.v2.binary import HEADER_LENGTH, Slot
 from ganport_serve.v2.core import Call
-from ganport_serve.v2.datatypes import bad
 from ganport_serve.v2.models import VERSION, Model, TensorSpec
 from ganport_serve.v2.request_json import Document, read
 
@@ -72,7 +72,7 @@ class Plan:
         given = len(body) - start
         if given != self.tail:
             detail = f"{given} bytes follow the JSON, wanted {self.tail}: the sum of every binary_data_size"
-            raise bad(HEADER_LENGTH, detail)
+            raise bad_field(HEADER_LENGTH, detail)
         return {**self.arrays, **{name: slot.array(body, start) for name, slot in self.slots.items()}}
 
 

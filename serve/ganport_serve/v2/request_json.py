@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 from ganport_runtime.text import shown
 from numpy.typing import NDArray
 
+from ganport_serve.problems import bad_field
 from ganport_serve.v2.binary import Slot, sized
 from ganport_serve.v2.core import seconds_of
-from ganport_serve.v2.datatypes import bad
 from ganport_serve.v2.json_tensors import array_of
 from ganport_serve.v2.models import Declared
 from ganport_serve.v2.parameters import refuse_unsupported
@@ -83,7 +83,7 @@ def read(text: bytes) -> Document:
     members = _object(_parsed(text), "body")
     request_id = members.get("id")
     if request_id is not None and not isinstance(request_id, str):
-        raise bad("id", f"id is {shown(request_id)}, wanted a string")
+        raise bad_field("id", f"id is {shown(request_id)}, wanted a string")
     parameters = _parameters(members, "")
     return Document(
         request_id,
@@ -98,9 +98,9 @@ def _parsed(text: bytes) -> object:
     try:
         return json.loads(text.decode("utf-8"), parse_constant=_refuse_constant)
     except RecursionError:
-        raise bad("body", "the JSON is nested too deep, wanted an inference request") from None
+        raise bad_field("body", "the JSON is nested too deep, wanted an inference request") from None
     except ValueError as error:  # also what is no UTF-8, and integers of thousands of digits
-        raise bad("body", f"the JSON cannot be read: {shown(str(error), 120)[1:-1]}") from None
+        raise bad_field("body", f"the JSON cannot be read: {shown(str(error), 120)[1:-1]}") from None
 
 
 def _refuse_constant(word: str) -> NoReturn:
@@ -112,11 +112,13 @@ def _given(item: object, field: str) -> Given:
     name, datatype = (_string(members, key, field) for key in ("name", "datatype"))
     shape = members.get("shape")
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
-        raise bad(f"{field}.shape", f"{field}.shape is {shown(shape)}, wanted a list of whole numbers of 0 or more")
+        raise bad_field(
+            f"{field}.shape", f"{field}.shape is {shown(shape)}, wanted a list of whole numbers of 0 or more"
+        )
     data, size = members.get("data"), _parameters(members, field).get("binary_data_size")
     if (data is None) == (size is None):
         what = "nothing" if data is None else "both"
-        raise bad(field, f"{field} has {what}, wanted its numbers either as data or as binary_data_size bytes")
+        raise bad_field(field, f"{field} has {what}, wanted its numbers either as data or as binary_data_size bytes")
     return Given(Declared(name, datatype, tuple(shape), field), data, size)
 
 
@@ -137,7 +139,7 @@ def _parameters(members: Mapping[str, Any], field: str) -> Mapping[str, Any]:
 
 def _object(value: object, field: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise bad(field, f"{field} is {shown(value)}, wanted an object")
+        raise bad_field(field, f"{field} is {shown(value)}, wanted an object")
     return value
 
 
@@ -146,19 +148,19 @@ def _list(members: Mapping[str, Any], name: str) -> Sequence[Any]:
     if value is None:
         return ()
     if not isinstance(value, list):
-        raise bad(name, f"{name} is {shown(value)}, wanted a list of tensors")
+        raise bad_field(name, f"{name} is {shown(value)}, wanted a list of tensors")
     return value
 
 
 def _string(members: Mapping[str, Any], key: str, field: str) -> str:
     value = members.get(key)
     if not isinstance(value, str):
-        raise bad(f"{field}.{key}", f"{field}.{key} is {shown(value)}, wanted a string")
+        raise bad_field(f"{field}.{key}", f"{field}.{key} is {shown(value)}, wanted a string")
     return value
 
 
 def _flag(parameters: Mapping[str, Any], key: str, field: str) -> bool | None:
     value = parameters.get(key)
     if value is not None and not isinstance(value, bool):
-        raise bad(f"{field}.{key}", f"{field}.{key} is {shown(value)}, wanted true or false")
+        raise bad_field(f"{field}.{key}", f"{field}.{key} is {shown(value)}, wanted true or false")
     return value

@@ -37,7 +37,7 @@ def test_imports_are_timed_in_fresh_interpreters(capsys: pytest.CaptureFixture[s
     assert document["machine"]["cores"] >= 1
     assert document["machine"]["packages"]["numpy"]
     assert "import ganport_runtime, over import numpy alone" in err
-    assert "quick: few rounds" in err
+    assert "Quick: few rounds" in err
 
 
 def test_a_module_that_cannot_be_imported_is_no_figure() -> None:
@@ -64,7 +64,7 @@ def test_a_busy_machine_is_spoken_of(
     figure = Figure("import", "importing", "ms", Estimate(1, 1, 1), target=20)
     monkeypatch.setattr(importing, "measure", lambda _rounds: figure)
     assert overhead.main(["--only", "import"]) == 0
-    assert (f"the machine was busy before (load {load})" in capsys.readouterr().err) is is_busy
+    assert (f"The machine was busy before (load {load})" in capsys.readouterr().err) is is_busy
 
 
 def test_an_interrupt_takes_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

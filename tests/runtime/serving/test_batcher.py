@@ -307,16 +307,16 @@ def test_a_generator_closed_before_its_batcher_is_said(bundle: Path) -> None:
 
 def test_the_observer_gets_one_report_for_each_batch(gated: Generator, held: Held) -> None:
     reports: list[BatchReport] = []
-    with Batcher(gated, observe=reports.append) as batcher, held.shut():
-        batcher.submit(1)
-        held.wait_for_run()
-        batcher.submit(64, seed=1)
-        batcher.submit_latents(marked())
-    assert [(r.images, r.bucket, r.requests, r.failed) for r in reports] == [
-        (1, 1, 1, False),
-        (64, 64, 1, False),
-        (1, 1, 1, True),
-    ]
+    with Batcher(gated, observe=reports.append) as batcher:
+        calibrated = len(held.runs)
+        batcher.submit(1).result(SHORT)
+        batcher.submit(64, seed=1).result(SHORT)  # in how many batches is what the measured seconds say
+        with pytest.raises(PlanError):
+            batcher.submit_latents(marked()).result(SHORT)
+    assert [r.bucket for r in reports] == [len(rows) for rows in held.runs[calibrated:]]
+    assert [(r.images, r.requests, r.failed) for r in (reports[0], reports[-1])] == [(1, 1, False), (1, 1, True)]
+    assert sum(r.images for r in reports[1:-1]) == 64
+    assert not any(r.failed for r in reports[:-1])
     assert all(len(r.queue_seconds) == r.requests and min(r.queue_seconds) >= 0 for r in reports)
     assert all(r.engine_seconds > 0 and r.latents_seconds > 0 for r in reports)
 
@@ -333,6 +333,24 @@ def test_an_observer_that_fails_stops_nothing_and_is_said_once(
     assert [record.getMessage() for record in caplog.records] == [
         "the observer of a batcher failed, and gets no further reports"
     ]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_ends_leaves_nobody_waiting_for_what_the_engine_has(gated: Generator, held: Held) -> None:
+    def leave(report: BatchReport) -> None:
+        held.wait_for_run()  # the second is in the engine
+        raise SystemExit("enough")
+
+    with Batcher(gated, observe=leave) as batcher:
+        with held.shut():
+            first = batcher.submit(1)
+            held.wait_for_run()
+            second = batcher.submit(1)
+        assert len(first.result(SHORT)) == 1
+        with pytest.raises(ClosedError, match=r"broke down: SystemExit.*make another one"):
+            second.result(SHORT)
+        with pytest.raises(ClosedError, match="broke down"):
+            batcher.submit(1)
 
 
 def test_a_bucket_that_makes_other_bytes_is_left_out(one_thread: Generator) -> None:
@@ -397,7 +415,7 @@ def test_scores_and_features_come_of_one_run(discriminator: Discriminator, gener
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"max_delay": -1}, "max_delay is -1, wanted a number of seconds, 0 or more"),
+        ({"max_delay": -1}, "max_delay is -1, wanted a number of seconds, 0 to 3600"),
         ({"max_delay": float("nan")}, "max_delay is nan"),
         ({"max_queue": 0}, "max_queue is 0, wanted 1 to"),
     ],

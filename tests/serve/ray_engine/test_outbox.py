@@ -18,22 +18,42 @@ Replica = Callable[[Parcel], Awaitable[Delivery]]
 
 
 class Replicas:
-    """Replicas that answer with each job's seed, when they are let; `parcels` is what they got."""
+    """Replicas that answer with each job's seed, when they are let; `parcels` is what they got.
+
+    `called_back` is set once a parcel was called back before they answered.
+    """
 
     def __init__(self) -> None:
         self.parcels: list[Parcel] = []
         self.lost = 0
-        self.open = asyncio.Event()
+        self.open, self.called_back = asyncio.Event(), asyncio.Event()
+        self._arrived = asyncio.Semaphore(0)
+
+    async def got(self, count: int) -> None:
+        """Wait for so many further parcels."""
+        async with asyncio.timeout(30):
+            for _ in range(count):
+                await self._arrived.acquire()
 
     async def send(self, parcel: Parcel, timeout: float | None) -> Delivery:
         self.parcels.append(parcel)
+        self._arrived.release()
         if self.lost:
             self.lost -= 1
             raise LostReplicaError("gone")
-        await self.open.wait()
+        try:
+            await self.open.wait()
+        except asyncio.CancelledError:
+            self.called_back.set()
+            raise
         return Delivery(
             [np.full(1, job.seed, np.uint8) if isinstance(job, SeedJob) else _busy() for job in parcel.jobs]
         )
+
+
+async def turn() -> None:
+    """Let the event loop do what it was asked to before."""
+    await asyncio.sleep(0)
 
 
 def _busy() -> Any:
@@ -89,12 +109,14 @@ def test_holds_back_what_replicas_could_not_begin_and_refuses_beyond_the_queue()
     async def run() -> None:
         replicas = Replicas()
         box = outbox(replicas, max_queue=100, count=2)
-        futures = [future for _ in range(20) for future in box.put(seeds(10), "d", None)]
-        await asyncio.sleep(0)
-        while box.queued + 64 <= 200:
+        futures = []
+        for _ in range(2 * UNDER_WAY):
             futures += box.put(seeds(64), "d", None)
-            await asyncio.sleep(0)
-        with pytest.raises(QueueFullError, match="wait and 200 may") as caught:
+            await replicas.got(1)
+        futures += box.put(seeds(64, 64, 64), "d", None)
+        await turn()
+        assert box.queued == 192
+        with pytest.raises(QueueFullError, match="192 images wait and 200 may") as caught:
             box.put(seeds(64), "d", None)
         assert caught.value.retry_after > 0
         assert len(replicas.parcels) == 2 * UNDER_WAY
@@ -110,11 +132,11 @@ def test_cancelled_and_late_jobs_never_leave() -> None:
         replicas = Replicas()
         box = outbox(replicas)
         futures = box.put(seeds(*[64] * UNDER_WAY), "d", None)
-        await asyncio.sleep(0)
+        await replicas.got(UNDER_WAY)
         cancelled, late, kept = (box.put([SeedJob(1, seed, 0)], "d", deadline)[0] for seed, deadline in _cases())
         assert box.queued == 3
         cancelled.cancel()
-        await asyncio.sleep(0.02)
+        await turn()
         assert box.queued == 2
         replicas.open.set()
         assert (await kept)[0] == 9  # type: ignore[index]
@@ -124,7 +146,7 @@ def test_cancelled_and_late_jobs_never_leave() -> None:
         assert [job.seed for parcel in replicas.parcels[UNDER_WAY:] for job in parcel.jobs] == [9]  # type: ignore[union-attr]
 
     def _cases() -> list[tuple[int, float | None]]:
-        return [(7, None), (8, asyncio.get_running_loop().time() + 0.01), (9, None)]
+        return [(7, None), (8, asyncio.get_running_loop().time()), (9, None)]
 
     asyncio.run(run())
 
@@ -134,13 +156,26 @@ def test_a_parcel_for_which_nobody_waits_is_called_back() -> None:
         replicas = Replicas()
         box = outbox(replicas)
         one, two = box.put(seeds(1, 1), "d", None)
-        await asyncio.sleep(0.01)
+        await replicas.got(1)
         one.cancel()
-        await asyncio.sleep(0.01)
-        assert len(box._tasks) == 1
         two.cancel()
-        await asyncio.sleep(0.01)
-        assert not box._tasks
+        async with asyncio.timeout(30):
+            await replicas.called_back.wait()
+            await box.close(drain=True)
+
+    asyncio.run(run())
+
+
+def test_a_parcel_for_which_one_still_waits_goes_on() -> None:
+    async def run() -> None:
+        replicas = Replicas()
+        one, two = outbox(replicas).put(seeds(1, 1), "d", None)
+        await replicas.got(1)
+        one.cancel()
+        await turn()
+        replicas.open.set()
+        assert (await two)[0] == 1  # type: ignore[index]
+        assert not replicas.called_back.is_set()
 
     asyncio.run(run())
 
@@ -168,9 +203,11 @@ def test_closing_finishes_or_refuses_what_waits() -> None:
         replicas = Replicas()
         box = outbox(replicas)
         futures = box.put(seeds(*[64] * 10), "d", None)
-        await asyncio.sleep(0)
-        asyncio.get_running_loop().call_later(0.02, replicas.open.set)
-        await box.close(drain=drain)
+        await replicas.got(UNDER_WAY)
+        closing = asyncio.create_task(box.close(drain=drain))
+        await turn()
+        replicas.open.set()
+        await closing
         return await asyncio.gather(*futures, return_exceptions=True)
 
     assert [int(one[0]) for one in asyncio.run(run(drain=True))] == list(range(10))

@@ -33,6 +33,19 @@ def on_replica(bundle: Path, work: Work) -> Any:
     return asyncio.run(run())
 
 
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def trouble(replica: GeneratorReplica, parcel: Parcel) -> Trouble:
+    """What is wrong with a parcel's job, as soon as something is."""
+    async with asyncio.timeout(30):
+        while not isinstance(made := (await replica.work(parcel)).made[0], Trouble):
+            await turns(1)
+    return made
+
+
 def test_makes_each_job_of_a_parcel_or_says_what_is_wrong_with_it(first: Made) -> None:
     digest = first.generator.bundle.digest
     bad = np.full((1, 12), np.nan, np.float32)
@@ -55,16 +68,15 @@ def test_makes_each_job_of_a_parcel_or_says_what_is_wrong_with_it(first: Made) -
 def test_serves_the_old_bundle_beside_the_new_until_nobody_asks(
     first: Made, second: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replica_module, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(replica_module, "IDLE_SECONDS", 0.0)  # but for a request, the old one is closed at once
     parcels = {made.path: Parcel(made.generator.bundle.digest, [SeedJob(2, 1, 0)], [None]) for made in (first, second)}
 
     async def work(replica: GeneratorReplica) -> Any:
         before = await replica.work(parcels[second.path])
         await replica.reconfigure({"bundle": str(second.path), "digest": second.generator.bundle.digest})
+        await turns(20)  # nobody asks; other replicas are still to change
         both = [(await replica.work(parcel)).made[0] for parcel in parcels.values()]
-        async with asyncio.timeout(10):
-            while not isinstance(last := (await replica.work(parcels[first.path])).made[0], Trouble):
-                await asyncio.sleep(0.5)
+        last = await trouble(replica, parcels[first.path])
         return before.made[0], both, last, await replica.state()
 
     before, (old, new), last, state = on_replica(first.path, work)
@@ -74,6 +86,19 @@ def test_serves_the_old_bundle_beside_the_new_until_nobody_asks(
     assert np.array_equal(new, second.generator.sample(2, seed=1))
     assert str(error_of(last)) == second.generator.bundle.digest
     assert (state.served.path, state.complaint) == (second.path, "")
+
+
+def test_a_replaced_bundle_for_which_nobody_asks_is_closed_when_every_change_is_over(
+    first: Made, second: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replica_module, "IDLE_SECONDS", 0.0)
+    monkeypatch.setattr(replica_module, "CHANGE_SECONDS", 0.0)
+
+    async def work(replica: GeneratorReplica) -> Trouble:
+        await replica.reconfigure({"bundle": str(second.path)})
+        return await trouble(replica, Parcel(first.generator.bundle.digest, [SeedJob(2, 1, 0)], [None]))
+
+    assert str(error_of(on_replica(first.path, work))) == second.generator.bundle.digest
 
 
 def test_keeps_its_bundle_where_another_fails_and_says_why(first: Made, second: Made, wrong: Path) -> None:

@@ -148,6 +148,7 @@ WRONG: dict[str, tuple[bytes, str, int, str]] = {
     "npy with more behind": (npy(SQUARE[None]) + b"x", NPY, 400, "body"),
     "npy of objects": (npy(np.array([{}], object)), NPY, 400, "body"),
     "no npy": (b"\x93NUMPY\x01\x00\xff\xff{", NPY, 400, "body"),
+    "npy of version 3.0": (b"\x93NUMPY\x03\x00" + npy(SQUARE[None])[8:], NPY, 400, "body"),
     "broken json": (b'{"images": [', JSON, 400, "body"),
     "deep json": (b"[" * 100_000, JSON, 400, "body"),
     "other json": (b'{"pictures": []}', JSON, 400, "body"),
@@ -180,6 +181,25 @@ def test_a_wrong_body_is_refused(client: httpx.Client, name: str) -> None:
     assert problem.get("field", "") == field
     assert "Traceback" not in answer.text
     assert "\n" not in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"PK\x03\x04 a zip", "does not begin with the byte 0x93, NUMPY"),
+        (b"\x93NUM", "does not begin with the byte 0x93, NUMPY"),
+        (b"\x93NUMPY\x09\x01", "its version is 9.1, wanted 1.0 or 2.0"),
+        (b"\x93NUMPY\x01\x00\x04\x001+1\n", "its header is malformed; wanted a dictionary of descr"),
+        (b"\x93NUMPY\x01\x00\x03\x00{}\n", "its header is malformed; wanted a dictionary of descr"),
+    ],
+)
+def test_a_malformed_npy_is_refused_in_words(client: httpx.Client, body: bytes, said: str) -> None:
+    answer = client.post("/v1/scores", content=body, headers={"content-type": NPY})
+    assert answer.status_code == 400
+    detail = answer.json()["detail"]
+    assert said in detail
+    assert detail.endswith("; write it with numpy.save")
+    assert not {"<", ">"} & set(detail)  # no object of Python's with its address
 
 
 def test_pixels_that_all_requests_hold_are_bounded() -> None:

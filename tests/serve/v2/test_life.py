@@ -104,10 +104,8 @@ def test_an_engine_that_fails_tells_no_secrets_and_goes_on(fragile: Any) -> None
 def test_without_a_discriminator_there_is_no_such_model(fragile: Any) -> None:
     request = request_of({"image": np.zeros((1, 8, 6, 3), np.uint8)}, model="discriminator")
     error = refusal(lambda: fragile.ModelInfer(request, timeout=30))
-    assert (error.code(), error.details()) == (
-        Code.NOT_FOUND,
-        "this bundle has no discriminator, wanted generator",
-    )
+    assert error.code() == Code.NOT_FOUND
+    assert "has no discriminator; serve one that was exported with it" in error.details()
     index = fragile.RepositoryIndex(pb.RepositoryIndexRequest(ready=True), timeout=30)
     assert [model.name for model in index.models] == ["generator"]
 
