@@ -82,6 +82,11 @@ class Loaded:
         )
 
     @property
+    def breakdown(self) -> str | None:
+        """Why one of its batchers broke down, or None."""
+        return next((batcher.breakdown for batcher in self._batchers if batcher.breakdown is not None), None)
+
+    @property
     def notes(self) -> dict[str, str]:
         """What there is to say of each role's batcher, where there is something."""
         pairs = zip(self._networks, self._batchers, strict=True)

@@ -70,7 +70,14 @@ class LocalEngine:
 
     def refusal(self) -> str | None:
         """Why it is not ready, or None."""
-        return self._reason if self._loaded is None else None
+        if self._loaded is None:
+            return self._reason
+        breakdown = self._loaded.breakdown
+        return (
+            None
+            if breakdown is None
+            else f"a batcher broke down ({breakdown}); load a bundle, or start the server again"
+        )
 
     def load(self) -> Load:
         """How busy it is."""
@@ -92,11 +99,11 @@ class LocalEngine:
         self, count: int, *, seed: int = 0, start: int = 0, timeout: float | None = None
     ) -> NDArray[np.uint8]:
         """The images `start` to `start + count - 1` of a seed."""
-        return await self._present().batcher.submit(count, seed=seed, start=start, timeout=timeout)
+        return await self._working().batcher.submit(count, seed=seed, start=start, timeout=timeout)
 
     async def generate(self, z: NDArray[np.float32], *, timeout: float | None = None) -> NDArray[np.uint8]:
         """The images of latents."""
-        return await self._present().batcher.submit_latents(z, timeout=timeout)
+        return await self._working().batcher.submit_latents(z, timeout=timeout)
 
     def full(self) -> QueueFullError | None:
         """Why not even one image has room now, counted as a refused request; None where it has."""
@@ -106,18 +113,18 @@ class LocalEngine:
         self, callback: Callable[[Any], object], count: int, *, seed: int, start: int, timeout: float
     ) -> Call[NDArray[np.uint8]]:
         """`sample` without a task: images or the error go to a callback on the running loop; refusals raise at once."""
-        batcher = self._present().batcher
+        batcher = self._working().batcher
         return batcher.submit_call(callback, count, seed=seed, start=start, timeout=timeout)
 
     def submit_latents(
         self, callback: Callable[[Any], object], z: NDArray[np.float32], *, timeout: float
     ) -> Call[NDArray[np.uint8]]:
         """`generate` without a task, as `submit_sample`."""
-        return self._present().batcher.submit_latents_call(callback, z, timeout=timeout)
+        return self._working().batcher.submit_latents_call(callback, z, timeout=timeout)
 
     async def examine(self, images: NDArray[np.uint8], *, timeout: float | None = None) -> Scores:
         """Logits and features of images."""
-        scorer = self._present().scorer
+        scorer = self._working().scorer
         if scorer is None:
             raise no_discriminator(self.served.name)
         return await scorer.submit(images, timeout=timeout)
@@ -155,6 +162,13 @@ class LocalEngine:
         if self._loaded is None:
             raise NotReadyError(self._reason)
         return self._loaded
+
+    def _working(self) -> Loaded:
+        loaded = self._present()
+        refusal = self.refusal()
+        if refusal is not None:
+            raise NotReadyError(refusal)
+        return loaded
 
     def _take(self, new: Loaded) -> None:
         """Serve a bundle from now on, and say so."""

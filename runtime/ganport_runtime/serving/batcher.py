@@ -17,6 +17,7 @@ from ganport_runtime.serving.answer import Answer, Call
 from ganport_runtime.serving.core import Core
 from ganport_runtime.serving.errors import QueueFullError
 from ganport_runtime.serving.reports import BatcherStats, BatchReport, Scores
+from ganport_runtime.serving.seconds import delay_of
 from ganport_runtime.serving.work import Examining, Generating, Work
 from ganport_runtime.text import shown
 
@@ -26,7 +27,6 @@ T = TypeVar("T")
 Observer = Callable[[BatchReport], None]
 MAX_DELAY = 0.002  # seconds
 MAX_QUEUE = 1024  # images
-LONGEST_DELAY = 3600.0  # seconds
 
 
 class _Batching(Generic[T]):
@@ -35,7 +35,7 @@ class _Batching(Generic[T]):
     def __init__(self, work: Work[T], max_delay: float, max_queue: int, observe: Observer | None) -> None:
         if observe is not None and not callable(observe):
             raise InputError(f"observe is {shown(observe)}, wanted a function of one report, or None")
-        delay, room = _delay(max_delay), whole_number("max_queue", max_queue, 1, LIMIT)
+        delay, room = delay_of(max_delay), whole_number("max_queue", max_queue, 1, LIMIT)
         self._core: Core[T] = Core(work, max_delay=delay, max_queue=room, observe=observe)
         weakref.finalize(self, self._core.abandon).atexit = False
 
@@ -48,6 +48,11 @@ class _Batching(Generic[T]):
     def note(self) -> str:
         """What there is to say: which buckets are not used, and why; empty where all are."""
         return self._core.note
+
+    @property
+    def breakdown(self) -> str | None:
+        """Why it broke down, so that it refuses everything; None, as it should be, where it works or was closed."""
+        return self._core.breakdown
 
     def stats(self) -> BatcherStats:
         """Figures since it was made."""
@@ -243,13 +248,3 @@ class Scorer(_Batching[Scores]):
 def _kept(rows: NDArray[Any], given: NDArray[Any]) -> NDArray[Any]:
     """Rows that the caller does not change while they wait: his own only where they cannot be written to."""
     return rows.copy() if rows is given and rows.flags.writeable else rows
-
-
-def _delay(seconds: Any) -> float:
-    if (
-        isinstance(seconds, bool)
-        or not isinstance(seconds, int | float | np.number)
-        or not 0 <= seconds <= LONGEST_DELAY
-    ):
-        raise InputError(f"max_delay is {shown(seconds)}, wanted a number of seconds, 0 to {LONGEST_DELAY:g}")
-    return float(seconds)

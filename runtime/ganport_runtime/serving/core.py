@@ -8,12 +8,13 @@ from ganport_runtime.serving.answer import Answer, Call, settle
 from ganport_runtime.serving.calibration import calibrate
 from ganport_runtime.serving.delivery import Delivery
 from ganport_runtime.serving.errors import QueueFullError
-from ganport_runtime.serving.intake import CLOSED, Intake, limit_of
+from ganport_runtime.serving.intake import CLOSED, Intake
 from ganport_runtime.serving.lifetimes import watch
 from ganport_runtime.serving.pacing import Speeds
 from ganport_runtime.serving.pipeline import Pipeline
 from ganport_runtime.serving.reports import BatcherStats, BatchReport
 from ganport_runtime.serving.requests import Source
+from ganport_runtime.serving.seconds import limit_of
 from ganport_runtime.serving.work import Work
 
 __all__ = ["Core"]
@@ -36,6 +37,7 @@ class Core(Generic[T]):
         )
         pipeline = Pipeline(work, self._intake, Delivery(self._intake, work.answer, observe))
         loops = {"ganport-engine": pipeline.run, "ganport-helper": pipeline.help}
+        self.breakdown: str | None = None
         self._threads: tuple[Thread, ...] = tuple(
             Thread(target=self._guarded, args=(loop,), name=name, daemon=True) for name, loop in loops.items()
         )
@@ -103,5 +105,6 @@ class Core(Generic[T]):
         try:
             loop()
         except BaseException as error:
+            self.breakdown = repr(error)
             self.stop(drain=False, breakdown=f"this batcher broke down: {error!r}; make another one")
             raise

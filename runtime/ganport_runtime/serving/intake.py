@@ -7,23 +7,20 @@ from threading import Lock
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
-import numpy as np
-
 from ganport_runtime.buckets import TOP
 from ganport_runtime.errors import ClosedError, InputError
 from ganport_runtime.serving.answer import Outlet
 from ganport_runtime.serving.errors import DeadlineError, QueueFullError
 from ganport_runtime.serving.pacing import Returns, Speeds
 from ganport_runtime.serving.requests import Part, Queue, Request, Source
+from ganport_runtime.serving.seconds import limit_of
 from ganport_runtime.serving.staging import Batch, Staging
 from ganport_runtime.serving.tally import Tally
-from ganport_runtime.text import shown
 
-__all__ = ["Intake", "Outcome", "limit_of"]
+__all__ = ["Intake", "Outcome"]
 
 T = TypeVar("T")
 Outcome = tuple[Outlet[Any], BaseException]
-LONGEST_TIMEOUT = 1e9  # seconds: what is longer, some of it no float, is as good as this
 CLOSED = "this batcher is closed; make another one"
 
 
@@ -222,19 +219,6 @@ class Intake(Generic[T]):
     def _refused(self, reason: str, error: Exception) -> Exception:
         self.tally.refused[reason] += 1
         return error
-
-
-def limit_of(timeout: Any) -> float:
-    """The seconds of a timeout, infinity where there is none.
-
-    Raises:
-        InputError: it is no number.
-    """
-    if timeout is None:
-        return inf
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float | np.number) or timeout != timeout:
-        raise InputError(f"timeout is {shown(timeout)}, wanted a number of seconds, or None")
-    return LONGEST_TIMEOUT if timeout > LONGEST_TIMEOUT else float(timeout)
 
 
 def _is_late(request: Request[Any], now: float, done: float) -> bool:

@@ -351,6 +351,7 @@ def test_a_thread_that_ends_leaves_nobody_waiting_for_what_the_engine_has(gated:
             second.result(SHORT)
         with pytest.raises(ClosedError, match="broke down"):
             batcher.submit(1)
+        assert batcher.breakdown == "SystemExit('enough')"
 
 
 def test_a_bucket_that_makes_other_bytes_is_left_out(one_thread: Generator) -> None:
