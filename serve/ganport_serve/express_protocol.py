@@ -1,7 +1,8 @@
 """HTTP/1.1 on one connection with an express lane: what is whole and small is answered without the application."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from ganport_serve.edge import Target
 from ganport_serve.express import Passage
@@ -13,10 +14,28 @@ from ganport_serve.problems import Problem
 __all__ = ["ExpressProtocol"]
 
 
+class Known(NamedTuple):
+    """A request of this connection that went through the express lane, whose head may come again.
+
+    Attributes:
+        head: its bytes up to the body.
+        size: bytes of head and body.
+        scope: what the head says.
+        target: where it leads.
+    """
+
+    head: bytes
+    size: int
+    scope: Mapping[str, Any]
+    target: Target
+
+
 class ExpressProtocol(HttpProtocol):
     """Gathers a body before anybody is asked to answer it, where its head allows the express lane.
 
-    One request at a time goes this way: what a client sends before it has its answer waits, as everywhere.
+    One request at a time goes this way: what a client sends before it has its answer waits, as everywhere. A client
+    that asks again and again sends the same head each time; one that comes whole, byte by byte as the last one, with a
+    body of the same length, need not be parsed again, which is most of what such a request costs.
     """
 
     def __init__(self, *args: Any, **keywords: Any) -> None:
@@ -26,6 +45,21 @@ class ExpressProtocol(HttpProtocol):
         self._parts: list[bytes] = []
         self._is_waiting = self._is_last = False
         self._passage: Passage | None = None
+        self._known: Known | None = None
+        self._whole = b""  # what came in one piece, while that may be one request
+
+    def data_received(self, data: bytes) -> None:
+        """Take a request whose head is known; parse whatever else comes."""
+        known = self._known
+        is_fresh = self._phase is Phase.IDLE and not self._is_deaf and not self.flow.write_paused
+        if known is not None and is_fresh and len(data) == known.size and data.startswith(known.head):
+            self._enter(Phase.ANSWER)
+            if self._take(known.scope, known.target, data[len(known.head) :]):
+                return
+            self._enter(Phase.IDLE)  # it has to be read after all
+        self._known, self._whole = None, data if is_fresh else b""
+        super().data_received(data)
+        self._whole = b""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody waits for the answer any more, so that its request leaves the queue."""
@@ -63,16 +97,28 @@ class ExpressProtocol(HttpProtocol):
         body = b"".join(self._parts)
         self._parts.clear()
         self._enter(Phase.ANSWER)
-        self._is_waiting, self._is_last = True, not self._keeps_alive()
-        passage = self._express.take(self.scope, target, body, self._finish)
-        if not self._is_waiting:  # answered already
-            return
-        self._passage = passage
-        if passage is None:
-            self._is_waiting = False
+        self._is_last = not self._keeps_alive()
+        self._learn(target, body)
+        if not self._take(self.scope, target, body):
             self._begin_cycle()
             self.cycle.body += body
             super().on_message_complete()
+
+    def _take(self, scope: Mapping[str, Any], target: Target, body: bytes) -> bool:
+        """Answer a whole request, now or later; False where it has to go the general way."""
+        assert self._express is not None
+        self._is_waiting = True
+        passage = self._express.take(scope, target, body, self._finish)
+        if not self._is_waiting:  # answered already
+            return True
+        self._passage, self._is_waiting = passage, passage is not None
+        return self._is_waiting
+
+    def _learn(self, target: Target, body: bytes) -> None:
+        """Remember a head that came in one piece with its body, and nothing else."""
+        end = self._whole.find(b"\r\n\r\n") + 4
+        if not self._is_last and len(self._whole) == end + len(body) and self._whole.endswith(body):
+            self._known = Known(self._whole[:end], len(self._whole), self.scope, target)
 
     def shutdown(self) -> None:
         """Let the connection end with the answer that it waits for."""
@@ -89,6 +135,10 @@ class ExpressProtocol(HttpProtocol):
         lines = head_of(status, named, len(body), is_last=self._is_last)
         lines.append(body)
         self.transport.write(b"".join(lines))
+        if self._is_deaf:  # closed over what was not read, the connection would be reset and the answer lost
+            self.transport.write_eof()
+            self._enter(Phase.REFUSED)
+            return
         if self._is_last:
             self.transport.close()
         self.on_response_complete()

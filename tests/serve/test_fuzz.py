@@ -138,7 +138,9 @@ def answers(port: int, data: bytes, how_to_end: str) -> list[int]:
                 connection.shutdown(socket.SHUT_WR)
             if how_to_end != "leave":
                 received = b"".join(iter(lambda: connection.recv(65536), b""))
-        except (BrokenPipeError, ConnectionResetError):
+        except TimeoutError:
+            raise
+        except OSError:
             pass  # it has been refused in the middle
     return [int(status) for status in STATUS.findall(received)]
 
