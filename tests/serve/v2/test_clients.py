@@ -183,7 +183,9 @@ def test_statistics_count_requests_rows_and_failures(client: Any) -> None:
     with pytest.raises(InferenceServerException):
         way.infer("discriminator", {"image": np.zeros((201, *IMAGE), np.uint8)})
     after = figures(client)
-    assert {key: after[key] - before[key] for key in after} == {"rows": 3, "success": 1, "fail": 1, "runs": 1}
+    found = {key: after[key] - before[key] for key in after}
+    assert 1 <= found.pop("runs") <= 3  # in how many batches is what the measured seconds say
+    assert found == {"rows": 3, "success": 1, "fail": 1}
     (every, _) = client.get_inference_statistics(**words(client))["model_stats"]
     assert every["name"] == "generator"
 
