@@ -2,15 +2,15 @@
 
 At thousands of images a second the event loop shares its cores with the engine, and what a task, a router and a future
 cost it is time that the engine lacks. A request goes this way where nothing about it is unusual: whole and small, for
-images as bytes. Everything else goes the general way, which also answers what is wrong, so that
-there is one place where requests are refused for what they say.
+images as bytes. Everything else goes the general way, which also answers what is wrong, so that there is one place
+where requests are refused for what they say.
 """
 
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from ganport_runtime import InputError
 from ganport_runtime.serving import QueueFullError
@@ -29,9 +29,9 @@ from ganport_serve.v2.binary import header_length
 from ganport_serve.v2.core import Tensors, images_asked, latents_given, misfit
 from ganport_serve.v2.ledger import record_of
 from ganport_serve.v2.models import named
-from ganport_serve.v2.plan import Plan, plan_of
+from ganport_serve.v2.parsed_request import ParsedRequest, parse
 
-__all__ = ["Express", "Passage"]
+__all__ = ["Admitted", "Express", "Passage"]
 
 Finish = Callable[[int, list[tuple[bytes, bytes]], bytes | bytearray | memoryview], None]
 Submit = Callable[[Callable[[Any], None]], Call[Any]]
@@ -39,7 +39,22 @@ Outcome = Any  # uint8 [n, height, width, channels], or the error
 
 LARGEST = 65_536  # bytes of a body; more is not small talk, and is read part by part
 AGE = 0.02  # seconds for which the same words tell everybody that the queue is full
+MODEL = "generator"
 UNUSUAL = frozenset({b"transfer-encoding", b"content-encoding", b"accept-encoding", b"expect", b"upgrade"})
+
+
+class Admitted(NamedTuple):
+    """A request that may go this way, as its head has it.
+
+    Attributes:
+        path: as the client has it.
+        target: where it leads.
+        headers: names in lower case.
+    """
+
+    path: str
+    target: Target
+    headers: Mapping[bytes, bytes]
 
 
 class Passage:
@@ -48,27 +63,24 @@ class Passage:
     Args:
         service: that answers.
         lifecycle: counts it.
-        plan: what it asks for.
-        path: as the client has it.
-        route: the template of its path.
+        parsed: what it asks for.
+        admitted: its head.
         request_id: its name in log and answer.
         finish: gets status, headers and body.
     """
 
-    __slots__ = ("_begun", "_call", "_finish", "_lifecycle", "_path", "_plan", "_request_id", "_route", "_service")
+    __slots__ = ("_admitted", "_begun", "_call", "_finish", "_lifecycle", "_parsed", "_request_id", "_service")
 
     def __init__(
         self,
         service: Service,
         lifecycle: Lifecycle,
-        plan: Plan,
-        *,
-        path: str,
-        route: str,
+        parsed: ParsedRequest,
+        admitted: Admitted,
         request_id: bytes,
         finish: Finish,
     ) -> None:
-        self._service, self._lifecycle, self._plan, self._path, self._route = service, lifecycle, plan, path, route
+        self._service, self._lifecycle, self._parsed, self._admitted = service, lifecycle, parsed, admitted
         self._request_id, self._finish, self._begun = request_id, finish, time.perf_counter()
         self._call: Call[Any] | None = None
 
@@ -84,7 +96,7 @@ class Passage:
         """Its client is gone: leave the queue."""
         if self._call is not None:
             self._call.cancel()
-        record_of(self._service.metrics, self._plan.call.model.name).failed(self._nanoseconds())
+        record_of(self._service.metrics, MODEL).failed(self._nanoseconds())
         self._leave(GONE)
 
     def _arrive(self, outcome: Outcome) -> None:
@@ -93,21 +105,21 @@ class Passage:
             return
         begun = time.perf_counter()
         try:
-            reply = reply_of(self._plan, {"image": outcome})
+            reply = reply_of(self._parsed, {"image": outcome})
         except Exception as error:  # such as no memory: nobody above would answer
             self._refuse(error)
             return
         self._service.metrics.encoded("binary", time.perf_counter() - begun)
         self._answer(HTTPStatus.OK, reply.headers, reply.body)
-        record_of(self._service.metrics, self._plan.call.model.name).succeeded(len(outcome), self._nanoseconds())
+        record_of(self._service.metrics, MODEL).succeeded(len(outcome), self._nanoseconds())
 
     def _refuse(self, error: Exception) -> None:
         if isinstance(error, InputError):
-            error = misfit(self._plan.call, error)
+            error = misfit(self._parsed.call, error)
         answer = answer_to(error)
         metrics, problem = self._service.metrics, answer.problem
-        note_refusal(metrics, self._request_id, "POST", self._path, problem=problem, error=error)
-        record_of(self._service.metrics, self._plan.call.model.name).failed(self._nanoseconds())
+        note_refusal(metrics, self._request_id, "POST", self._admitted.path, problem=problem, error=error)
+        record_of(self._service.metrics, MODEL).failed(self._nanoseconds())
         self._answer(problem.status, _without_length(answer), answer.body)
 
     def _answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes | bytearray | memoryview) -> None:
@@ -118,8 +130,9 @@ class Passage:
     def _leave(self, status: int) -> None:
         self._lifecycle.leave()
         seconds = time.perf_counter() - self._begun
-        metrics, route = self._service.metrics, self._route
-        note_answer(metrics, self._request_id, "POST", self._path, route=route, status=status, seconds=seconds)
+        path, target, _ = self._admitted
+        metrics, route = self._service.metrics, target.route
+        note_answer(metrics, self._request_id, "POST", path, route=route, status=status, seconds=seconds)
 
     def _nanoseconds(self) -> int:
         return round((time.perf_counter() - self._begun) * 1e9)
@@ -140,72 +153,65 @@ class Express:
         self._full: ProblemAnswer | None = None
         self._full_since = 0.0
 
-    def target(self, scope: Mapping[str, Any]) -> Target | None:
-        """Where a request goes that may go this way, by its head."""
-        if scope["method"] != "POST":
+    def admit(self, scope: Mapping[str, Any]) -> Admitted | None:
+        """Whether a request may go this way, by its head; None where it may not."""
+        path, pairs = scope["path"], scope["headers"]
+        target = target_of(path)
+        if scope["method"] != "POST" or target is None or target.model != MODEL:
             return None
-        target = target_of(scope["path"])
-        if target is None or target.model != "generator":
-            return None
-        headers = dict(scope["headers"])
-        if len(headers) != len(scope["headers"]) or not UNUSUAL.isdisjoint(headers):  # one is given twice, or unusual
+        headers = dict(pairs)
+        if len(headers) != len(pairs) or not UNUSUAL.isdisjoint(headers):  # one is given twice, or unusual
             return None
         length = headers.get(b"content-length")
         if length is None or int(length) > LARGEST:
             return None
         try:
-            self._edge.admit(scope["path"], headers)
+            self._edge.admit(path, headers)
         except ProblemError:  # refused by its head alone: at once, by the general way
             return None
-        return target
+        return Admitted(path, target, headers)
 
-    def take(self, scope: Mapping[str, Any], target: Target, body: bytes, finish: Finish) -> Passage | None:
+    def take(self, admitted: Admitted, body: bytes, finish: Finish) -> Passage | None:
         """Start a whole request; None where it is answered at once, and else where it has to go the general way."""
         if self._lifecycle.is_draining:  # since its head came
             return None
-        headers = dict(scope["headers"])
         full = self._engine.full()
         if full is not None:
-            self._refuse(full, scope["path"], target.route, self._edge.name(headers), finish)
+            self._refuse(full, admitted, finish)
             return None
+        headers, target = admitted.headers, admitted.target
         try:
             model = named(self._engine.served, target.model, target.version)
             start = header_length(headers.get(b"inference-header-content-length"), body)
-            plan = plan_of(model, body[:start])
-            if not plan.is_binary_image:
+            parsed = parse(model, body[:start])
+            if not parsed.is_binary_image:
                 return None
-            submit = self._submit(plan, plan.tensors(body, start))
+            submit = self._submit(parsed, parsed.tensors(body, start))
         except Exception:  # the general way says what is wrong
             return None
-        passage = Passage(
-            self._service,
-            self._lifecycle,
-            plan,
-            path=scope["path"],
-            route=target.route,
-            request_id=self._edge.name(headers),
-            finish=finish,
-        )
+        passage = Passage(self._service, self._lifecycle, parsed, admitted, self._edge.name(headers), finish)
         passage.start(submit)
         return passage
 
-    def _refuse(self, error: QueueFullError, path: str, route: str, request_id: bytes, finish: Finish) -> None:
+    def _refuse(self, error: QueueFullError, admitted: Admitted, finish: Finish) -> None:
         """Refuse what has no room before it is read: under overload that is most of what comes."""
-        now = time.perf_counter()
-        if self._full is None or now - self._full_since > AGE:
-            self._full, self._full_since = answer_to(error), now
-        answer, metrics = self._full, self._service.metrics
-        status = answer.problem.status
+        begun = time.perf_counter()
+        if self._full is None or begun - self._full_since > AGE:
+            self._full, self._full_since = answer_to(error), begun
+        answer, metrics, request_id = self._full, self._service.metrics, self._edge.name(admitted.headers)
+        status, path, route = answer.problem.status, admitted.path, admitted.target.route
         note_refusal(metrics, request_id, "POST", path, problem=answer.problem, error=error)
-        note_answer(metrics, request_id, "POST", path, route=route, status=status, seconds=0.0)
         finish(status, [*_without_length(answer), (b"x-request-id", request_id)], answer.body)
+        seconds = time.perf_counter() - begun
+        note_answer(metrics, request_id, "POST", path, route=route, status=status, seconds=seconds)
+        record_of(metrics, MODEL).failed(round(seconds * 1e9))
 
-    def _submit(self, plan: Plan, tensors: Tensors) -> Submit:
-        timeout = plan.call.within(self._service.settings.request_timeout)
+    def _submit(self, parsed: ParsedRequest, tensors: Tensors) -> Submit:
+        timeout = parsed.call.within(self._service.settings.request_timeout)
         if "z" in tensors:
-            z = latents_given(self._service, plan.call, tensors)
+            z = latents_given(self._service, parsed.call, tensors)
             return partial(self._engine.submit_latents, z=z, timeout=timeout)
-        asked = images_asked(self._service, plan.call, tensors)
+        asked = images_asked(self._service, parsed.call, tensors)
         return partial(
             self._engine.submit_sample, count=asked.count, seed=asked.seed, start=asked.start, timeout=timeout
         )

@@ -1,11 +1,9 @@
 """HTTP/1.1 on one connection with an express lane: what is whole and small is answered without the application."""
 
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from ganport_serve.edge import Target
-from ganport_serve.express import Passage
+from ganport_serve.express import Admitted, Passage
 from ganport_serve.http_config import Phase
 from ganport_serve.http_cycle import head_of
 from ganport_serve.http_protocol import HttpProtocol
@@ -20,14 +18,12 @@ class Known(NamedTuple):
     Attributes:
         head: its bytes up to the body.
         size: bytes of head and body.
-        scope: what the head says.
-        target: where it leads.
+        admitted: what the head says.
     """
 
     head: bytes
     size: int
-    scope: Mapping[str, Any]
-    target: Target
+    admitted: Admitted
 
 
 class ExpressProtocol(HttpProtocol):
@@ -35,13 +31,13 @@ class ExpressProtocol(HttpProtocol):
 
     One request at a time goes this way: what a client sends before it has its answer waits, as everywhere. A client
     that asks again and again sends the same head each time; one that comes whole, byte by byte as the last one, with a
-    body of the same length, need not be parsed again, which is most of what such a request costs.
+    body of the same length, need not be parsed again.
     """
 
     def __init__(self, *args: Any, **keywords: Any) -> None:
         super().__init__(*args, **keywords)
         self._express = self.config.express
-        self._target: Target | None = None  # of the request whose body is being gathered
+        self._admitted: Admitted | None = None  # the request whose body is being gathered
         self._parts: list[bytes] = []
         self._is_waiting = self._is_last = False
         self._passage: Passage | None = None
@@ -54,7 +50,7 @@ class ExpressProtocol(HttpProtocol):
         is_fresh = self._phase is Phase.IDLE and not self._is_deaf and not self.flow.write_paused
         if known is not None and is_fresh and len(data) == known.size and data.startswith(known.head):
             self._enter(Phase.ANSWER)
-            if self._take(known.scope, known.target, data[len(known.head) :]):
+            if self._take(known.admitted, data[len(known.head) :]):
                 return
             self._enter(Phase.IDLE)  # it has to be read after all
         self._known, self._whole = None, data if is_fresh else b""
@@ -64,7 +60,7 @@ class ExpressProtocol(HttpProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody waits for the answer any more, so that its request leaves the queue."""
         super().connection_lost(exc)
-        passage, self._passage, self._target = self._passage, None, None
+        passage, self._passage, self._admitted = self._passage, None, None
         if passage is not None and self._is_waiting:
             self._is_waiting = False
             passage.cancel()
@@ -77,48 +73,48 @@ class ExpressProtocol(HttpProtocol):
         self._check_head()
         self._enter(Phase.BODY)
         self._complete_scope()
-        self._target = self._express.target(self.scope)
-        if self._target is None:
+        self._admitted = self._express.admit(self.scope)
+        if self._admitted is None:
             self._begin_cycle()
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
-        if self._target is not None:
+        if self._admitted is not None:
             self._parts.append(body)
         else:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is whole: answer it this way if that is possible, else the general way."""
-        target, self._target = self._target, None
-        if target is None or self._express is None:
+        admitted, self._admitted = self._admitted, None
+        if admitted is None:
             super().on_message_complete()
             return
         body = b"".join(self._parts)
         self._parts.clear()
         self._enter(Phase.ANSWER)
         self._is_last = not self._keeps_alive()
-        self._learn(target, body)
-        if not self._take(self.scope, target, body):
+        self._learn(admitted, body)
+        if not self._take(admitted, body):
             self._begin_cycle()
             self.cycle.body += body
             super().on_message_complete()
 
-    def _take(self, scope: Mapping[str, Any], target: Target, body: bytes) -> bool:
+    def _take(self, admitted: Admitted, body: bytes) -> bool:
         """Answer a whole request, now or later; False where it has to go the general way."""
         assert self._express is not None
         self._is_waiting = True
-        passage = self._express.take(scope, target, body, self._finish)
+        passage = self._express.take(admitted, body, self._finish)
         if not self._is_waiting:  # answered already
             return True
         self._passage, self._is_waiting = passage, passage is not None
         return self._is_waiting
 
-    def _learn(self, target: Target, body: bytes) -> None:
+    def _learn(self, admitted: Admitted, body: bytes) -> None:
         """Remember a head that came in one piece with its body, and nothing else."""
         end = self._whole.find(b"\r\n\r\n") + 4
         if not self._is_last and len(self._whole) == end + len(body) and self._whole.endswith(body):
-            self._known = Known(self._whole[:end], len(self._whole), self.scope, target)
+            self._known = Known(self._whole[:end], len(self._whole), admitted)
 
     def shutdown(self) -> None:
         """Let the connection end with the answer that it waits for."""
@@ -153,8 +149,8 @@ class ExpressProtocol(HttpProtocol):
         return not self._is_waiting and super()._is_free()
 
     def _end_phase(self) -> None:
-        if self._phase is Phase.BODY and self._target is not None:
-            self._target = None
+        if self._phase is Phase.BODY and self._admitted is not None:
+            self._admitted = None
             seconds = self.config.settings.body_timeout
             detail = f"the request's body took longer than {seconds:g} seconds; send it at once"
             self.refuse(Problem(HTTPStatus.REQUEST_TIMEOUT, detail))

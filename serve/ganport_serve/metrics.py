@@ -5,11 +5,10 @@ from threading import Lock
 
 from ganport_runtime.buckets import BUCKETS
 from ganport_runtime.serving import BatchReport
-from prometheus_client import CollectorRegistry, Counter, Gauge, Info, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
 from ganport_serve.engine import Load
-from ganport_serve.histograms import Histograms
 from ganport_serve.recent import Recent
 
 __all__ = ["Metrics"]
@@ -50,7 +49,7 @@ class Metrics:
         self._request_seconds = self._seconds("ganport_request_seconds", "From request to answer.", "protocol", "route")
         self._images = self._counter("ganport_images", "Images made for clients.")
         self._refusals = self._counter("ganport_refusals", "Requests refused.", "reason")
-        self._batches = self._histograms("ganport_batch_images", "Images of one run.", BUCKETS, "role")
+        self._batches = self._histogram("ganport_batch_images", "Images of one run.", BUCKETS, "role")
         self._padding = self._counter("ganport_padding_images", "Rows that filled batches up to a bucket.", "role")
         self._failed = self._counter("ganport_failed_batches", "Runs in which the engine failed.", "role")
         self._queue = self._seconds("ganport_queue_seconds", "A request's time in the queue.", "role")
@@ -60,7 +59,7 @@ class Metrics:
         self._plan = Info("ganport_plan", "The plan in use.", ["role"], registry=self._registry)
         self._queued = Gauge("ganport_queue_images", "Images that wait.", registry=self._registry)
         self._running = Gauge("ganport_running_images", "Images in the engine.", registry=self._registry)
-        self._children: dict[tuple[str, str, int], Counter] = {}
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._image_count = self._refused_count = 0
         self._lock = Lock()  # adding is no single step, and engines count from threads of their own
 
@@ -74,11 +73,12 @@ class Metrics:
             seconds: from its headers to the last byte of its answer.
         """
         key = (protocol, route, status)
-        counter = self._children.get(key)
-        if counter is None:
-            counter = self._children[key] = self._requests.labels(protocol, route, str(status))
-        counter.inc()
-        self._request_seconds.labels(protocol, route).observe(seconds)
+        children = self._children.get(key)
+        if children is None:
+            counter = self._requests.labels(protocol, route, str(status))
+            children = self._children[key] = (counter, self._request_seconds.labels(protocol, route))
+        children[0].inc()
+        children[1].observe(seconds)
         if status < ANSWERED and route not in WATCHING:
             self.recent.latency(seconds)
 
@@ -96,7 +96,9 @@ class Metrics:
             self.images(report.images)
         self._batches.labels(role).observe(report.images)
         self._padding.labels(role).inc(report.bucket - report.images)
-        self._queue.labels(role).observe_all(report.queue_seconds)
+        queue = self._queue.labels(role)
+        for seconds in report.queue_seconds:
+            queue.observe(seconds)
         self._latents.labels(role).observe(report.latents_seconds)
         self._engine.labels(role).observe(report.engine_seconds)
 
@@ -140,10 +142,8 @@ class Metrics:
     def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
         return Counter(name, documentation, labels, registry=self._registry)
 
-    def _seconds(self, name: str, documentation: str, *labels: str) -> Histograms:
-        return self._histograms(name, documentation, SECONDS, *labels)
+    def _seconds(self, name: str, documentation: str, *labels: str) -> Histogram:
+        return self._histogram(name, documentation, SECONDS, *labels)
 
-    def _histograms(self, name: str, documentation: str, bounds: tuple[float, ...], *labels: str) -> Histograms:
-        result = Histograms(name, documentation, labels, bounds)
-        self._registry.register(result)
-        return result
+    def _histogram(self, name: str, documentation: str, bounds: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(name, documentation, labels, buckets=bounds, registry=self._registry)

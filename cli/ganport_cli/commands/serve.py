@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 TOKEN = "GANPORT_TOKEN"
 MAX_COUNT = 1024  # images of one request where it is not given and the queue holds as many
-GARBAGE = 50_000  # new objects after which Python looks for garbage among them; 700 would be 50 requests
+GARBAGE = 50_000  # new objects after which Python looks for garbage among them, in place of its own 700
 PORTS = {"min": 0, "max": 65535}
 
 Host = Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 is every one of this machine.")]

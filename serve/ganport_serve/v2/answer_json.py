@@ -5,7 +5,7 @@ import numpy as np
 from ganport_serve.reply import Reply
 from ganport_serve.v2.core import Tensors
 from ganport_serve.v2.json_tensors import text_of
-from ganport_serve.v2.plan import Plan
+from ganport_serve.v2.parsed_request import ParsedRequest
 
 __all__ = ["reply_of"]
 
@@ -13,14 +13,14 @@ _JSON = (b"content-type", b"application/json")
 _BINARY = (b"content-type", b"application/octet-stream")
 
 
-def reply_of(plan: Plan, tensors: Tensors) -> Reply:
+def reply_of(parsed: ParsedRequest, tensors: Tensors) -> Reply:
     """The answer as the request wants it: its outputs in its order, the bytes of an image copied once.
 
     Raises:
         ProblemError: numbers that JSON cannot say.
     """
-    parts, arrays = [plan.opening], list[memoryview]()
-    for output in plan.outputs:
+    parts, arrays = [parsed.opening], list[memoryview]()
+    for output in parsed.outputs:
         array = tensors[output.name]
         if output.binary:
             parts += (output.opening % (*array.shape, array.nbytes), b"}", b",")

@@ -15,14 +15,14 @@ from ganport_serve.service import Service
 from ganport_serve.v2.ledger import record_of
 from ganport_serve.v2.models import Declared, Model
 
-__all__ = ["Call", "Images", "Tensors", "images_asked", "latents_given", "misfit", "run", "seconds_of"]
+__all__ = ["Images", "InferenceCall", "Tensors", "images_asked", "latents_given", "misfit", "run", "seconds_of"]
 
 Tensors = Mapping[str, NDArray[Any]]
 _MICROSECONDS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class InferenceCall:
     """What a request asks of a model, beside its numbers.
 
     Attributes:
@@ -44,7 +44,7 @@ class Call:
         return limit if self.timeout is None else min(limit, self.timeout)
 
 
-async def run(service: Service, call: Call, tensors: Tensors) -> Tensors:
+async def run(service: Service, call: InferenceCall, tensors: Tensors) -> Tensors:
     """Every output of the model for these inputs, counted in the protocol's statistics.
 
     Args:
@@ -90,7 +90,7 @@ class Images:
     start: int
 
 
-def images_asked(service: Service, call: Call, tensors: Tensors) -> Images:
+def images_asked(service: Service, call: InferenceCall, tensors: Tensors) -> Images:
     """What a request with the input `seed` asks for.
 
     Raises:
@@ -105,7 +105,7 @@ def images_asked(service: Service, call: Call, tensors: Tensors) -> Images:
     return Images(count, numbers["seed"], numbers.get("start", 0))
 
 
-def latents_given(service: Service, call: Call, tensors: Tensors) -> NDArray[np.float32]:
+def latents_given(service: Service, call: InferenceCall, tensors: Tensors) -> NDArray[np.float32]:
     """What a request with the input `z` gives.
 
     Raises:
@@ -115,7 +115,7 @@ def latents_given(service: Service, call: Call, tensors: Tensors) -> NDArray[np.
     return tensors["z"]
 
 
-async def _outputs(service: Service, call: Call, tensors: Tensors) -> Tensors:
+async def _outputs(service: Service, call: InferenceCall, tensors: Tensors) -> Tensors:
     engine, timeout = service.engine, call.within(service.settings.request_timeout)
     try:
         if "seed" in tensors:
@@ -130,14 +130,14 @@ async def _outputs(service: Service, call: Call, tensors: Tensors) -> Tensors:
     return {"logit": scores.logits, "features": scores.features}
 
 
-def misfit(call: Call, error: InputError) -> ProblemError:
+def misfit(call: InferenceCall, error: InputError) -> ProblemError:
     """The problem of numbers that the runtime refuses, with the field that holds them."""
     first = call.declared[0]
     is_alone = len(call.declared) == 1 and first.name != "seed"
     return bad_field(f"{first.field}.data" if is_alone else "inputs", str(error))
 
 
-def _check_count(service: Service, call: Call, name: str, member: str, count: int) -> None:
+def _check_count(service: Service, call: InferenceCall, name: str, member: str, count: int) -> None:
     limit = service.settings.max_count
     if not 1 <= count <= limit:
         what = f"count is {count}" if name == "count" else f"{name} has {count} rows"

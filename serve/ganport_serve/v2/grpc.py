@@ -12,7 +12,7 @@ from ganport_serve.problems import Problem
 from ganport_serve.service import Service
 from ganport_serve.settings import Settings
 from ganport_serve.v2.grpc_codes import detail_of
-from ganport_serve.v2.grpc_edge import Answer, Edge, Method, Outcome
+from ganport_serve.v2.grpc_edge import Answer, GrpcEdge, Method, Outcome
 from ganport_serve.v2.grpc_methods import Methods, not_served
 
 __all__ = ["GrpcServer"]
@@ -71,7 +71,7 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
 
 
 def _handlers(service: Service, lifecycle: Lifecycle, stop: asyncio.Event) -> grpc.GenericRpcHandler:
-    edge, answers = Edge(service, lifecycle, stop), _answers(Methods(service))
+    edge, answers = GrpcEdge(service, lifecycle, stop), _answers(Methods(service))
     handlers = {}
     for definition in DEFINITION.methods:
         name, message = definition.name, getattr(pb, definition.input_type.name)

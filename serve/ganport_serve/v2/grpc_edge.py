@@ -24,7 +24,7 @@ from ganport_serve.v2.grpc_codes import code_of, detail_of, trailers_of
 from ganport_serve.v2.grpc_wire import check_parts
 from ganport_serve.v2.in_order import in_order
 
-__all__ = ["Answer", "Edge", "Method", "Outcome"]
+__all__ = ["Answer", "GrpcEdge", "Method", "Outcome"]
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Outcome:
     answer: Message | Problem
 
 
-class Edge:
+class GrpcEdge:
     """Turns methods into handlers that refuse in codes and count what they do.
 
     Args:

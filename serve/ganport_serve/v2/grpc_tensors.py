@@ -9,7 +9,7 @@ from tritonclient.grpc import service_pb2 as pb  # type: ignore[import-untyped]
 
 from ganport_serve.problems import bad_field
 from ganport_serve.v2.binary import sized
-from ganport_serve.v2.core import Call, Tensors, seconds_of
+from ganport_serve.v2.core import InferenceCall, Tensors, seconds_of
 from ganport_serve.v2.json_tensors import array_of
 from ganport_serve.v2.models import VERSION, Declared, Model
 from ganport_serve.v2.parameters import refuse_unsupported
@@ -28,7 +28,7 @@ _CONTENTS = {
 _LONGEST_SHAPE = 16  # a longer one fits no model, and is not read to its end
 
 
-def call_of(model: Model, request: pb.ModelInferRequest, seconds: float | None) -> Call:
+def call_of(model: Model, request: pb.ModelInferRequest, seconds: float | None) -> InferenceCall:
     """What a message asks of a model.
 
     Args:
@@ -51,10 +51,10 @@ def call_of(model: Model, request: pb.ModelInferRequest, seconds: float | None) 
     refuse_unsupported(parameters, "parameters")
     model.outputs_named([wanted.name for wanted in request.outputs])
     timeouts = (seconds, seconds_of(parameters.get("timeout"), "parameters.timeout"))
-    return Call(model, declared, min((value for value in timeouts if value is not None), default=None))
+    return InferenceCall(model, declared, min((value for value in timeouts if value is not None), default=None))
 
 
-def tensors_of(call: Call, request: pb.ModelInferRequest) -> Tensors:
+def tensors_of(call: InferenceCall, request: pb.ModelInferRequest) -> Tensors:
     """Every input of a message; raw contents are not copied.
 
     Raises:
@@ -75,7 +75,7 @@ def tensors_of(call: Call, request: pb.ModelInferRequest) -> Tensors:
     }
 
 
-def response_of(call: Call, request: pb.ModelInferRequest, tensors: Tensors) -> pb.ModelInferResponse:
+def response_of(call: InferenceCall, request: pb.ModelInferRequest, tensors: Tensors) -> pb.ModelInferResponse:
     """The message that answers a request: the outputs that it names, raw, in its order."""
     specs = call.model.outputs_named([wanted.name for wanted in request.outputs])
     outputs = [

@@ -13,7 +13,7 @@ from ganport_serve.v2.binary import HEADER_LENGTH, header_length
 from ganport_serve.v2.core import Tensors, run
 from ganport_serve.v2.encoding import compressed, decompressed
 from ganport_serve.v2.models import named
-from ganport_serve.v2.plan import Plan, plan_of
+from ganport_serve.v2.parsed_request import ParsedRequest, parse
 
 __all__ = ["infer"]
 
@@ -55,15 +55,15 @@ async def infer(
             f"the request has {start} bytes of JSON, wanted {LONGEST_JSON} or fewer; send its tensors as binary data"
         )
         raise ProblemError.of(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail, field="body")
-    plan = plan_of(known, body[:start])
-    outputs = await run(service, plan.call, plan.tensors(body, start))
-    reply = await _reply(service, plan, outputs)
+    parsed = parse(known, body[:start])
+    outputs = await run(service, parsed.call, parsed.tensors(body, start))
+    reply = await _reply(service, parsed, outputs)
     return reply if accept is None else await compressed(reply, accept)
 
 
-async def _reply(service: Service, plan: Plan, outputs: Tensors) -> Reply:
+async def _reply(service: Service, parsed: ParsedRequest, outputs: Tensors) -> Reply:
     begin = time.perf_counter()
-    texts = [outputs[output.name].size for output in plan.outputs if not output.binary]
-    reply = await asyncio.to_thread(reply_of, plan, outputs) if sum(texts) > LARGE else reply_of(plan, outputs)
+    texts = [outputs[output.name].size for output in parsed.outputs if not output.binary]
+    reply = await asyncio.to_thread(reply_of, parsed, outputs) if sum(texts) > LARGE else reply_of(parsed, outputs)
     service.metrics.encoded("json" if texts else "binary", time.perf_counter() - begin)
     return reply

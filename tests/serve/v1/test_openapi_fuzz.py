@@ -24,11 +24,6 @@ from schemathesis.core.result import Ok
 
 from tests.support.serving import Here, serving_here
 
-# Threads of other servers in this process draw random numbers meanwhile, which Hypothesis takes for a strategy's doing.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning"
-)
-
 TOKEN = "fuzz"
 HEADERS = {"authorization": f"Bearer {TOKEN}"}
 CHECKS = [

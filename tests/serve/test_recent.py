@@ -1,16 +1,10 @@
-"""The small parts that count: rates and percentiles of the last seconds, and histograms as Prometheus has them."""
-
-from collections.abc import Sequence
+"""What is counted of the last seconds: rates and percentiles."""
 
 import numpy as np
 import pytest
-from ganport_serve.histograms import Histograms
 from ganport_serve.recent import LATENCY_SECONDS, Recent
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
-
-BOUNDS = (0.001, 0.01, 0.5, 1.0, 64.0)
 
 
 class Clock:
@@ -56,22 +50,3 @@ def test_the_rate_is_that_of_the_last_five_whole_seconds() -> None:
     assert recent.images_per_second() == 40
     clock.now += 6
     assert recent.images_per_second() == 0
-
-
-@given(st.lists(st.floats(0, 100) | st.sampled_from(BOUNDS), max_size=50))
-def test_histograms_are_those_of_the_client_library(values: Sequence[float]) -> None:
-    own, theirs = CollectorRegistry(), CollectorRegistry()
-    mine = Histograms("x_seconds", "Some seconds.", ("role",), BOUNDS)
-    own.register(mine)
-    other = Histogram("x_seconds", "Some seconds.", ["role"], buckets=BOUNDS, registry=theirs)
-    mine.labels("a").observe_all(values)
-    for value in values:
-        other.labels("a").observe(value)
-    if not values:
-        other.labels("a")
-    assert _samples(own) == _samples(theirs)
-
-
-def _samples(registry: CollectorRegistry) -> set[str]:
-    lines = generate_latest(registry).decode().splitlines()
-    return {line for line in lines if "_created" not in line}

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from ganport_serve.problems import bad_field
 from ganport_serve.v2.binary import HEADER_LENGTH, Slot
-from ganport_serve.v2.core import Call
+from ganport_serve.v2.core import InferenceCall
 from ganport_serve.v2.models import VERSION, Model, TensorSpec
 from ganport_serve.v2.request_json import Document, read
 
-__all__ = ["Output", "Plan", "plan_of"]
+__all__ = ["Output", "ParsedRequest", "parse"]
 
 LONGEST_REMEMBERED = 4096  # bytes; longer JSON carries its numbers and hardly comes twice
 
@@ -35,7 +35,7 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ParsedRequest:
     """A request without the bytes that follow its JSON.
 
     Attributes:
@@ -47,7 +47,7 @@ class Plan:
         opening: the answer's JSON up to its first output.
     """
 
-    call: Call
+    call: InferenceCall
     arrays: Mapping[str, NDArray[Any]]
     slots: Mapping[str, Slot]
     tail: int
@@ -76,16 +76,16 @@ class Plan:
         return {**self.arrays, **{name: slot.array(body, start) for name, slot in self.slots.items()}}
 
 
-def plan_of(model: Model, text: bytes) -> Plan:
-    """The plan of a request's JSON.
+def parse(model: Model, text: bytes) -> ParsedRequest:
+    """Work out a request's JSON.
 
     Raises:
         ProblemError: it is no JSON or no request of this model, with the field that is wrong.
     """
-    return _remembered(model, text) if len(text) <= LONGEST_REMEMBERED else _plan(model, text)
+    return _remembered(model, text) if len(text) <= LONGEST_REMEMBERED else _parse(model, text)
 
 
-def _plan(model: Model, text: bytes) -> Plan:
+def _parse(model: Model, text: bytes) -> ParsedRequest:
     document = read(text)
     declared = tuple(given.declared for given in document.inputs)
     model.admit(declared)
@@ -98,8 +98,8 @@ def _plan(model: Model, text: bytes) -> Plan:
         else:
             slots[given.declared.name] = slot = given.slot(tail)
             tail += slot.size
-    return Plan(
-        Call(model, declared, document.timeout),
+    return ParsedRequest(
+        InferenceCall(model, declared, document.timeout),
         arrays,
         slots,
         tail,
@@ -108,7 +108,7 @@ def _plan(model: Model, text: bytes) -> Plan:
     )
 
 
-_remembered = lru_cache(maxsize=1024)(_plan)
+_remembered = lru_cache(maxsize=1024)(_parse)
 
 
 def _outputs(model: Model, document: Document) -> tuple[Output, ...]:
