@@ -15,6 +15,7 @@ __all__ = ["Budget", "MeasuredPlan", "TuningRecord", "best_overall", "winners"]
 
 FORMAT = 1
 NEAR = 0.97  # of the fastest: as good
+NEAR_ALONE = 0.95  # of the best over all buckets, by which others gain where they share the cores
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,11 @@ class MeasuredPlan:
     largest_difference: int
     images: int
     memory_mib: float | None = None
+
+    @property
+    def is_split(self) -> bool:
+        """Whether it splits large batches over streams that run side by side."""
+        return self.options.get("mode") == "throughput" or self.options.get("streams", "1") != "1"
 
     def latency_ms(self, bucket: int) -> float:
         """Milliseconds of one call at a bucket."""
@@ -185,10 +191,21 @@ def winners(plans: Iterable[MeasuredPlan]) -> dict[int, tuple[MeasuredPlan, ...]
 
 
 def best_overall(plans: Iterable[MeasuredPlan]) -> tuple[MeasuredPlan, ...]:
-    """The plans by what they do over all buckets, each bucket's speed a share of its fastest plan's; best first."""
+    """The plans by what they do over all buckets, each bucket's speed a share of its fastest plan's; best first.
+
+    Of those within 5 % of the best, the ones that split a batch over streams come first: where other threads take a
+    core now and then, as in a server, they lose that time on one core, the others on all that wait for it.
+    """
     candidates = tuple(plan for plan in plans if plan.images_per_second)
     fastest = _fastest(candidates)
-    return tuple(sorted(candidates, key=lambda plan: -_overall(plan, fastest)))
+    best = max((_overall(plan, fastest) for plan in candidates), default=0.0)
+
+    def rank(plan: MeasuredPlan) -> tuple[bool, bool, float]:
+        overall = _overall(plan, fastest)
+        is_near = overall >= NEAR_ALONE * best
+        return not is_near, is_near and not plan.is_split, -overall
+
+    return tuple(sorted(candidates, key=rank))
 
 
 def _fastest(plans: Iterable[MeasuredPlan]) -> dict[int, float]:

@@ -22,12 +22,12 @@ from ganport_serve.lifecycle import Lifecycle
 from ganport_serve.local_engine import LocalEngine
 from ganport_serve.noting import note_answer, note_refusal
 from ganport_serve.problem_answers import ProblemAnswer, answer_to
-from ganport_serve.problems import ProblemError
+from ganport_serve.problems import Problem, ProblemError
 from ganport_serve.service import Service
 from ganport_serve.v2.answer_json import reply_of
 from ganport_serve.v2.binary import header_length
 from ganport_serve.v2.core import Tensors, images_asked, latents_given, misfit
-from ganport_serve.v2.ledger import record_of
+from ganport_serve.v2.ledger import Record, record_of
 from ganport_serve.v2.models import named
 from ganport_serve.v2.parsed_request import ParsedRequest, parse
 
@@ -63,24 +63,37 @@ class Passage:
     Args:
         service: that answers.
         lifecycle: counts it.
+        record: counts it for the protocol.
         parsed: what it asks for.
         admitted: its head.
         request_id: its name in log and answer.
         finish: gets status, headers and body.
     """
 
-    __slots__ = ("_admitted", "_begun", "_call", "_finish", "_lifecycle", "_parsed", "_request_id", "_service")
+    __slots__ = (
+        "_admitted",
+        "_begun",
+        "_call",
+        "_finish",
+        "_lifecycle",
+        "_parsed",
+        "_record",
+        "_request_id",
+        "_service",
+    )
 
     def __init__(
         self,
         service: Service,
         lifecycle: Lifecycle,
+        record: Record,
         parsed: ParsedRequest,
         admitted: Admitted,
         request_id: bytes,
         finish: Finish,
     ) -> None:
-        self._service, self._lifecycle, self._parsed, self._admitted = service, lifecycle, parsed, admitted
+        self._service, self._lifecycle, self._record = service, lifecycle, record
+        self._parsed, self._admitted = parsed, admitted
         self._request_id, self._finish, self._begun = request_id, finish, time.perf_counter()
         self._call: Call[Any] | None = None
 
@@ -96,7 +109,7 @@ class Passage:
         """Its client is gone: leave the queue."""
         if self._call is not None:
             self._call.cancel()
-        record_of(self._service.metrics, MODEL).failed(self._nanoseconds())
+        self._record.failed(self._nanoseconds())
         self._leave(GONE)
 
     def _arrive(self, outcome: Outcome) -> None:
@@ -111,7 +124,7 @@ class Passage:
             return
         self._service.metrics.encoded("binary", time.perf_counter() - begun)
         self._answer(HTTPStatus.OK, reply.headers, reply.body)
-        record_of(self._service.metrics, MODEL).succeeded(len(outcome), self._nanoseconds())
+        self._record.succeeded(len(outcome), self._nanoseconds())
 
     def _refuse(self, error: Exception) -> None:
         if isinstance(error, InputError):
@@ -119,7 +132,7 @@ class Passage:
         answer = answer_to(error)
         metrics, problem = self._service.metrics, answer.problem
         note_refusal(metrics, self._request_id, "POST", self._admitted.path, problem=problem, error=error)
-        record_of(self._service.metrics, MODEL).failed(self._nanoseconds())
+        self._record.failed(self._nanoseconds())
         self._answer(problem.status, _without_length(answer), answer.body)
 
     def _answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes | bytearray | memoryview) -> None:
@@ -138,6 +151,30 @@ class Passage:
         return round((time.perf_counter() - self._begun) * 1e9)
 
 
+class Refusal(NamedTuple):
+    """What everybody is told while the queue is full.
+
+    Attributes:
+        error: of the queue.
+        problem: what it is to a client.
+        headers: without the request's name and the body's length.
+        body: the document.
+        since: when it was put into words.
+    """
+
+    error: QueueFullError
+    problem: Problem
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+    since: float
+
+    @classmethod
+    def of(cls, error: QueueFullError, since: float) -> "Refusal":
+        """Put it into words."""
+        answer = answer_to(error)
+        return cls(error, answer.problem, _without_length(answer), answer.body, since)
+
+
 class Express:
     """Knows which requests go this way, and starts them.
 
@@ -150,8 +187,8 @@ class Express:
 
     def __init__(self, service: Service, lifecycle: Lifecycle, edge: Edge, engine: LocalEngine) -> None:
         self._service, self._lifecycle, self._edge, self._engine = service, lifecycle, edge, engine
-        self._full: ProblemAnswer | None = None
-        self._full_since = 0.0
+        self._record = record_of(service.metrics, MODEL)
+        self._refusal: Refusal | None = None
 
     def admit(self, scope: Mapping[str, Any]) -> Admitted | None:
         """Whether a request may go this way, by its head; None where it may not."""
@@ -175,9 +212,9 @@ class Express:
         """Start a whole request; None where it is answered at once, and else where it has to go the general way."""
         if self._lifecycle.is_draining:  # since its head came
             return None
-        full = self._engine.full()
-        if full is not None:
-            self._refuse(full, admitted, finish)
+        refusal = self._full()
+        if refusal is not None:
+            self._refuse(refusal, admitted, finish)
             return None
         headers, target = admitted.headers, admitted.target
         try:
@@ -189,22 +226,33 @@ class Express:
             submit = self._submit(parsed, parsed.tensors(body, start))
         except Exception:  # the general way says what is wrong
             return None
-        passage = Passage(self._service, self._lifecycle, parsed, admitted, self._edge.name(headers), finish)
+        request_id = self._edge.name(headers)
+        passage = Passage(self._service, self._lifecycle, self._record, parsed, admitted, request_id, finish)
         passage.start(submit)
         return passage
 
-    def _refuse(self, error: QueueFullError, admitted: Admitted, finish: Finish) -> None:
+    def _full(self) -> Refusal | None:
+        """What to tell a request that has no room; None where it may have."""
+        known, now = self._refusal, time.perf_counter()
+        again = known.error if known is not None and now - known.since <= AGE else None
+        error = self._engine.full(again)
+        if error is None:
+            return None
+        if known is None or error is not known.error:
+            known = self._refusal = Refusal.of(error, now)
+        return known
+
+    def _refuse(self, refusal: Refusal, admitted: Admitted, finish: Finish) -> None:
         """Refuse what has no room before it is read: under overload that is most of what comes."""
         begun = time.perf_counter()
-        if self._full is None or begun - self._full_since > AGE:
-            self._full, self._full_since = answer_to(error), begun
-        answer, metrics, request_id = self._full, self._service.metrics, self._edge.name(admitted.headers)
-        status, path, route = answer.problem.status, admitted.path, admitted.target.route
-        note_refusal(metrics, request_id, "POST", path, problem=answer.problem, error=error)
-        finish(status, [*_without_length(answer), (b"x-request-id", request_id)], answer.body)
+        error, problem, headers, body, _ = refusal
+        metrics, request_id = self._service.metrics, self._edge.name(admitted.headers)
+        status, path, route = problem.status, admitted.path, admitted.target.route
+        note_refusal(metrics, request_id, "POST", path, problem=problem, error=error)
+        finish(status, [*headers, (b"x-request-id", request_id)], body)
         seconds = time.perf_counter() - begun
         note_answer(metrics, request_id, "POST", path, route=route, status=status, seconds=seconds)
-        record_of(metrics, MODEL).failed(round(seconds * 1e9))
+        self._record.failed(round(seconds * 1e9))
 
     def _submit(self, parsed: ParsedRequest, tensors: Tensors) -> Submit:
         timeout = parsed.call.within(self._service.settings.request_timeout)

@@ -105,9 +105,9 @@ class LocalEngine:
         """The images of latents."""
         return await self._working().batcher.submit_latents(z, timeout=timeout)
 
-    def full(self) -> QueueFullError | None:
-        """Why not even one image has room now, counted as a refused request; None where it has."""
-        return None if self._loaded is None else self._loaded.batcher.refusal()
+    def full(self, again: QueueFullError | None = None) -> QueueFullError | None:
+        """Why not even one image has room now, counted as a refused request; see `Batcher.refusal`."""
+        return None if self._loaded is None else self._loaded.batcher.refusal(again)
 
     def submit_sample(
         self, callback: Callable[[Any], object], count: int, *, seed: int, start: int, timeout: float

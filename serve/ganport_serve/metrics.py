@@ -59,7 +59,10 @@ class Metrics:
         self._plan = Info("ganport_plan", "The plan in use.", ["role"], registry=self._registry)
         self._queued = Gauge("ganport_queue_images", "Images that wait.", registry=self._registry)
         self._running = Gauge("ganport_running_images", "Images in the engine.", registry=self._registry)
+        # to look a child up by its labels takes longer than to count
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._reasons: dict[str, Counter] = {}
+        self._formats: dict[str, Histogram] = {}
         self._image_count = self._refused_count = 0
         self._lock = Lock()  # adding is no single step, and engines count from threads of their own
 
@@ -86,7 +89,10 @@ class Metrics:
         """Count a refusal; both protocols name their reasons by `ganport_serve.reasons`."""
         with self._lock:
             self._refused_count += 1
-        self._refusals.labels(reason).inc()
+        child = self._reasons.get(reason)
+        if child is None:
+            child = self._reasons[reason] = self._refusals.labels(reason)
+        child.inc()
 
     def batch(self, role: str, report: BatchReport) -> None:
         """Count one run of an engine; the generator's images that somebody asked for among the images."""
@@ -104,7 +110,10 @@ class Metrics:
 
     def encoded(self, image_format: str, seconds: float) -> None:
         """Count the encoding of one answer: `png`, `webp`, `npy`, `zip`, `json`, `binary`."""
-        self._encoding.labels(image_format).observe(seconds)
+        child = self._formats.get(image_format)
+        if child is None:
+            child = self._formats[image_format] = self._encoding.labels(image_format)
+        child.observe(seconds)
 
     def images(self, count: int) -> None:
         """Count images that were made; called by engines, by those of this process through `batch`."""

@@ -210,3 +210,11 @@ def in_python(code: str, **environment: str) -> str:
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout.strip()
+
+
+@pytest.mark.parametrize("options", [{"streams": "2"}, {"mode": "throughput", "shape": "dynamic"}])
+def test_a_batch_makes_the_same_bytes_split_over_streams_or_not(graph: bytes, options: dict[str, str]) -> None:
+    plain, split = opened(graph), opened(graph, **options)
+    for count in (1, 15, 16, 17, 64):
+        z = latents(5, 0, count, 12)
+        assert np.array_equal(split.run(("image",), {"z": z})[0], plain.run(("image",), {"z": z})[0])

@@ -10,7 +10,7 @@ import pytest
 from ganport_runtime import Discriminator, Generator, InputError, latents
 from ganport_runtime.backends.openvino import OpenVinoSession
 from ganport_runtime.buckets import BUCKETS
-from ganport_runtime.tuning import Budget, MeasuredPlan, TuningRecord, winners
+from ganport_runtime.tuning import Budget, MeasuredPlan, TuningRecord, best_overall, winners
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -212,3 +212,13 @@ def test_buckets_share_a_plan_where_it_is_as_good() -> None:
     assert {bucket: [plan.entry for plan in order] for bucket, order in ranked.items()} == {
         64: ["b", "a", "c"], 32: ["b", "a", "c"], 16: ["b", "c", "a"],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("speed", "is_first"), [(960.0, True), (1010.0, True), (940.0, False)])
+@pytest.mark.parametrize("options", [{"mode": "throughput"}, {"streams": "2"}])
+def test_one_plan_splits_over_streams_where_that_is_about_as_good(
+    speed: float, is_first: bool, options: dict[str, str]
+) -> None:
+    whole = replace(OPENVINO, images_per_second=dict.fromkeys(BUCKETS, 1000.0))
+    split = replace(OPENVINO, images_per_second=dict.fromkeys(BUCKETS, speed), options=options)
+    assert best_overall([whole, split]) == ((split, whole) if is_first else (whole, split))

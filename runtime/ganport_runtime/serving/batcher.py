@@ -58,12 +58,15 @@ class _Batching(Generic[T]):
         """Figures since it was made."""
         return self._core.stats()
 
-    def refusal(self) -> QueueFullError | None:
+    def refusal(self, again: QueueFullError | None = None) -> QueueFullError | None:
         """What `submit` would raise of one image now because the queue is full, counted as refused; else None.
 
         For servers: to ask costs a microsecond, so that what has to be refused need not be read first.
+
+        Args:
+            again: an earlier refusal that still says it well enough, to be returned in place of a new one.
         """
-        return self._core.refusal()
+        return self._core.refusal(again)
 
     def close(self, drain: bool = True) -> None:
         """Accept nothing more, and wait until the engine is done; closing twice does no harm.

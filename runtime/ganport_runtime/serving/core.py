@@ -60,9 +60,9 @@ class Core(Generic[T]):
         """Let a request of one row or more wait, whose callback gets the outcome."""
         self._intake.submit(call, source, count, timeout)
 
-    def refusal(self) -> QueueFullError | None:
-        """Why not even one row has room now, counted as a refused request; None where it has."""
-        return self._intake.refusal()
+    def refusal(self, again: QueueFullError | None = None) -> QueueFullError | None:
+        """Why not even one row has room now, counted as a refused request; see `Intake.refusal`."""
+        return self._intake.refusal(again)
 
     def stats(self) -> BatcherStats:
         """Figures until now."""

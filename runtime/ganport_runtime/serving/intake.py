@@ -111,12 +111,19 @@ class Intake(Generic[T]):
         if seconds is not None:
             self.speeds.saw(len(batch.rows), seconds)
 
-    def refusal(self) -> QueueFullError | None:
-        """Why not even one row has room now, counted as a refused request; None where it has."""
+    def refusal(self, again: QueueFullError | None = None) -> QueueFullError | None:
+        """Why not even one row has room now, counted as a refused request; None where it has.
+
+        Args:
+            again: an earlier refusal, given once more where there still is no room: words take longer than to count.
+        """
         if self.waiting < self.max_queue:  # read without the lock: whoever comes in between is judged again
             return None
         with self.lock:
-            return self._full(1, monotonic())
+            if again is None or self.waiting < self.max_queue:
+                return self._full(1, monotonic())
+            self.tally.refused["queue_full"] += 1
+            return again
 
     def check_open(self) -> None:
         """See that it is not closed.

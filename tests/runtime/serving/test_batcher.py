@@ -107,6 +107,22 @@ def test_the_queue_is_bounded_and_says_when_to_ask_again(gated: Generator, held:
         assert batcher.stats().refused == {"queue_full": 1, "deadline": 0, "closed": 0}
 
 
+def test_a_full_queue_is_said_without_asking_and_said_again_for_less(gated: Generator, held: Held) -> None:
+    with Batcher(gated, max_queue=2) as batcher:
+        assert batcher.refusal() is None
+        with held.shut():
+            running = batcher.submit(1)
+            held.wait_for_run()
+            waiting = batcher.submit(2)
+            first = batcher.refusal()
+            assert isinstance(first, QueueFullError)
+            assert batcher.refusal(first) is first
+            assert waiting.cancel()
+            assert batcher.refusal(first) is None
+        assert len(running.result(SHORT)) == 1
+        assert batcher.stats().refused["queue_full"] == 2
+
+
 def test_a_deadline_that_passes_while_waiting_costs_the_engine_nothing(gated: Generator, held: Held) -> None:
     with Batcher(gated) as batcher:
         with held.shut():
