@@ -3,7 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["poisson"]
+__all__ = ["constant", "poisson"]
+
+
+def constant(rate: float, seconds: float) -> NDArray[np.float64]:
+    """Times at equal distances, `rate` a second; float64 [rate * seconds]."""
+    return np.arange(round(rate * seconds)) / rate
 
 
 def poisson(rate: float, seconds: float, *, seed: int = 0) -> NDArray[np.float64]:

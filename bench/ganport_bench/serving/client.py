@@ -10,7 +10,7 @@ from typing import Self
 from ganport_bench.errors import BenchError
 from ganport_bench.serving.connection import BrokenError, Connection
 from ganport_bench.serving.exchange import Endpoint
-from ganport_bench.serving.expected import Expected
+from ganport_bench.serving.expected import Judge
 from ganport_bench.serving.outcome import OK, Log, Outcome
 
 __all__ = ["PATIENCE", "Client"]
@@ -24,7 +24,7 @@ class Client:
 
     Args:
         endpoint: who is asked.
-        expected: what is asked for and must be answered.
+        judge: what is asked for and must be answered.
         connections: how many are open.
         patience: seconds without any answer after which the missing ones are lost.
 
@@ -36,9 +36,9 @@ class Client:
         BenchError: nobody listens there.
     """
 
-    def __init__(self, endpoint: Endpoint, expected: Expected, connections: int, patience: float = PATIENCE) -> None:
-        self._endpoint, self._expected, self._patience = endpoint, expected, patience
-        self._request, self._seed_of = endpoint.exchange.request, expected.seed_of
+    def __init__(self, endpoint: Endpoint, judge: Judge, connections: int, patience: float = PATIENCE) -> None:
+        self._endpoint, self._judge, self._patience = endpoint, judge, patience
+        self._request, self._seed_of = endpoint.exchange.request, judge.seed_of
         self._log = Log()
         self._selector = selectors.DefaultSelector()
         self.idle: list[Connection] = []
@@ -92,6 +92,8 @@ class Client:
             connection.send(self._request(connection.seed))
         except BrokenError as error:
             self._lose(connection, str(error))
+        else:
+            self._log.handed[number] = clock()
 
     def poll(self, timeout: float) -> Iterator[Connection]:
         """Wait for answers for at most `timeout` seconds; each connection as soon as it is idle again.
@@ -140,7 +142,7 @@ class Client:
             self._unasked(connection, "an answer that nobody asked for")
             return self._again(connection)
         log.answered[number] = self._latest = clock()
-        log.status[number] = status
+        log.status[number], log.first[number] = status, connection.first
         if status == OK:
             self._check(connection)
         self.in_the_air -= 1
@@ -148,11 +150,11 @@ class Client:
         return connection if connection.stays else self._again(connection)
 
     def _check(self, connection: Connection) -> None:
-        expected = self._expected
-        fault = expected.fault(connection.seed, connection.buffer, connection.begin, connection.end)
+        judge = self._judge
+        fault = judge.fault(connection.seed, connection.buffer, connection.begin, connection.end)
         if fault is not None:
             self._log.wrong[fault] += 1
-        elif expected.is_known(connection.seed):
+        elif judge.is_known(connection.seed):
             self._log.checked += 1
 
     def _lose(self, connection: Connection, reason: str) -> None:

@@ -1,6 +1,7 @@
 """One keep-alive HTTP/1.1 connection that has at most one request in the air, read without a copy."""
 
 import socket
+import time
 
 __all__ = ["BrokenError", "Connection"]
 
@@ -8,6 +9,7 @@ SPACE = 64 * 2**10  # bytes of an answer at first
 HEADS = 256  # different heads of answers that are remembered; a `date` makes a new one every second
 END = b"\r\n\r\n"
 SEND_TIMEOUT = 10.0  # seconds for a request that does not fit into the socket's buffer
+clock = time.perf_counter
 
 Head = tuple[int, int, bool]  # status, bytes of the body, whether the connection stays open
 _heads: dict[bytes, Head] = {}
@@ -26,10 +28,11 @@ class Connection:
         buffer: the answer.
         begin: where its body begins.
         end: where it ends; 0 before the head is whole.
+        first: the clock when its first bytes were there.
         stays: whether the server keeps the connection open after it.
     """
 
-    __slots__ = ("_filled", "_status", "_view", "begin", "buffer", "end", "number", "seed", "socket", "stays")
+    __slots__ = ("_filled", "_status", "_view", "begin", "buffer", "end", "first", "number", "seed", "socket", "stays")
 
     def __init__(self, host: str, port: int, timeout: float = 10.0) -> None:
         self.socket = socket.create_connection((host, port), timeout)
@@ -39,6 +42,7 @@ class Connection:
         self._view = memoryview(self.buffer)
         self._filled = self._status = self.begin = self.end = self.seed = 0
         self.number = -1  # nothing in the air
+        self.first = 0.0
         self.stays = True
 
     def fileno(self) -> int:
@@ -75,6 +79,8 @@ class Connection:
             raise BrokenError(_reason(error)) from None
         if received == 0:
             raise BrokenError("closed in the middle of an answer" if self._filled else "closed without an answer")
+        if not self._filled:
+            self.first = clock()
         self._filled += received
         if self.end == 0 and not self._read_head():
             return 0

@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
+from urllib.parse import quote
 
-__all__ = ["Endpoint", "Exchange", "LitServeExchange", "OpenInferenceExchange"]
+__all__ = ["Endpoint", "Exchange", "LitServeExchange", "OpenInferenceExchange", "binary_head", "infer_path", "post"]
 
 NUMBER = 8  # bytes of a UINT64
 
@@ -54,13 +55,7 @@ class OpenInferenceExchange:
         size = {"binary_data_size": NUMBER}
         seed = {"name": "seed", "datatype": "UINT64", "shape": self.shape, "parameters": size}
         image = {"name": "image", "parameters": {"binary_data": True}}
-        text = json.dumps({"inputs": [seed], "outputs": [image]}, separators=(",", ":")).encode()
-        headers = {
-            "Content-Type": "application/octet-stream",
-            "Inference-Header-Content-Length": len(text),
-            "Content-Length": len(text) + NUMBER,
-        }
-        return _post(f"/v2/models/{self.model}/infer", headers) + text
+        return binary_head(self.model, {"inputs": [seed], "outputs": [image]}, NUMBER)
 
 
 @dataclass(frozen=True)
@@ -76,9 +71,26 @@ class LitServeExchange:
 
     @cached_property
     def _head(self) -> bytes:
-        return _post(self.path, {"Content-Type": "application/json", "Content-Length": "%d"})
+        return post(self.path, {"Content-Type": "application/json", "Content-Length": "%d"})
 
 
-def _post(path: str, headers: Mapping[str, object]) -> bytes:
+def infer_path(model: str) -> str:
+    """Where a model of the Open Inference Protocol is asked."""
+    return f"/v2/models/{quote(model, safe='')}/infer"
+
+
+def binary_head(model: str, document: Mapping[str, Any], binary_bytes: int) -> bytes:
+    """All of a request of the Open Inference Protocol but its tensors' bytes, of which so many follow."""
+    text = json.dumps(document, separators=(",", ":")).encode()
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "Inference-Header-Content-Length": len(text),
+        "Content-Length": len(text) + binary_bytes,
+    }
+    return post(infer_path(model), headers) + text
+
+
+def post(path: str, headers: Mapping[str, object]) -> bytes:
+    """Request line and headers."""
     lines = [f"POST {path} HTTP/1.1", "Host: benchmark", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode()

@@ -1,11 +1,42 @@
-"""The images that answers are compared with, bit for bit, and the seed that each request asks for."""
+"""What each request asks for, and what a right answer to it holds: images that are known bit for bit, or anything."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-__all__ = ["CHECKED", "Expected"]
+__all__ = ["CHECKED", "AnyAnswer", "Expected", "Judge"]
 
 CHECKED = 8  # one request in so many asks for an image that is known
+
+
+class Judge(Protocol):
+    """Chooses what is asked for, and looks at the answers of status 200."""
+
+    def seed_of(self, number: int) -> int:
+        """What the request of this number asks for."""
+
+    def is_known(self, seed: int) -> bool:
+        """Whether an answer to this seed can be compared."""
+
+    def fault(self, seed: int, buffer: bytes | bytearray, begin: int, end: int) -> str | None:
+        """What is wrong with the body `buffer[begin:end]`, or None."""
+
+
+@dataclass(frozen=True)
+class AnyAnswer:
+    """Answers of which nothing is known: each request asks for another one, and its status alone is looked at."""
+
+    def seed_of(self, number: int) -> int:
+        """The number itself."""
+        return number
+
+    def is_known(self, seed: int) -> bool:  # noqa: ARG002
+        """Never."""
+        return False
+
+    def fault(self, seed: int, buffer: bytes | bytearray, begin: int, end: int) -> str | None:  # noqa: ARG002
+        """Nothing is wrong."""
+        return None
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from ganport_bench.serving.client import PATIENCE, Client
 from ganport_bench.serving.exchange import Endpoint
-from ganport_bench.serving.expected import Expected
+from ganport_bench.serving.expected import Judge
 from ganport_bench.serving.outcome import Outcome
 
 __all__ = ["open_loop", "slowness"]
 
-TICK = 0.001  # seconds; what is due or answered within one is handled together, or waking up would cost the most
+TICK = 0.001  # seconds; shorter ones make waking up cost the most where thousands of requests a second are due
 LATE_SECONDS = 0.01
 LATE_SHARE = 0.01  # of the requests may be sent later than that
 NEVER = float("inf")
@@ -20,28 +20,30 @@ NEVER = float("inf")
 
 def open_loop(
     endpoint: Endpoint,
-    expected: Expected,
+    judge: Judge,
     due: NDArray[np.float64],
     *,
     connections: int,
     patience: float = PATIENCE,
+    tick: float = TICK,
 ) -> Outcome:
     """Send every request when it is due; then every answer is awaited.
 
-    Latency counts from when a request was due, with a resolution of a `TICK`. Where all connections wait for answers,
+    Latency counts from when a request was due, with a resolution of `tick`. Where all connections wait for answers,
     the next request is late, which shows in its latency and in `slowness`.
 
     Args:
         endpoint: who is asked.
-        expected: what is asked for and must be answered.
+        judge: what is asked for and must be answered.
         due: seconds from the beginning, in the order of time, float64 [requests].
         connections: the most requests in the air.
         patience: seconds without any answer after which the missing ones are lost.
+        tick: seconds of which what is due or answered is handled together.
 
     Raises:
         BenchError: nobody listens there, or not anymore.
     """
-    with Client(endpoint, expected, connections, patience) as client:
+    with Client(endpoint, judge, connections, patience) as client:
         begun, idle = client.begun, client.idle
         times = [*(begun + due).tolist(), NEVER]
         at = 0
@@ -50,7 +52,7 @@ def open_loop(
             while idle and times[at] <= now:
                 client.send(idle.pop(), times[at])
                 at += 1
-            time.sleep(TICK)
+            time.sleep(tick)
             for connection in client.poll(0.0):
                 idle.append(connection)
                 if times[at] <= time.perf_counter():  # many answers at once shall not make others late

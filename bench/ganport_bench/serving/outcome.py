@@ -32,6 +32,8 @@ class Outcome:
         reconnected: connections that had to be opened again.
         cpu_seconds: what the client's process used.
         seconds: from the first request to the last answer.
+        handed: when all of each request's bytes were with the system; NaN where that is not known.
+        first: when the first bytes of its answer were there; NaN where that is not known.
     """
 
     due: Times
@@ -44,6 +46,8 @@ class Outcome:
     reconnected: int
     cpu_seconds: float
     seconds: float
+    handed: Times = field(default_factory=lambda: np.zeros(0))
+    first: Times = field(default_factory=lambda: np.zeros(0))
 
     @property
     def requests(self) -> int:
@@ -68,6 +72,11 @@ class Outcome:
         """Seconds from due to answered, of the answers of these statuses due from `begin` on and before `end`."""
         chosen = np.isin(self.status, statuses) & (self.due >= begin) & (self.due < end)
         return (self.answered - self.due)[chosen]
+
+    def came(self, begin: float, end: float) -> NDArray[np.bool_]:
+        """Which requests have a good answer that came from `begin` on and before `end`."""
+        good = np.equal(self.status, OK)
+        return good & (self.answered >= begin) & (self.answered < end)
 
     def rate(self, begin: float, end: float) -> float:
         """Good answers a second that came from `begin` to before `end`.
@@ -94,11 +103,13 @@ class Outcome:
 
 @dataclass
 class Log:
-    """Collects an outcome; 26 bytes a request."""
+    """Collects an outcome; 42 bytes a request."""
 
     due: "array[float]" = field(default_factory=lambda: array("d"))
     sent: "array[float]" = field(default_factory=lambda: array("d"))
     answered: "array[float]" = field(default_factory=lambda: array("d"))
+    handed: "array[float]" = field(default_factory=lambda: array("d"))
+    first: "array[float]" = field(default_factory=lambda: array("d"))
     status: "array[int]" = field(default_factory=lambda: array("h"))
     lost: Counter[str] = field(default_factory=Counter)
     wrong: Counter[str] = field(default_factory=Counter)
@@ -109,13 +120,15 @@ class Log:
         """Note a request and return its number."""
         self.due.append(due)
         self.sent.append(sent)
-        self.answered.append(NEVER)
+        for column in (self.answered, self.handed, self.first):
+            column.append(NEVER)
         self.status.append(0)
         return len(self.sent) - 1
 
     def outcome(self, begun: float, ended: float, cpu_seconds: float) -> Outcome:
         """What was collected, with times since `begun`."""
-        due, sent, answered = (_floats(column) - begun for column in (self.due, self.sent, self.answered))
+        columns = (self.due, self.sent, self.answered, self.handed, self.first)
+        due, sent, answered, handed, first = (_floats(column) - begun for column in columns)
         return Outcome(
             due=due,
             sent=sent,
@@ -127,6 +140,8 @@ class Log:
             reconnected=self.reconnected,
             cpu_seconds=cpu_seconds,
             seconds=ended - begun,
+            handed=handed,
+            first=first,
         )
 
 

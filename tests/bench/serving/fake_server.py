@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -32,11 +32,13 @@ class Fake:
         says: the bytes of the answer, in the pieces in which they are written; none closes the connection, and `None`
             in place of a piece leaves it open without a word.
         stall: (every, seconds): nobody is served for so long, once so often, the first time at once after `every`.
+        documents: what is answered to a GET, by path; 404 to all others.
     """
 
     delay: Callable[[int], float] = lambda _: 0.0
     says: Callable[[int, int], Sequence[bytes | None]] = lambda _, seed: [answer(b"{}" + image_of(seed))]
     stall: tuple[float, float] | None = None
+    documents: Mapping[str, Callable[[], object]] = field(default_factory=dict)
     endpoint: Endpoint = field(init=False)
     seeds: list[int] = field(default_factory=list)
     stop: tuple[Callable[..., object], Callable[[], None]] = field(init=False)
@@ -54,6 +56,9 @@ class Fake:
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        if head.startswith("get "):
+            writer.write(self._document(head.split()[1]))
+            return
         size = int(head.split("\r\ncontent-length: ")[1].split("\r\n")[0])
         body = await reader.readexactly(size)
         seed = int.from_bytes(body[-8:], "little")
@@ -71,6 +76,10 @@ class Fake:
                 await asyncio.sleep(0.001 if len(pieces) > 1 else 0)
         if not pieces:
             raise ConnectionError
+
+    def _document(self, path: str) -> bytes:
+        make = self.documents.get(path)
+        return answer(b"", 404) if make is None else answer(json.dumps(make()).encode())
 
     def _maybe_stall(self) -> None:
         if self.stall is None:

@@ -1,18 +1,12 @@
 import numpy as np
 import pytest
-from ganport_bench.serving.arrivals import poisson
+from ganport_bench.serving.arrivals import constant, poisson
 from ganport_bench.serving.closed_loop import closed_loop
 from ganport_bench.serving.open_loop import open_loop, slowness
-from numpy.typing import NDArray
 
 from tests.bench.serving.fake_server import EXPECTED, Fake, answer, image_of, running
 
 STALL = 0.3  # seconds, once every 0.5
-
-
-def constant(rate: float, seconds: float) -> NDArray[np.float64]:
-    """Times at equal distances."""
-    return np.arange(round(rate * seconds)) / rate
 
 
 def test_a_stall_shows_in_the_open_loop_and_hides_in_a_closed_one() -> None:
@@ -81,3 +75,10 @@ def test_poisson_arrivals_are_independent_and_of_the_rate() -> None:
     assert abs(float(np.corrcoef(gaps[:-1], gaps[1:])[0, 1])) < 0.02
     assert np.array_equal(due, poisson(1000, 60))
     assert not np.array_equal(due[:10], poisson(1000, 60, seed=1)[:10])
+
+
+def test_constant_arrivals_are_at_equal_distances() -> None:
+    due = constant(400, 2)
+    assert len(due) == 800
+    assert due[0] == 0
+    assert np.allclose(np.diff(due), 1 / 400)
