@@ -19,7 +19,10 @@ EXTRA_OF_MODULE = {
     "tritonclient": "serve",
     "google": "serve",
     "yaml": "serve",
+    "pynvml": "bench",
+    "packaging": "bench",
     "ray": "ray",
+    "mlperf_loadgen": "bench",
 }
 
 

@@ -60,9 +60,12 @@ PARTS = (
     Part("prometheus-client", "serve", "no server"),
     Part("tritonclient", "serve", "no server: it brings the published stubs of its gRPC side"),
     Part("pyyaml", "serve", "no export-triton: it writes what KServe reads"),
+    Part("nvidia-ml-py", "bench", "no clocks, power and throttling of GPUs in what benchmarks record"),
     Part("psutil", "bench", "no serving benchmarks: they watch memory and processor time"),
+    Part("packaging", "bench", "no figures of installed sizes in ganport bench"),
     Part("ray", "ray", "no serving past one process"),
     Part("litserve", "bench", "no comparison of servers in make bench"),
+    Part("mlcommons-loadgen", "bench", "no LoadGen scenarios in ganport bench"),
     Part("umap-learn", None, "no UMAP picture in feature reports, beside PCA and t-SNE"),
     Part("tensorboard", None, "no TensorBoard event files from training"),
 )
