@@ -1,35 +1,15 @@
 """What a process holds at most while it generates many images to a folder, over what it holds for a few."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 from ganport_bench.errors import BenchError
 from ganport_bench.overhead.figure import Figure
+from ganport_bench.start.fresh import live
 from ganport_bench.timing import Estimate
 
 TARGET_RATIO = 1.3
 FEW = 1_000
-
-# Run in the measured process: the command, then its own peak. VmHWM counts from this program's start; ru_maxrss would
-# also count what its parent held when it forked.
-CODE = """
-import resource, runpy, sys
-from pathlib import Path
-sys.argv[0] = "ganport"
-status = 0
-try:
-    runpy.run_module("ganport_cli", run_name="__main__")
-except SystemExit as exit:
-    status = exit.code
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-if Path("/proc/self/status").exists():
-    lines = Path("/proc/self/status").read_text().splitlines()
-    peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
-print(peak)
-sys.exit(status)
-"""
 
 
 def measure(bundle: Path, folder: Path, many: int) -> Figure:
@@ -61,12 +41,12 @@ def peak_bytes(bundle: Path, folder: Path, count: int) -> int:
     """
     command = ["generate", str(bundle), "--count", str(count), "--seed", "7", "--out", str(folder)]
     try:
-        done = subprocess.run([sys.executable, "-c", CODE, *command], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise BenchError(f"ganport {' '.join(command)} failed: {done.stderr.strip()[-500:]}")
+        (_, done) = live("ganport", *command)
         written = sum(1 for path in folder.rglob("*.png") if not path.name.startswith("."))
         if written != count:
             raise BenchError(f"ganport {' '.join(command)} wrote {written} images")
-        return int(done.stdout.split()[-1])
+        if done.peak is None:
+            raise BenchError("this system does not tell a process's peak memory: leave the figure `memory` out")
+        return done.peak
     finally:
         shutil.rmtree(folder, ignore_errors=True)
