@@ -11,7 +11,8 @@ from typing import Any
 from rich.table import Table
 
 from ganport_bench.command import Findings, OnStep, run_command
-from ganport_bench.overhead import importing, machine
+from ganport_bench.machine import Watch
+from ganport_bench.overhead import importing
 from ganport_bench.overhead.figure import Figure
 from ganport_bench.own_cache import own_cache
 
@@ -44,9 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _findings(options: argparse.Namespace, folder: Path, on_step: OnStep) -> Findings:
-    facts = machine.facts()  # before, or the load would be the benchmark's own
+    watch = Watch()  # before, or the load would be the benchmark's own
     with own_cache(folder / "cache"):  # what is measured is a bundle that was not tuned
         figures = measure(options.only, options.bundle, QUICK if options.quick else FULL, folder, on_step)
+    facts = watch.finished()
     remarks = ["Quick: few rounds, fewer images."] if options.quick else []
     return Findings([table(figures)], remarks, facts, document(figures, facts, is_quick=options.quick))
 

@@ -15,7 +15,7 @@ from ganport_bench.peers.pytorch import PyTorchSession, laid_out
 from ganport_bench.peers.source import Source
 from ganport_bench.peers.threads import thread_choices
 
-__all__ = ["Compiled"]
+__all__ = ["Compiled", "own_call"]
 
 Call = Callable[[Tensor], Tensor]
 
@@ -43,7 +43,7 @@ class Compiled:
     def open(self, settings: Settings, batch: int) -> Session:
         """Compile for one batch size by running it once."""
         module = laid_out(self._source.module(), "channels_last")
-        compiled = torch.compile(_own_call(module), fullgraph=True, dynamic=False)
+        compiled = torch.compile(own_call(module), fullgraph=True, dynamic=False)
         session = PyTorchSession(compiled, threads=int(settings["threads"]), precision=self._precision)
         # Frozen weights are packed for the kernels, batch norm folded into them, which halves the time of one image.
         # As an option of torch.compile itself freezing comes too late to have an effect.
@@ -52,7 +52,7 @@ class Compiled:
         return session
 
 
-def _own_call(module: nn.Module) -> Call:
+def own_call(module: nn.Module) -> Call:
     """A function that calls the module and shares its code with no other.
 
     PyTorch keeps what it compiled by code object and tries one after the other at every call: with one code object for

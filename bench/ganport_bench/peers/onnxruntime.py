@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from typing import Any
 
-from ganport_bench.peers.protocol import Kind, Latents, Pixels, Session, Settings
+from ganport_bench.peers.protocol import TRANSFERS, Kind, Latents, Pixels, Session, Settings
 from ganport_bench.peers.source import Source
 from ganport_bench.peers.threads import thread_choices
 
@@ -40,7 +40,7 @@ class OnnxRuntime:
 
 
 class _Session:
-    precision, note = "fp32", ""
+    precision, transfers, note = "fp32", TRANSFERS["cpu"], ""
 
     def __init__(self, session: Any) -> None:
         self._session = session

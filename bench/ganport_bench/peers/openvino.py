@@ -9,7 +9,7 @@ import numpy as np
 from ganport_runtime.backends.openvino_import import import_openvino
 
 from ganport_bench.errors import BenchError
-from ganport_bench.peers.protocol import Kind, Latents, Pixels, Session, Settings
+from ganport_bench.peers.protocol import TRANSFERS, Kind, Latents, Pixels, Session, Settings
 from ganport_bench.peers.source import Source
 from ganport_bench.peers.threads import thread_choices
 
@@ -65,7 +65,7 @@ class OpenVino:
 class _Session:
     """One request, or as many as there are streams, each with an equal part of the batch."""
 
-    note = ""
+    transfers, note = TRANSFERS["cpu"], ""
 
     def __init__(self, requests: Sequence[Any], precision: str) -> None:
         self._requests, self.precision = requests, precision

@@ -6,23 +6,32 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Contender", "Kind", "Latents", "Pixels", "Session", "Settings"]
+__all__ = ["TRANSFERS", "Contender", "Kind", "Latents", "Pixels", "Session", "Settings"]
 
 Kind = Literal["peer", "plan"]
 Latents = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
 Settings = Mapping[str, str]
 
+# What of copies a call's time includes, by the device that computes: everyone is timed from latents in the computer's
+# memory to images there.
+TRANSFERS = {
+    "cpu": "none: computed in the computer's memory",
+    "cuda": "included: latents to the GPU, images back, waited for",
+}
+
 
 class Session(Protocol):
     """A contender that is ready to run.
 
     Attributes:
-        precision: what it computes with: `fp32`, `bf16`, `fp16`, `int8`.
+        precision: what it computes with: `fp32`, `tf32`, `bf16`, `fp16`, `int8`.
+        transfers: what of copies to a device and back a run includes; one of `TRANSFERS`.
         note: what else there is to say of it, if anything.
     """
 
     precision: str
+    transfers: str
     note: str
 
     def run(self, z: Latents) -> Pixels:

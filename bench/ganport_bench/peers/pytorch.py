@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ganport_bench.peers.protocol import Latents, Pixels
+from ganport_bench.peers.protocol import TRANSFERS, Latents, Pixels
 
 __all__ = ["MEMORY_FORMATS", "Layout", "PyTorchSession", "laid_out"]
 
@@ -24,7 +24,7 @@ class PyTorchSession:
         precision: `bf16` runs it under autocast.
     """
 
-    note = ""
+    transfers, note = TRANSFERS["cpu"], ""
 
     def __init__(self, call: Callable[[Tensor], Tensor], *, threads: int, precision: str) -> None:
         self.precision = precision

@@ -1,10 +1,10 @@
-"""What every peer is given: one and the same network with its pixel processing, and a stock ONNX export of it."""
+"""What every peer is given: one and the same network with its pixel processing, and a stock ONNX graph of it."""
 
 import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import torch
 from ganport_export.reference import make_reference
@@ -15,22 +15,63 @@ from torch import nn
 
 from ganport_bench.peers.protocol import Latents, Pixels
 
-__all__ = ["EXAMPLES", "Source"]
+__all__ = ["EXAMPLES", "NetworkSource", "Source"]
 
 EXAMPLES = 2  # latents in the batch that is exported: with one, the exporter takes the batch for a constant
 
 
+class Source(Protocol):
+    """A generator, and what its images should be."""
+
+    @property
+    def network(self) -> nn.Module:
+        """Latents to values nominally in [-1, 1]: in eval mode, float32, on the CPU.
+
+        Raises:
+            BenchError: there is no such network here; says what to give instead.
+        """
+
+    @property
+    def latent_dim(self) -> int:
+        """Numbers in one latent."""
+
+    @property
+    def stock_export(self) -> bytes:
+        """An ONNX graph, `z` to `image`, the batch left open."""
+
+    @property
+    def stock_note(self) -> str:
+        """What that graph is where it is no plain export; else empty."""
+
+    @property
+    def standard(self) -> str:
+        """What `reference` is made by, in words."""
+
+    def module(self) -> nn.Module:
+        """The network and its pixel processing, latents to uint8 NHWC; a copy, for some peers change it in place.
+
+        Raises:
+            BenchError: as `network`.
+        """
+
+    def reference(self, seed: int, count: int) -> tuple[Latents, Pixels]:
+        """The first latents of a seed and the images that they should become."""
+
+
 @dataclass(frozen=True)
-class Source:
-    """A generator in eval mode, float32, on the CPU.
+class NetworkSource:
+    """A network in PyTorch.
 
     Args:
-        network: latents to values nominally in [-1, 1].
+        network: latents to values nominally in [-1, 1], in eval mode, float32, on the CPU.
         latent_dim: numbers in one latent.
     """
 
     network: nn.Module
     latent_dim: int
+
+    stock_note = ""
+    standard = "the network in float64, by PyTorch"
 
     @classmethod
     def of_run(cls, run: Path) -> Self:
@@ -43,7 +84,7 @@ class Source:
         return cls(networks.generator, networks.config.latent_dim)
 
     def module(self) -> nn.Module:
-        """The network and its pixel processing, latents to uint8 NHWC; a copy, for some peers change it in place."""
+        """The network and its pixel processing; see `Source`."""
         return GeneratorGraph(copy.deepcopy(self.network)).eval().requires_grad_(False)
 
     def reference(self, seed: int, count: int) -> tuple[Latents, Pixels]:

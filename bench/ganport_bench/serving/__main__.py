@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from ganport_bench.command import Findings, OnStep, run_command
+from ganport_bench.machine import Watch
 from ganport_bench.serving.effort import FULL, PLANS, QUICK
-from ganport_bench.serving.measure import SCENARIOS, facts, measure
+from ganport_bench.serving.measure import SCENARIOS, measure
 from ganport_bench.serving.report import report
 from ganport_bench.serving.results import Results, to_json
 from ganport_bench.serving.subject import subject
@@ -24,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _findings(options: argparse.Namespace, folder: Path, on_step: OnStep) -> Findings:
-    effort, known = QUICK if options.quick else FULL, facts()
+    watch = Watch()  # before, or the load would be the benchmark's own
+    effort = QUICK if options.quick else FULL
     with subject(options.run, options.bundle, folder, effort.tuning_seconds, on_step) as served:
         results = measure(
             served,
@@ -33,7 +35,7 @@ def _findings(options: argparse.Namespace, folder: Path, on_step: OnStep) -> Fin
             scenarios=options.only,
             peers=() if options.no_peers else None,
             plans=options.plans,
-            known=known,
+            watch=watch,
             is_quick=options.quick,
         )
     return Findings([report(results)], _remarks(results), results.machine, to_json(results))

@@ -1,14 +1,12 @@
 """One run of the benchmark from end to end: what is given, everyone around each plan, the promises."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 from ganport_serve.settings import Settings
 
 from ganport_bench.command import OnStep
-from ganport_bench.overhead import machine
+from ganport_bench.machine import Watch
 from ganport_bench.serving.concurrency import Concurrency, measure_concurrency
 from ganport_bench.serving.effort import CLIENTS, Effort
 from ganport_bench.serving.ganport_server import GanportServer
@@ -23,10 +21,9 @@ from ganport_bench.serving.systems import ServedSystem
 from ganport_bench.serving.targets import promises_of
 from ganport_bench.serving.triton_peer import TritonPeer
 
-__all__ = ["SCENARIOS", "facts", "measure"]
+__all__ = ["SCENARIOS", "measure"]
 
 SCENARIOS = ("clients", "one", "overload", "memory")
-PACKAGES = ("uvicorn", "uvloop", "httptools", "grpcio", "litserve", "nvidia-pytriton")
 
 
 @dataclass
@@ -37,12 +34,6 @@ class _Found:
     memories: list[Memory] = field(default_factory=list)
 
 
-def facts() -> dict[str, Any]:
-    """The machine and the versions of what serves; to be asked first, or the load would be the benchmark's own."""
-    known = machine.facts()
-    return {**known, "packages": {**known["packages"], **{name: _version(name) for name in PACKAGES}}}
-
-
 def measure(
     subject: Subject,
     effort: Effort,
@@ -51,7 +42,7 @@ def measure(
     scenarios: Collection[str] = SCENARIOS,
     peers: Sequence[ServedSystem] | None = None,
     plans: Sequence[str] | None = None,
-    known: Mapping[str, Any] | None = None,
+    watch: Watch | None = None,
     is_quick: bool = False,
 ) -> Results:
     """Measure the scenarios around each plan.
@@ -63,10 +54,10 @@ def measure(
         scenarios: of `SCENARIOS`.
         peers: beside ganport's server; None: LitServe and Triton.
         plans: precisions asked for, memory being measured on the first one; None: as the effort has it.
-        known: of the machine; None: asked now.
+        watch: on the machine, made before anything else happened; None: made now.
         is_quick: for the document.
     """
-    about = facts() if known is None else known
+    watched = watch or Watch()
     others = (LitServePeer(), TritonPeer()) if peers is None else tuple(peers)
     found, asked = _Found(), effort.plans if plans is None else plans
     systems = (GanportServer(), *others) if "clients" in scenarios else (GanportServer(),)
@@ -75,7 +66,7 @@ def measure(
             _around(stage, found, effort, scenarios if precision == asked[0] else {*scenarios} - {"memory"}, on_step)
     names = [peer.name for peer in others]
     promises = promises_of(found.concurrencies, found.singles, found.overloads, found.memories, names)
-    return Results(about, subject.to_json(), is_quick, **vars(found), promises=promises)
+    return Results(watched.finished(), subject.to_json(), is_quick, **vars(found), promises=promises)
 
 
 def _around(stage: Stage, found: _Found, effort: Effort, scenarios: Collection[str], on_step: OnStep) -> None:
@@ -92,10 +83,3 @@ def _around(stage: Stage, found: _Found, effort: Effort, scenarios: Collection[s
     if "memory" in scenarios:
         on_step(f"{plan}: {effort.requests:,} requests in a row")
         found.memories.append(measure_memory(stage, ours, effort.requests))
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from ganport_bench.peers import Source
+from ganport_bench.peers.source import NetworkSource, Source
 from ganport_train.networks import Generator, initialize
 
 RESOLUTION, LATENT_DIM = 16, 5
@@ -20,7 +20,7 @@ def source() -> Source:
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean = torch.randn(module.num_features, generator=random)
             module.running_var = torch.rand(module.num_features, generator=random) + 0.5
-    return Source(network.eval(), LATENT_DIM)
+    return NetworkSource(network.eval(), LATENT_DIM)
 
 
 @pytest.fixture(autouse=True)

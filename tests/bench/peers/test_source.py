@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import onnxruntime  # type: ignore[import-untyped]
 import torch
-from ganport_bench.peers import Source
+from ganport_bench.peers.source import NetworkSource, Source
 from ganport_runtime import latents
 
 
@@ -12,7 +12,7 @@ def test_the_reference_is_the_network_in_float64(source: Source) -> None:
     z, pixels = source.reference(seed=4, count=6)
     np.testing.assert_array_equal(z, latents(4, 0, 6, 5))
     with torch.no_grad():
-        values = Source(source.network, 5).module().double().network(torch.from_numpy(z).double()).numpy()  # type: ignore[operator]
+        values = NetworkSource(source.network, 5).module().double().network(torch.from_numpy(z).double()).numpy()  # type: ignore[operator]
     expected = np.clip(np.rint((values + 1) * 127.5), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
     np.testing.assert_array_equal(pixels, expected)
     assert pixels.std() > 10  # a picture, not one color
