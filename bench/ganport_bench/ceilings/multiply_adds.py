@@ -1,8 +1,9 @@
 """Counts the multiply-adds of a graph's convolutions and dense layers, node by node.
 
-A convolution costs its kernel at every place of its output, a transposed one at every place of its input; padding and
-cropping are not taken off. So counted, a stride-2 transposed convolution and the four ordinary ones of its phases cost
-the same, as they do the same work.
+There are two counts. By the usual one a convolution costs its kernel at every place of its output, and a transposed one
+at every place of its input, so that a stride-2 transposed convolution and the four ordinary ones of its phases cost the
+same, as they do the same work. Of these some multiply zeros of the padding, or make results that are cropped. An engine
+may leave them out, and the good ones do, so a floor below which nothing goes counts only the others: what is needed.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,11 +12,12 @@ from math import prod
 
 import onnx
 
-from ganport_bench.errors import BenchError
+from ganport_bench.ceilings.one_image import OneImage, one_image
+from ganport_bench.ceilings.padding import needed_of_conv, needed_of_conv_transpose
 
-__all__ = ["NodeWork", "multiply_adds", "work_of"]
+__all__ = ["PRODUCTS", "NodeWork", "multiply_adds", "work_of"]
 
-Shape = tuple[int, ...]
+Count = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,14 @@ class NodeWork:
         output: the name of what it computes, by which some engines call it.
         operator: `Conv`, `ConvTranspose`, `Gemm`, `MatMul`, or a quantized form of one.
         multiply_adds: for one image.
+        needed: of these, the ones whose factors are no padding and whose results are not cropped.
     """
 
     name: str
     output: str
     operator: str
     multiply_adds: int
+    needed: int
 
 
 def multiply_adds(model: bytes) -> int:
@@ -46,66 +50,44 @@ def multiply_adds(model: bytes) -> int:
 
 def work_of(model: bytes) -> tuple[NodeWork, ...]:
     """Every node that multiplies matrices, in the graph's order; see `multiply_adds`."""
-    graph = _for_one_image(onnx.load_from_string(model)).graph
-    shapes = _shapes(graph)
+    one = one_image(model)
     return tuple(
-        NodeWork(node.name, node.output[0], node.op_type, COUNTS[node.op_type](node, shapes))
-        for node in graph.node
-        if node.op_type in COUNTS
+        NodeWork(node.name, node.output[0], node.op_type, *PRODUCTS[node.op_type](node, one))
+        for node in one.graph.node
+        if node.op_type in PRODUCTS
     )
 
 
-def _for_one_image(model: onnx.ModelProto) -> onnx.ModelProto:
-    initialized = {initializer.name for initializer in model.graph.initializer}
-    for value in model.graph.input:
-        if value.name not in initialized:
-            value.type.tensor_type.shape.dim[0].dim_value = 1
-    for value in model.graph.output:
-        value.type.tensor_type.ClearField("shape")  # it may name the batch that is now one
-    del model.graph.value_info[:]
-    return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
-
-
-def _shapes(graph: onnx.GraphProto) -> dict[str, Shape]:
-    shapes = {initializer.name: tuple(initializer.dims) for initializer in graph.initializer}
-    for value in (*graph.input, *graph.value_info, *graph.output):
-        dims = value.type.tensor_type.shape.dim
-        if all(dim.HasField("dim_value") for dim in dims):
-            shapes[value.name] = tuple(dim.dim_value for dim in dims)
-    return shapes
-
-
-def _shape(node: onnx.NodeProto, name: str, shapes: Mapping[str, Shape]) -> Shape:
-    if name not in shapes:
-        raise BenchError(
-            f"the multiply-adds of {node.op_type} {node.name} cannot be counted: {name} has no fixed shape"
-        )
-    return shapes[name]
-
-
-def _of_conv(node: onnx.NodeProto, shapes: Mapping[str, Shape], weight: int = 1) -> int:
+def _of_conv(node: onnx.NodeProto, one: OneImage, weight: int = 1) -> Count:
     """Output values times input channels of a group times kernel: weights are [out, in / groups, *kernel]."""
-    return prod(_shape(node, node.output[0], shapes)) * prod(_shape(node, node.input[weight], shapes)[1:])
+    inputs, outputs = one.shape(node, node.input[0]), one.shape(node, node.output[0])
+    _, channels, *kernel = one.shape(node, node.input[weight])
+    needed = needed_of_conv(node, inputs[2:], outputs[2:], tuple(kernel))
+    return prod(outputs) * channels * prod(kernel), prod(outputs[:2]) * channels * needed
 
 
-def _of_conv_transpose(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> int:
+def _of_conv_transpose(node: onnx.NodeProto, one: OneImage) -> Count:
     """Input values times output channels of a group times kernel: weights are [in, out / groups, *kernel]."""
-    return prod(_shape(node, node.input[0], shapes)) * prod(_shape(node, node.input[1], shapes)[1:])
+    inputs, outputs = one.shape(node, node.input[0]), one.shape(node, node.output[0])
+    _, channels, *kernel = one.shape(node, node.input[1])
+    needed = needed_of_conv_transpose(node, inputs[2:], outputs[2:], tuple(kernel))
+    return prod(inputs) * channels * prod(kernel), prod(inputs[:2]) * channels * needed
 
 
-def _of_product(node: onnx.NodeProto, shapes: Mapping[str, Shape], left: int = 0) -> int:
+def _of_product(node: onnx.NodeProto, one: OneImage) -> Count:
     """Output values times the length of what is summed over: the last axis of the left side, or Gemm's other one."""
     inner = -2 if any(item.name == "transA" and item.i for item in node.attribute) else -1
-    return prod(_shape(node, node.output[0], shapes)) * _shape(node, node.input[left], shapes)[inner]
+    count = prod(one.shape(node, node.output[0])) * one.shape(node, node.input[0])[inner]
+    return count, count
 
 
-COUNTS: Mapping[str, Callable[[onnx.NodeProto, Mapping[str, Shape]], int]] = {
+PRODUCTS: Mapping[str, Callable[[onnx.NodeProto, OneImage], Count]] = {
     "Conv": _of_conv,
     "ConvInteger": _of_conv,
     "ConvTranspose": _of_conv_transpose,
     "Gemm": _of_product,
     "MatMul": _of_product,
     "MatMulInteger": _of_product,
-    "QLinearConv": lambda node, shapes: _of_conv(node, shapes, weight=3),
+    "QLinearConv": lambda node, one: _of_conv(node, one, weight=3),
     "QLinearMatMul": _of_product,
 }

@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from functools import partial
 from math import prod
 
-import numpy as np
-
 from ganport_bench.ceilings import products
+from ganport_bench.ceilings.fastest import fastest
 from ganport_bench.ceilings.int8_product import Shape
 from ganport_bench.ceilings.products import Product
-from ganport_bench.timing import Estimate, interleave, median, turns_of
+from ganport_bench.timing import Estimate, System, turns_of
 
-__all__ = ["PRODUCTS", "Peak", "higher", "measure_peaks"]
+__all__ = ["PRODUCTS", "Maker", "Peak", "higher", "measure_peaks"]
 
 SHAPES = ((1024, 1024, 1024), (2048, 2048, 2048), (1024, 4096, 256))  # larger ones were no faster
-PAUSE_SECONDS = 0.03
 
 
 @dataclass(frozen=True)
@@ -87,6 +85,7 @@ def measure_peaks(
     turn_seconds: float,
     shapes: Sequence[Shape] = SHAPES,
     makers: Mapping[str, Sequence[Maker]] = PRODUCTS,
+    timed: Callable[[Product, float], System] = turns_of,
 ) -> dict[str, Peak]:
     """The peak of every precision for which at least one product can be made.
 
@@ -95,24 +94,16 @@ def measure_peaks(
         turn_seconds: of one turn, about.
         shapes: of the products.
         makers: what is tried, by precision.
+        timed: makes turns of about so many seconds of a product, each of which returns the seconds of one.
     """
-    found = {precision: _peak(precision, ways, shapes, rounds, turn_seconds) for precision, ways in makers.items()}
-    return {precision: peak for precision, peak in found.items() if peak is not None}
-
-
-def _peak(
-    precision: str, makers: Sequence[Maker], shapes: Sequence[Shape], rounds: int, turn_seconds: float
-) -> Peak | None:
-    made, refused = _make(makers, shapes)
-    if not made:
-        return None
-    turns = {name: turns_of(product, turn_seconds) for name, (product, _) in made.items()}
-    seconds = interleave(turns, rounds=rounds, pause=PAUSE_SECONDS)
-    rates = {name: 2 * prod(made[name][1]) / taken for name, taken in seconds.items()}
-    medians = {name: float(np.median(rate)) for name, rate in rates.items()}
-    how = max(medians, key=medians.__getitem__)
-    others = {name: rate for name, rate in medians.items() if name != how}
-    return Peak(precision, median(rates[how]), how, others, refused)
+    found = dict[str, Peak]()
+    for precision, ways in makers.items():
+        made, refused = _make(ways, shapes)
+        if made:
+            turns = {name: timed(product, turn_seconds) for name, (product, _) in made.items()}
+            operations = {name: 2 * prod(shape) for name, (_, shape) in made.items()}
+            found[precision] = Peak(precision, *fastest(turns, operations, rounds=rounds), refused)
+    return found
 
 
 def _make(makers: Iterable[Maker], shapes: Sequence[Shape]) -> tuple[dict[str, tuple[Product, Shape]], dict[str, str]]:

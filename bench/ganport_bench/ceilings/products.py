@@ -10,7 +10,16 @@ from ganport_runtime.backends.openvino_import import import_openvino
 from ganport_bench.ceilings.int8_product import INPUT, Shape, int8_product
 from ganport_bench.errors import BenchError
 
-__all__ = ["Product", "by_numpy", "by_onnxruntime", "by_openvino", "by_openvino_float", "by_pytorch"]
+__all__ = [
+    "Product",
+    "by_numpy",
+    "by_onnxruntime",
+    "by_openvino",
+    "by_openvino_float",
+    "by_pytorch",
+    "check",
+    "factors",
+]
 
 Product = Callable[[], object]
 LARGEST = 8  # of the random integers: their products stay exact in bfloat16's sums and within int8's scale
@@ -18,7 +27,7 @@ LARGEST = 8  # of the random integers: their products stay exact in bfloat16's s
 
 def by_numpy(shape: Shape) -> Product:
     """float32 by NumPy's BLAS, on as many threads as it takes."""
-    left, right = _factors(shape)
+    left, right = factors(shape)
     out = np.empty((len(left), right.shape[1]), np.float32)
     return lambda: np.matmul(left, right, out=out)
 
@@ -30,7 +39,7 @@ def by_pytorch(shape: Shape, *, dtype: str) -> Product:
     from ganport_bench.peers.threads import thread_choices
 
     threads = thread_choices()[0]
-    left, right = (torch.from_numpy(factor).to(getattr(torch, dtype)) for factor in _factors(shape))
+    left, right = (torch.from_numpy(factor).to(getattr(torch, dtype)) for factor in factors(shape))
     out = torch.empty(len(left), right.shape[1], dtype=left.dtype)
 
     def multiply() -> None:
@@ -39,7 +48,7 @@ def by_pytorch(shape: Shape, *, dtype: str) -> Product:
         torch.mm(left, right, out=out)
 
     multiply()
-    _check(f"PyTorch {dtype}", out.to(torch.float32).numpy(), _factors(shape), relative=2**-7)
+    check(f"PyTorch {dtype}", out.to(torch.float32).numpy(), factors(shape), relative=2**-7)
     return multiply
 
 
@@ -67,11 +76,11 @@ def by_openvino_float(shape: Shape, *, hint: str) -> Product:
     """float32 (`f32`) or bfloat16 (`bf16`) by OpenVINO's CPU plugin."""
     openvino = import_openvino()
     operators = openvino.opset13
-    left, right = _factors(shape)
+    left, right = factors(shape)
     parameter = operators.parameter(list(left.shape), np.float32)
     product = operators.matmul(parameter, operators.constant(right), False, False)
     request = _request(openvino.Model([product], [parameter]), left, INFERENCE_PRECISION_HINT=hint)
-    _check(f"OpenVINO {hint}", request.get_output_tensor(0).data, (left, right), relative=2**-7)
+    check(f"OpenVINO {hint}", request.get_output_tensor(0).data, (left, right), relative=2**-7)
     return lambda: request.infer()
 
 
@@ -88,15 +97,21 @@ def _request(model: Any, left: npt.NDArray[Any], **options: str) -> Any:
     return request
 
 
-def _factors(shape: Shape) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def factors(shape: Shape) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Two matrices of small whole numbers, always the same, float32 [rows, depth] and [depth, columns]."""
     random = np.random.default_rng(0)
     rows, depth, columns = shape
     left, right = (random.integers(-LARGEST, LARGEST + 1, one) for one in ((rows, depth), (depth, columns)))
     return left.astype(np.float32), right.astype(np.float32)
 
 
-def _check(what: str, found: npt.NDArray[np.float32], factors: tuple[Any, Any], relative: float) -> None:
-    wanted = np.matmul(*factors)
+def check(what: str, found: npt.NDArray[np.float32], of: tuple[Any, Any], relative: float) -> None:
+    """See that a product is that of two factors.
+
+    Raises:
+        BenchError: it is off by more than `relative` of its largest value.
+    """
+    wanted = np.matmul(*of)
     error = float(np.abs(found - wanted).max() / np.abs(wanted).max())
     if error > relative:
         raise BenchError(f"{what} is off by {error:.1g} of the largest value: no product to count")

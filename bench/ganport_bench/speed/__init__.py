@@ -1,1 +1,1 @@
-"""ganport's plans beside what people would use instead, and the machine's ceilings: `python -m ganport_bench.speed`."""
+"""ganport's plans beside what people would use instead, each at its best, in turns in one process."""

@@ -1,69 +1,23 @@
 """Times every contender at one batch size in interleaved rounds, each at its own best setting."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 
 from ganport_bench.errors import BenchError
-from ganport_bench.peers.protocol import Contender, Kind, Settings
+from ganport_bench.peers.protocol import Contender
 from ganport_bench.speed.effort import Effort
 from ganport_bench.speed.judge import Judge, Verdict
+from ganport_bench.speed.measured import Comparison, Measured
+from ganport_bench.speed.rounds import WARMUP, Taken, take_rounds
 from ganport_bench.speed.selection import Chosen, choose
-from ganport_bench.timing import Estimate, Seconds, interleave, median, turns_of
+from ganport_bench.speed.summary import summarize
+from ganport_bench.timing import Turns, turns_of
 
-__all__ = ["Comparison", "Measured", "compare_at"]
+__all__ = ["compare_at"]
 
-WARMUP = 1
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One contender at one batch size.
-
-    Attributes:
-        name: the contender's.
-        kind: `peer` or `plan`.
-        precision: what it computed with.
-        batch: images a call.
-        settings: the best of `tried`.
-        tried: how many settings were compared.
-        note: what else there is to say.
-        verdict: on its images.
-        seconds: of a call, float64 [rounds].
-        calls: seconds of every single call, float64 [rounds * calls].
-    """
-
-    name: str
-    kind: Kind
-    precision: str
-    batch: int
-    settings: Settings
-    tried: int
-    note: str
-    verdict: Verdict
-    seconds: Seconds
-    calls: Seconds
-
-    @cached_property
-    def images_per_second(self) -> Estimate:
-        """The median over rounds and its interval."""
-        return median(self.batch / self.seconds)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Everyone at one batch size, in the order in which they were given.
-
-    Attributes:
-        batch: images a call.
-        measured: who ran.
-        missing: who did not, and why.
-    """
-
-    batch: int
-    measured: Sequence[Measured]
-    missing: Mapping[str, str]
+Clock = Callable[[], float]
 
 
 def compare_at(
@@ -72,6 +26,7 @@ def compare_at(
     judge: Judge,
     effort: Effort,
     on_step: Callable[[str], None] = lambda _: None,
+    clock: Clock = time.monotonic,
 ) -> Comparison:
     """Choose everyone's setting, then time them all in turns.
 
@@ -81,6 +36,7 @@ def compare_at(
         judge: holds the reference.
         effort: how long.
         on_step: called with a few words before each step.
+        clock: seconds, by which further rounds end.
     """
     missing: dict[str, str] = {}
     with ExitStack() as open_sessions:
@@ -95,27 +51,42 @@ def compare_at(
                 open_sessions.callback(one.session.close)
                 chosen.append(one)
         on_step(f"batch {batch}: {len(chosen)} systems in turns")
-        measured = _measure(chosen, batch, judge, effort) if chosen else []
+        measured = _measure(chosen, batch, judge, effort, clock) if chosen else []
     return Comparison(batch, measured, missing)
 
 
-def _measure(chosen: Sequence[Chosen], batch: int, judge: Judge, effort: Effort) -> list[Measured]:
+def _measure(chosen: Sequence[Chosen], batch: int, judge: Judge, effort: Effort, clock: Clock) -> list[Measured]:
     verdicts = [judge(one.session, batch, effort.images) for one in chosen]
     z = judge.latents[:batch]
     turns = {one.contender.name: turns_of(partial(one.session.run, z), effort.turn_seconds) for one in chosen}
-    seconds = interleave(turns, rounds=effort.rounds, warmup=WARMUP, pause=effort.pause_seconds)
-    return [
-        Measured(
-            name=one.contender.name,
-            kind=one.contender.kind,
-            precision=one.session.precision,
-            batch=batch,
-            settings=one.settings,
-            tried=one.tried,
-            note="; ".join(dict.fromkeys(text for text in (one.session.note, *one.refused) if text)),
-            verdict=verdict,
-            seconds=seconds[one.contender.name],
-            calls=turns[one.contender.name].calls(WARMUP),
-        )
-        for one, verdict in zip(chosen, verdicts, strict=True)
-    ]
+
+    def all_measured(taken: Mapping[str, Taken]) -> list[Measured]:
+        return [
+            _measured(one, verdict, batch, taken[one.contender.name], turns[one.contender.name], effort)
+            for one, verdict in zip(chosen, verdicts, strict=True)
+        ]
+
+    def best(taken: Mapping[str, Taken]) -> list[str]:
+        return [name for name in summarize(all_measured(taken)).names.values() if name is not None]
+
+    return all_measured(take_rounds(turns, effort, best, clock))
+
+
+def _measured(one: Chosen, verdict: Verdict, batch: int, taken: Taken, turns: Turns, effort: Effort) -> Measured:
+    is_wide = taken.is_wide(effort.wide)
+    wide = f"its interval is wider than {effort.wide:.0%} of it, after {len(taken.seconds)} rounds" if is_wide else ""
+    notes = (one.session.note, *one.refused, wide)
+    return Measured(
+        name=one.contender.name,
+        kind=one.contender.kind,
+        precision=one.session.precision,
+        batch=batch,
+        settings=one.settings,
+        tried=one.tried,
+        transfers=one.session.transfers,
+        note="; ".join(dict.fromkeys(note for note in notes if note)),
+        verdict=verdict,
+        taken=taken,
+        calls=turns.calls(WARMUP),
+        is_wide=is_wide,
+    )

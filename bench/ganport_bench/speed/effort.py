@@ -16,7 +16,9 @@ class Effort:
         turn_seconds: of one of them, about.
         screening_rounds: turns of every setting of a contender, before its best one is known.
         screening_seconds: of one of them.
-        tuning_seconds: for tuning the bundle before it is opened as users open it.
+        batch_seconds: for one batch size, from the first round on; until then who has too wide an interval goes on.
+        wide: the share of a value that its interval may be wide.
+        more_rounds: taken at once by those whose interval is too wide.
         pause_seconds: before every turn. The threads of ONNX Runtime and OpenMP spin for a while after their work; in
             turns of 0.05 s without a pause OpenVINO, next in line, made two thirds of its images.
         images: compared with the reference before a contender is timed.
@@ -27,11 +29,13 @@ class Effort:
     turn_seconds: float
     screening_rounds: int
     screening_seconds: float
-    tuning_seconds: float
+    batch_seconds: float
+    wide: float = 0.10
+    more_rounds: int = 4
     pause_seconds: float = 0.03
     images: int = 256
     screening_images: int = 64
 
 
-FULL = Effort(rounds=13, turn_seconds=0.12, screening_rounds=5, screening_seconds=0.08, tuning_seconds=100)
-QUICK = Effort(rounds=5, turn_seconds=0.05, screening_rounds=3, screening_seconds=0.05, tuning_seconds=30)
+FULL = Effort(rounds=13, turn_seconds=0.12, screening_rounds=5, screening_seconds=0.08, batch_seconds=80)
+QUICK = Effort(rounds=5, turn_seconds=0.05, screening_rounds=3, screening_seconds=0.05, batch_seconds=12)

@@ -12,11 +12,12 @@ from ganport_runtime.plan import AUTO, DEVICES, Candidate, Request
 from ganport_runtime.survey import refusal_of
 from ganport_runtime.tuning import MeasuredPlan, TuningRecord
 
-from ganport_bench.peers.protocol import Kind, Latents, Pixels, Session, Settings
+from ganport_bench.peers.protocol import TRANSFERS, Kind, Latents, Pixels, Session, Settings
 
 __all__ = ["AsOpened", "OnePlan", "plans_of"]
 
 ROLE: Role = "generator"
+DEFAULTS = "with default options: tuning measured no others of it"
 
 
 def plans_of(bundle: Bundle, record: TuningRecord | None = None) -> tuple["OnePlan", ...]:
@@ -24,7 +25,8 @@ def plans_of(bundle: Bundle, record: TuningRecord | None = None) -> tuple["OnePl
 
     Args:
         bundle: whose plans.
-        record: what tuning found here, which spares trying every option again.
+        record: what tuning found here, which spares trying every option again; a plan of which it says nothing (it
+            was far slower than others, or there was no time for it) is measured with its default options alone.
     """
     first = {
         (entry.id, name, device, candidate.precision): candidate
@@ -61,12 +63,13 @@ class OnePlan:
         return refusal_of(self.candidate, Request())
 
     def settings(self, batch: int) -> tuple[Settings, ...]:
-        """The options that tuning found to be the fastest; where it tells of none, the backend's choices."""
+        """The options that tuning found to be the fastest, or else the default ones; without a record, all choices."""
         measured = self._measured(bucket_of(batch))
         if measured:
             return (max(measured, key=lambda plan: plan.images_per_second[bucket_of(batch)]).options,)
         choices = load_backend(self.candidate.backend).choices(self.candidate.entry, self.candidate.device)
-        return tuple(options for options in choices if self._makes_this(options))
+        mine = tuple(options for options in choices if self._makes_this(options))
+        return mine if self._record is None else mine[:1]
 
     def _measured(self, bucket: int) -> list[MeasuredPlan]:
         """What the record says of this entry, backend, device and precision at a bucket."""
@@ -82,11 +85,12 @@ class OnePlan:
     def _makes_this(self, options: Settings) -> bool:
         return replace(self.candidate, options=options).precision == self.candidate.precision
 
-    def open(self, settings: Settings, batch: int) -> Session:  # noqa: ARG002
+    def open(self, settings: Settings, batch: int) -> Session:
         """Open the plan for every bucket."""
         candidate = replace(self.candidate, options=settings)
         running = open_candidate(self._bundle, ROLE, candidate, Generator.signature)
-        return _Session(Generator(self._bundle, dict.fromkeys(BUCKETS, running)), running.plan, "")
+        note = DEFAULTS if self._record is not None and not self._measured(bucket_of(batch)) else ""
+        return _Session(Generator(self._bundle, dict.fromkeys(BUCKETS, running)), running.plan, note)
 
 
 class AsOpened:
@@ -115,7 +119,7 @@ class AsOpened:
 
 class _Session:
     def __init__(self, generator: Generator, plan: Plan, note: str) -> None:
-        self.precision, self.note = plan.precision, note
+        self.precision, self.transfers, self.note = plan.precision, TRANSFERS[plan.device], note
         self._generator = generator
 
     def run(self, z: Latents) -> Pixels:

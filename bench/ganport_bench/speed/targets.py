@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ganport_bench.ceilings import Peak
-from ganport_bench.speed.comparison import Comparison, Measured
+from ganport_bench.speed.ceilings import Ceilings
+from ganport_bench.speed.measured import Comparison, Measured, speedup
 from ganport_bench.speed.selection import WANTED_DB
-from ganport_bench.speed.summary import Summary, speedup, summarize
+from ganport_bench.speed.summary import Summary, summarize
 from ganport_bench.timing import Estimate
 
 __all__ = ["Target", "targets_of"]
@@ -52,19 +52,18 @@ class Target:
         return {**asdict(self), "is_reached": self.is_reached, "is_certain": self.is_certain}
 
 
-def targets_of(comparisons: Sequence[Comparison], peaks: Mapping[str, Peak], multiply_adds: int) -> list[Target]:
+def targets_of(comparisons: Sequence[Comparison], ceilings: Ceilings) -> list[Target]:
     """Every promise that concerns a batch size which was measured.
 
     Args:
         comparisons: one a batch size.
-        peaks: of this machine, by precision.
-        multiply_adds: of the network, for one image.
+        ceilings: of this machine.
     """
-    summaries = {comparison.batch: summarize(comparison) for comparison in comparisons}
+    summaries = {comparison.batch: summarize(comparison.measured) for comparison in comparisons}
     return [
         *_over_peers(summaries),
         *(_exact(batch, summary) for batch, summary in summaries.items()),
-        *([_share(summaries[LARGE].best_plan, peaks, multiply_adds)] if LARGE in summaries else []),
+        *([_share(summaries[LARGE].best_plan, ceilings)] if LARGE in summaries else []),
     ]
 
 
@@ -92,12 +91,12 @@ def _ratio(name: str, title: str, wanted: float, plan: Measured | None, peer: Me
     return Target(name, title, "x", wanted, speedup(plan, peer), _details(sides))
 
 
-def _share(plan: Measured | None, peaks: Mapping[str, Peak], multiply_adds: int) -> Target:
+def _share(plan: Measured | None, ceilings: Ceilings) -> Target:
     precision = "int8" if plan is None else plan.precision
-    peak = peaks.get(precision)
+    peak = None if plan is None else ceilings.limits[plan.device].peaks.get(precision)
     estimate, details = None, _details({"plan": plan})
     if plan is not None and peak is not None:
-        at_peak = peak.images_per_second(multiply_adds)
+        at_peak = peak.images_per_second(ceilings.demand.multiply_adds)
         estimate = plan.images_per_second.scaled(100 / at_peak)
         details = {**details, "images_per_second_at_peak": round(at_peak, 1)}
     title = f"batch {LARGE}: share of the machine's {precision} matrix-product peak"

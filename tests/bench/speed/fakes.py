@@ -5,17 +5,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from ganport_bench.peers.protocol import Kind, Latents, Pixels, Settings
-from ganport_bench.speed.comparison import Measured
-from ganport_bench.speed.effort import Effort
+from ganport_bench.ceilings import Bandwidth, Demand, Floor, Peak, Stream
+from ganport_bench.peers.protocol import TRANSFERS, Kind, Latents, Pixels, Settings
+from ganport_bench.speed.ceilings import Ceilings, Limits
 from ganport_bench.speed.judge import Judge, Verdict
+from ganport_bench.speed.measured import Measured
+from ganport_bench.speed.rounds import Taken
+from ganport_bench.timing import Estimate
 from ganport_runtime.differences import compare
 
+from tests.support.tiny_run import QUICKEST
+
+__all__ = ["QUICKEST", "FakeContender", "FakeSession", "ceilings", "judge", "measured", "off_by", "right"]
+
 SHAPE = (4, 4, 3)
-QUICKEST = Effort(
-    rounds=3, turn_seconds=0.01, screening_rounds=2, screening_seconds=0.01, tuning_seconds=5, pause_seconds=0.0,
-    images=16, screening_images=8,
-)  # fmt: skip
+MULTIPLY_ADDS = 10**6
 
 
 def right(z: Latents) -> Pixels:
@@ -42,6 +46,7 @@ class FakeSession:
     seconds: float
     make: Callable[[Latents], Pixels] = right
     precision: str = "fp32"
+    transfers: str = TRANSFERS["cpu"]
     note: str = ""
     is_closed: bool = False
     batches: set[int] = field(default_factory=set)
@@ -82,6 +87,24 @@ class FakeContender:
         return [session for session in self.sessions.values() if isinstance(session, FakeSession)]
 
 
+def ceilings(batches: Sequence[int] = (1, 8, 64), **operations: float) -> Ceilings:
+    """Of a processor with such peaks, by precision, and a memory that never bounds."""
+    peaks = {precision: Peak(precision, _exactly(value), "somehow", {}, {}) for precision, value in operations.items()}
+    limits = Limits(peaks, Bandwidth(Stream(_exactly(1e30), "somehow", {})))
+    floors = {
+        precision: {
+            batch: Floor(precision, batch, 2 * MULTIPLY_ADDS * batch / peak.operations_per_second.value, 0.0)
+            for batch in batches
+        }
+        for precision, peak in peaks.items()
+    }
+    return Ceilings(Demand(MULTIPLY_ADDS, MULTIPLY_ADDS, 1, 4, 1, 1), {"cpu": limits}, {"cpu": floors})
+
+
+def _exactly(value: float) -> Estimate:
+    return Estimate(value, value, value)
+
+
 def measured(
     name: str,
     seconds: Sequence[float],
@@ -91,9 +114,13 @@ def measured(
     batch: int = 64,
     make: Callable[[Latents], Pixels] = right,
     wrong: str = "",
+    first_round: int = 0,
+    is_wide: bool = False,
 ) -> Measured:
     """What a comparison would have found of one contender: its seconds a call, round by round."""
     z = judge().latents
-    taken = np.array(seconds)
+    taken = Taken(np.array(seconds), np.arange(first_round, first_round + len(seconds)))
+    calls = np.repeat(taken.seconds, 10)
     verdict = Verdict(compare(make(z), right(z)), wrong)
-    return Measured(name, kind, precision, batch, {"threads": "2"}, 1, "", verdict, taken, np.repeat(taken, 10))
+    settings, transfers = {"threads": "2"}, TRANSFERS["cpu"]
+    return Measured(name, kind, precision, batch, settings, 1, transfers, "", verdict, taken, calls, is_wide)

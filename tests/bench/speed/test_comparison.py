@@ -17,7 +17,7 @@ def test_systems_of_known_duration_are_measured_as_that() -> None:
     assert 4 / 0.004 / 4 < speeds["fast"] <= 4 / 0.004
     slow, fast = comparison.measured
     assert (slow.kind, fast.kind, fast.batch, fast.settings, fast.tried) == ("peer", "plan", 4, {"is": "only"}, 1)
-    assert len(fast.seconds) == QUICKEST.rounds
+    assert len(fast.taken.seconds) == QUICKEST.rounds
     assert len(fast.calls) % QUICKEST.rounds == 0
     assert fast.calls.min() >= 0.004
 
@@ -36,7 +36,7 @@ def test_who_cannot_run_is_listed_with_the_reason_and_the_others_run() -> None:
 def test_nobody_is_a_result_too() -> None:
     comparison = compare_at([contender("absent", FakeSession(0.0), reason="gone")], 4, judge(), QUICKEST)
     assert comparison.measured == []
-    assert summarize(comparison).best_peer is None
+    assert summarize(comparison.measured).best_peer is None
 
 
 def test_a_fast_wrong_answer_is_shown_and_is_never_the_best() -> None:
@@ -45,7 +45,7 @@ def test_a_fast_wrong_answer_is_shown_and_is_never_the_best() -> None:
     wrong, right = comparison.measured
     assert wrong.images_per_second.value > right.images_per_second.value
     assert wrong.verdict.wrong
-    best = summarize(comparison).best_peer
+    best = summarize(comparison.measured).best_peer
     assert best is not None
     assert best.name == "right"
 

@@ -2,26 +2,16 @@ import json
 from typing import Any
 
 import pytest
-from ganport_bench.ceilings import Peak
-from ganport_bench.speed.comparison import Comparison, Measured
+from ganport_bench.speed.measured import Comparison, Measured
 from ganport_bench.speed.summary import summarize
 from ganport_bench.speed.targets import Target, targets_of
 from ganport_bench.timing import Estimate
 
-from tests.bench.speed.fakes import measured, off_by, right
-
-MULTIPLY_ADDS = 1_000_000
-
-
-def peaks(**operations: float) -> dict[str, Peak]:
-    return {
-        precision: Peak(precision, Estimate(value, value, value), "somehow", {}, {})
-        for precision, value in operations.items()
-    }
+from tests.bench.speed.fakes import ceilings, measured, off_by, right
 
 
 def by_name(*comparisons: Comparison, **operations: float) -> dict[str, Target]:
-    return {target.name: target for target in targets_of(comparisons, peaks(**operations), MULTIPLY_ADDS)}
+    return {target.name: target for target in targets_of(comparisons, ceilings((1, 8, 64), **operations))}
 
 
 def at(batch: int, *those: Measured) -> Comparison:
@@ -90,7 +80,7 @@ def test_a_wrong_plan_and_a_wrong_peer_do_not_count() -> None:
     found = by_name(everyone(wrong="silent zeros"), int8=16e9)
     assert found["batch_64_over_any_peer"].details["plan"] == "exact plan"
     comparison = at(64, measured("wrong", [0.01], wrong="noise"), measured("right", [0.5]))
-    best = summarize(comparison).best_peer
+    best = summarize(comparison.measured).best_peer
     assert best is not None
     assert best.name == "right"
 
@@ -122,7 +112,7 @@ def test_a_target_is_reached_from_below(estimate: Estimate | None, is_reached: b
 
 
 def test_the_summary_says_names_and_ratios() -> None:
-    document = summarize(everyone()).to_json()
+    document = summarize(everyone().measured).to_json()
     json.dumps(document, allow_nan=False)
     assert {key: document[key] for key in ("best_peer_fp32", "best_peer", "best_plan", "best_exact_plan")} == {
         "best_peer_fp32": "compiled",
@@ -131,4 +121,4 @@ def test_the_summary_says_names_and_ratios() -> None:
         "best_exact_plan": "exact plan",
     }
     assert document["best_plan_over_best_peer"]["value"] == pytest.approx(2.5)
-    assert summarize(at(64, measured("eager", [0.1], make=right))).to_json()["best_plan_over_best_peer"] is None
+    assert summarize([measured("eager", [0.1], make=right)]).to_json()["best_plan_over_best_peer"] is None
