@@ -1,0 +1,135 @@
+"""Reads a document of `ganport bench` that may come from anywhere, and what of it can be compared."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ganport_bench.errors import BenchError
+
+__all__ = ["Document", "Figure", "read_document"]
+
+Document = Mapping[str, Any]
+FORMATS = (1, 2)
+PARTS = ("machine", "rows", "summary")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured value with its interval.
+
+    Attributes:
+        value: above 0.
+        low: of the interval.
+        high: of the interval.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, value: object, low: object, high: object) -> "Figure | None":
+        """The figure, or None where one of the numbers is missing, not finite or not above 0."""
+        numbers = [float(one) for one in (value, low, high) if isinstance(one, int | float)]
+        if len(numbers) < 3 or not all(math.isfinite(one) and one > 0 for one in numbers):
+            return None
+        return cls(*numbers)
+
+
+def read_document(path: Path) -> Document:
+    """Read what `ganport bench --json` printed.
+
+    Raises:
+        BenchError: it cannot be read, or is no such document.
+    """
+    wanted = "wanted what `ganport bench --json` prints"
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise BenchError(f"{path} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise BenchError(f"{path} is no JSON ({error}); {wanted}") from None
+    fault = _fault(document)
+    if fault:
+        raise BenchError(f"{path}: {fault}; {wanted}")
+    return document  # type: ignore[no-any-return]
+
+
+def _fault(document: object) -> str:
+    if not isinstance(document, dict):
+        return "the document is no object"
+    if document.get("format") not in FORMATS:
+        return f"its format is {document.get('format')!r}, known are {' and '.join(map(str, FORMATS))}"
+    rows = document.get("rows", [])
+    if not isinstance(document.get("machine"), dict) or not isinstance(rows, list):
+        return f"it lacks one of {', '.join(PARTS)}, or holds it in another form"
+    return next((fault for index, row in enumerate(rows) if (fault := _row_fault(index, row))), "")
+
+
+def _row_fault(index: int, row: object) -> str:
+    if not isinstance(row, dict) or not isinstance(row.get("system"), str) or type(row.get("batch")) is not int:
+        return f"rows[{index}] names no system or no batch size"
+    if _rate(row) is None:
+        return f"rows[{index}], {row['system']}: images_per_second, low and high must be numbers above 0"
+    return ""
+
+
+def _rate(row: Mapping[str, Any]) -> Figure | None:
+    return Figure.of(row.get("images_per_second"), row.get("low"), row.get("high"))
+
+
+def rates(document: Document) -> Iterator[tuple[tuple[str, int], Mapping[str, Any], Figure]]:
+    """Every row by system and batch size, with its images a second."""
+    for row in document.get("rows", []):
+        rate = _rate(row)
+        if rate is not None:
+            yield (row["system"], row["batch"]), row, rate
+
+
+def starts(document: Document) -> Iterator[tuple[str, Figure]]:
+    """What starting takes and how large it is, where it has an interval: less is better."""
+    for one in _objects(_object(document.get("start")).get("quantities")):
+        figure = Figure.of(one.get("value"), one.get("low"), one.get("high"))
+        words = [str(one[key]) for key in ("system", "what", "batch") if one.get(key) is not None]
+        if figure is not None:
+            yield f"start: {', '.join(words)}, {one.get('unit')}", figure
+
+
+def ratios(document: Document) -> Iterator[tuple[str, Figure]]:
+    """How many times as fast as the best peers the best plans are, by batch size: more is better."""
+    for batch, summary in _object(document.get("summary")).items():
+        for name, one in _object(summary).items():
+            members = _object(one)
+            figure = Figure.of(members.get("value"), members.get("low"), members.get("high"))
+            if figure is not None:
+                yield f"batch {batch}: {name.replace('_', ' ')}", figure
+
+
+def singles(document: Document) -> Iterator[tuple[str, float, str]]:
+    """Figures without an interval, which are shown and not judged: scenarios, and the knee of the server."""
+    for one in _objects(_object(document.get("scenarios")).get("results")):
+        if isinstance(one.get("value"), int | float):
+            yield f"{one.get('scenario')}: {one.get('metric')}", float(one["value"]), str(one.get("unit", ""))
+    for arrivals, one in _object(_object(document.get("load")).get("knee")).items():
+        held = _object(one).get("held_per_second")
+        if isinstance(held, int | float):
+            yield f"server, {arrivals} arrivals: knee", float(held), "requests/s"
+
+
+def missing(document: Document, key: tuple[str, int]) -> str:
+    """Why a system was not measured at a batch size, as far as the document says."""
+    system, batch = key
+    return str(
+        _object(_object(document.get("missing")).get(str(batch))).get(system, "the new document does not say why")
+    )
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(value: object) -> list[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
