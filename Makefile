@@ -4,13 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TRITON := $(VENV)/.triton
+BENCH := build/bench
+CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"ganport needs Python 3.11 or later, this is {sys.version.split()[0]}: make PYTHON=/path/to/python3.11")'
 
 .PHONY: demo test lint format bench gpu lock clean
 .DEFAULT_GOAL := demo
 
 # The environment is made again only when what it is made from has changed.
 $(INSTALLED): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"ganport needs Python 3.11 or later, this is {sys.version.split()[0]}: make PYTHON=/path/to/python3.11")'
+	@$(CHECK_PYTHON)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
@@ -40,16 +42,28 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# What ganport costs over the bare tools, its speed beside what people would use instead, and what its server keeps of it
-# beside other servers: about twenty minutes.
-# make bench RUN=runs/mine [BUNDLE=mine.ganport]; without RUN, a generator after a few steps on digits.
+# Everything that is measured, in under 20 minutes on two cores: exporting and tuning 2, what ganport costs over the bare
+# tools 2, `ganport bench` 11, its server beside others 4. Documents and report stay in build/bench.
+# make bench RUN=runs/mine [BUNDLE=mine.ganport] [PAGE=docs/benchmarks.md]; without RUN, a generator after a few steps on
+# digits; with PAGE, that page's tables and figures are written anew.
+MEASURED_RUN = $(if $(RUN),$(RUN),$(BENCH)/run)
+MEASURED_BUNDLE = $(if $(BUNDLE),$(BUNDLE),$(BENCH)/measured.ganport)
+bench: export GANPORT_CACHE = $(abspath $(BENCH))/cache
 bench: $(INSTALLED) $(TRITON)
-	$(BIN)/python -m ganport_bench.overhead
-	$(BIN)/python -m ganport_bench.speed $(if $(RUN),'$(RUN)') $(if $(BUNDLE),--bundle '$(BUNDLE)') $(if $(PROFILE),--profile)
-	$(BIN)/python -m ganport_bench.serving $(if $(RUN),'$(RUN)') $(if $(BUNDLE),--bundle '$(BUNDLE)')
+	@rm -rf $(BENCH) && mkdir -p $(BENCH)
+	$(if $(RUN),,$(BIN)/ganport train --data digits --resolution 64 --width 64 --batch-size 16 --steps 5 --out $(BENCH)/run)
+	$(if $(BUNDLE),,$(BIN)/ganport export '$(MEASURED_RUN)' --out $(BENCH)/measured.ganport)
+	$(BIN)/ganport tune '$(MEASURED_BUNDLE)' --min-psnr $(if $(RUN),38,0) --seconds 60
+	$(BIN)/python -m ganport_bench.overhead --json > $(BENCH)/overhead.json
+	$(BIN)/ganport bench '$(MEASURED_RUN)' --bundle '$(MEASURED_BUNDLE)' --report $(BENCH)/report --csv $(BENCH)/load.csv --json > $(BENCH)/whole.json
+	$(BIN)/python -m ganport_bench.serving '$(MEASURED_RUN)' --bundle '$(MEASURED_BUNDLE)' --json > $(BENCH)/serving.json
+	$(if $(PAGE),$(BIN)/python -m ganport_bench.pages '$(PAGE)' --whole $(BENCH)/whole.json --serving $(BENCH)/serving.json --overhead $(BENCH)/overhead.json --report $(BENCH)/report)
 
-gpu: $(INSTALLED)
-	$(BIN)/python -m pytest -m gpu
+# Every test that needs an NVIDIA GPU, and the benchmark on one; one line and no installation where there is none.
+# make gpu [WHEELS=folder] [RUN=runs/mine] [QUICK=1]; with WHEELS the environment is .venv-gpu, made of those wheels with no index.
+gpu:
+	@$(CHECK_PYTHON)
+	@PYTHONPATH=bench $(PYTHON) -m ganport_bench.gpu $(if $(WHEELS),--wheels '$(WHEELS)') $(if $(RUN),--run '$(abspath $(RUN))') $(if $(QUICK),--quick)
 
 # Newest versions of everything, written down; PyTorch stays where pyproject and FACTS have it until moved by hand.
 lock:

@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
-__all__ = ["Findings", "OnStep", "run_command"]
+__all__ = ["Findings", "OnStep", "footer", "run_command"]
 
 OnStep = Callable[[str], None]
 BUSY = 0.7  # load average of one minute before the first measurement
@@ -61,14 +61,15 @@ def run_command(program: str, measure: Callable[[Path, OnStep], Findings], *, wi
         return 1
     for table in found.tables:
         terminal.print(table)
-    terminal.print(_footer(found, time.perf_counter() - begun), markup=False)
+    terminal.print(footer(found.machine, found.remarks, time.perf_counter() - begun), markup=False)
     if as_json:
         print(json.dumps(found.document, indent=2, allow_nan=False))
     return 0
 
 
-def _footer(found: Findings, seconds: float) -> str:
-    facts, lines = found.machine, list(found.remarks)
+def footer(machine: Mapping[str, Any], remarks: Sequence[str], seconds: float) -> str:
+    """The lines below the tables: remarks, what the figures depend on, how long it took."""
+    facts, lines = machine, list(remarks)
     load = facts["load_average_1min"]
     if load and load > BUSY:
         lines.append(f"The machine was busy before (load {load:.1f}): expect noise.")

@@ -3,12 +3,14 @@
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
+from inspect import cleandoc
 from typing import Any
 
 import typer
 
 from ganport_cli import INTERRUPTED
 from ganport_cli.commands import (
+    bench,
     demo,
     doctor,
     embed,
@@ -22,6 +24,7 @@ from ganport_cli.commands import (
     train,
     tune,
 )
+from ganport_cli.default_command import DefaultGroup
 from ganport_cli.extras import missing_extra
 
 app = typer.Typer(
@@ -43,6 +46,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     tune.tune,
     serve.serve,
     export_triton.export_triton,
+    bench.bench,
     doctor.doctor,
     demo.demo,
 )
@@ -61,8 +65,24 @@ def _aborted_by_interrupt(command: Callable[..., None]) -> Callable[..., None]:
     return run_command
 
 
+def _group(command: Callable[..., None], *named: Callable[..., None]) -> typer.Typer:
+    """A command that has commands of its own; its help shows them all, each with its example."""
+    examples = (line.strip() for one in named for line in (one.__doc__ or "").splitlines() if "Example: " in line)
+    text = "\n\n".join((cleandoc(command.__doc__ or ""), *examples))
+    group = typer.Typer(
+        cls=DefaultGroup, help=text, rich_markup_mode=None, no_args_is_help=True, subcommand_metavar="TARGET | COMMAND"
+    )
+    group.command(hidden=True)(_aborted_by_interrupt(command))
+    for one in named:
+        group.command()(_aborted_by_interrupt(one))
+    return group
+
+
 for command in COMMANDS:
-    app.command()(_aborted_by_interrupt(command))
+    if command is bench.bench:
+        app.add_typer(_group(command, bench.compare, bench.load), name=command.__name__)
+    else:
+        app.command()(_aborted_by_interrupt(command))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -16,9 +16,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 PLAIN_WIDTH = 160  # columns where stderr is no terminal: rich would break lines at 80 there
 
 
-def console() -> Console:
+def console(plain_width: int = PLAIN_WIDTH) -> Console:
     """The console that people read: stderr, so that stdout holds documents alone."""
-    return Console(stderr=True, width=None if sys.stderr.isatty() else PLAIN_WIDTH, highlight=False)
+    return Console(stderr=True, width=None if sys.stderr.isatty() else plain_width, highlight=False)
 
 
 def print_json(document: Mapping[str, Any]) -> None:

@@ -145,11 +145,16 @@ def _next_steps(run: Path, bundle: Path, grid: Path) -> None:
         f"look at {grid} and at the grids of training in {run / 'samples'}",
         f"ganport info {name}",
         f"ganport tune {name}",
+        f"ganport bench {shlex.quote(str(run))} --bundle {name} --quick --report {_beside(bundle, 'bench')}",
         f"ganport generate {name} --count 16 --seed 1 --out sixteen.png",
-        f"ganport features {name} --data digits --report {shlex.quote(str(bundle.parent / 'features'))}",
+        f"ganport features {name} --data digits --report {_beside(bundle, 'features')}",
         "ganport train --data YOUR_IMAGES --out runs/mine",
     ):
         console().print(f"  {line}", markup=False, soft_wrap=True)
+
+
+def _beside(bundle: Path, name: str) -> str:
+    return shlex.quote(str(bundle.parent / name))
 
 
 def _document(

@@ -1,0 +1,28 @@
+"""Tables and numbers as Markdown."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+__all__ = ["Document", "between", "interval", "table"]
+
+Document = Mapping[str, Any]
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table with a line of dashes below its head."""
+    return "\n".join(map(_line, (columns, ["---"] * len(columns), *rows)))
+
+
+def interval(document: Document, form: str, name: str = "value") -> str:
+    """A value and its interval, each by a format specification: `1,234 (1,200 to 1,260)`."""
+    return f"{document[name]:{form}} ({between(document, form)})"
+
+
+def between(document: Document, form: str) -> str:
+    """An interval, or empty where its ends are one, or where there is none."""
+    low, high = document["low"], document["high"]
+    return "" if low is None or low == high else f"{low:{form}} to {high:{form}}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(' '.join(cell.replace('|', '/').split()) for cell in cells)} |"

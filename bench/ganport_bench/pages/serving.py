@@ -1,0 +1,48 @@
+"""The sections on the server beside its peers: what was promised, and many clients around each plan."""
+
+from collections.abc import Iterator
+
+from ganport_bench.pages.markdown import Document, interval, table
+
+__all__ = ["sections"]
+
+
+def sections(serving: Document) -> Iterator[tuple[str, str]]:
+    """By name, from the document of `python -m ganport_bench.serving --json`."""
+    yield "serving promises", _promises(serving)
+    yield "serving clients", _clients(serving)
+
+
+def _promises(serving: Document) -> str:
+    return table(("what", "measured", "interval", "wanted"), [_promise(one) for one in serving["targets"]])
+
+
+def _promise(one: Document) -> tuple[str, ...]:
+    unit = one["unit"] if one["unit"] in ("", "x") else f" {one['unit']}"
+    wanted = f"{'at least' if one['is_floor'] else 'at most'} {one['wanted']:g}{unit}"
+    missed = "" if one["reached"] else " **void**" if one["is_void"] else " **missed**"
+    if one["measured"] is None:
+        return one["title"], f"not measured{missed}: {one['note']}", "", wanted
+    low, high = one["low"], one["high"]
+    return one["title"], f"{one['measured']:,.2f}{unit}{missed}", f"{low:,.2f} to {high:,.2f}", wanted
+
+
+def _clients(serving: Document) -> str:
+    columns = ("system", "plan", "images/s", "of offline", "p50 ms", "p90 ms", "p99 ms", "CPU of client / server, us")
+    rows = [row for row in serving["rows"] if row["scenario"] in ("offline", "clients")]
+    return table(columns, [_row(row) for row in rows])
+
+
+def _row(row: Document) -> tuple[str, ...]:
+    rate = interval(row, ",.0f", "images_per_second")
+    if row["scenario"] == "offline":
+        return row["system"], row["precision"], rate, "", f"a batch: {row['batch_ms']['value']:.1f}", "", "", ""
+    latency, cpu = row["latency_ms"], row["cpu_us"]
+    return (
+        f"{row['system']}, {row['protocol']}" + ("" if row["correct"] else " WRONG"),
+        row["precision"],
+        rate,
+        f"{row['share_of_offline']['value']:.0%}",
+        *(f"{latency[name]:.0f}" for name in ("p50", "p90", "p99")),
+        f"{cpu['client']:,.0f} / {cpu['server']:,.0f}",
+    )

@@ -1,0 +1,68 @@
+"""All that one run of the benchmark found, and its JSON document."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ganport_bench.speed import document as speed_document
+
+if TYPE_CHECKING:
+    from ganport_bench.load import Load
+    from ganport_bench.nodes import Profile
+    from ganport_bench.scenarios import Scenarios
+    from ganport_bench.speed.document import Results
+    from ganport_bench.start import Start
+
+__all__ = ["Found", "Whole", "to_json"]
+
+FORMAT = 2
+
+
+@dataclass
+class Found:
+    """What the parts found; None where a part was not run."""
+
+    speed: "Results | None" = None
+    nodes: "Sequence[Profile] | None" = None
+    start: "Start | None" = None
+    scenarios: "Scenarios | None" = None
+    load: "Load | None" = None
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Everything.
+
+    Attributes:
+        machine: facts before and after.
+        model: what was measured.
+        is_quick: few rounds.
+        found: by the parts.
+        skipped: the parts that could not run, and why.
+        took_seconds: by part, tuning among them.
+    """
+
+    machine: Mapping[str, Any]
+    model: Mapping[str, Any]
+    is_quick: bool
+    found: Found
+    skipped: Mapping[str, str]
+    took_seconds: Mapping[str, float]
+
+
+def to_json(whole: Whole) -> dict[str, Any]:
+    """The document of `--json`."""
+    found = whole.found
+    nodes = None if found.nodes is None else [profile.to_json() for profile in found.nodes]
+    parts = {"start": found.start, "scenarios": found.scenarios, "load": found.load}
+    return {
+        "format": FORMAT,
+        "is_quick": whole.is_quick,
+        "machine": dict(whole.machine),
+        "model": dict(whole.model),
+        **({} if found.speed is None else speed_document.to_json(found.speed)),
+        **({} if nodes is None else {"nodes": nodes}),
+        **{name: part.to_json() for name, part in parts.items() if part is not None},
+        "skipped": dict(whole.skipped),
+        "took_seconds": {name: round(seconds, 1) for name, seconds in whole.took_seconds.items()},
+    }

@@ -1,0 +1,135 @@
+"""Runs the parts one after the other around one bundle that was tuned here first."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ganport_runtime import PlanError
+from ganport_runtime.tuning import TuningRecord
+
+from ganport_bench.command import OnStep
+from ganport_bench.errors import BenchError
+from ganport_bench.machine import Watch
+from ganport_bench.own_cache import own_cache
+from ganport_bench.speed.subject import Subject, subject_of
+from ganport_bench.whole.asked import PARTS, Asked
+from ganport_bench.whole.document import Found, Whole
+from ganport_bench.whole.tuned import kept, tuned
+
+__all__ = ["measure_whole"]
+
+FEWER = {"imports": 7, "lives": 6, "builds": 3}  # fresh processes of the start than when it is measured alone
+
+
+@dataclass
+class _Stage:
+    """What parts are given, and what they have found."""
+
+    asked: Asked
+    subject: Subject
+    record: TuningRecord
+    on_step: OnStep
+    found: Found = field(default_factory=Found)
+
+
+def measure_whole(asked: Asked, folder: Path, on_step: OnStep) -> Whole:
+    """Measure every part that is asked for, around the bundle as `ganport tune --min-psnr 38` leaves or left it.
+
+    Args:
+        asked: what.
+        folder: empty; for a bundle that is made and for what tuning remembers, so that the user's records stay.
+        on_step: called with a few words before each step.
+
+    Raises:
+        BenchError: nothing could be measured, or not a part that was asked for by name.
+        BundleError, PlanError: the bundle is damaged, or nothing runs it here.
+    """
+    watch = Watch()  # first, or the load would be the benchmark's own
+    skipped, took = asked.lacking(), dict[str, float]()
+    subject = subject_of(asked.target, asked.bundle, folder, on_step)
+    mine = kept(subject)
+    with own_cache(folder / "cache"):
+        with _timed("tuning", took):
+            record, how = tuned(subject, mine, asked.effort.tuning_seconds, on_step)
+        stage = _Stage(asked, subject, record, on_step)
+        for part in (part for part in asked.parts or PARTS if part not in skipped):
+            with _timed(part, took):
+                _run(part, stage, skipped)
+    if stage.found == Found():
+        raise BenchError("; ".join(f"{part}: {why}" for part, why in skipped.items()))
+    return Whole(watch.finished(), _model(stage, how), asked.effort.is_quick, stage.found, skipped, took)
+
+
+def _run(part: str, stage: _Stage, skipped: dict[str, str]) -> None:
+    """Run a part; where it cannot and was not asked for by name, it is skipped and the others go on."""
+    try:
+        setattr(stage.found, part, _PARTS[part](stage))
+    except (BenchError, PlanError) as error:
+        if stage.asked.parts is not None:
+            raise
+        skipped[part] = str(error)
+
+
+def _model(stage: _Stage, tuned_how: str) -> dict[str, object]:
+    speed = stage.found.speed
+    return {
+        **stage.subject.to_json(),
+        "reference": None if speed is None else speed.standard,
+        "tuned": tuned_how,
+    }
+
+
+@contextmanager
+def _timed(name: str, took: dict[str, float]) -> Iterator[None]:
+    begun = time.monotonic()
+    try:
+        yield
+    finally:
+        took[name] = time.monotonic() - begun
+
+
+def _speed(stage: _Stage) -> object:
+    from ganport_bench.speed.measure import measure_speed
+
+    return measure_speed(stage.subject, stage.record, stage.asked.effort.speed, stage.on_step, stage.asked.batches)
+
+
+def _nodes(stage: _Stage) -> object:
+    from ganport_bench.nodes import profile_winners
+
+    if stage.found.speed is None:
+        raise BenchError("the nodes of the fastest plans are looked at, and which these are is found by the part speed")
+    stage.on_step("the nodes of the fastest plans")
+    return profile_winners(stage.subject.bundle, stage.found.speed)
+
+
+def _start(stage: _Stage) -> object:
+    from ganport_bench import start
+
+    effort = start.QUICK if stage.asked.effort.is_quick else replace(start.FULL, **FEWER)
+    return start.measure_start(stage.subject.bundle, effort, stage.on_step)
+
+
+def _scenarios(stage: _Stage) -> object:
+    from ganport_bench import scenarios
+
+    effort = scenarios.QUICK if stage.asked.effort.is_quick else scenarios.FULL
+    return scenarios.measure_scenarios(stage.subject.bundle, effort, stage.asked.logs, stage.on_step)
+
+
+def _load(stage: _Stage) -> object:
+    from ganport_bench import load
+
+    effort = load.QUICK if stage.asked.effort.is_quick else load.FULL
+    return load.measure_load(load.ServedBundle(stage.subject.bundle), effort, stage.on_step)
+
+
+_PARTS: Mapping[str, Callable[[_Stage], object]] = {
+    "speed": _speed,
+    "nodes": _nodes,
+    "start": _start,
+    "scenarios": _scenarios,
+    "load": _load,
+}

@@ -1,0 +1,204 @@
+"""`ganport bench`: what one wants to know before choosing, measured on this machine; and two such runs compared."""
+
+import math
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console, RenderableType
+
+from ganport_cli.own_stdout import own_stdout
+from ganport_cli.terminal import Json, console, print_json
+
+if TYPE_CHECKING:
+    from ganport_bench.load import Load
+    from ganport_bench.whole import Asked, Whole
+
+__all__ = ["bench", "compare", "load"]
+
+WIDTH = 200  # columns where stderr is no terminal
+
+Target = Annotated[Path, typer.Argument(metavar="TARGET", help="A bundle, or a training run's directory.")]
+BundleOption = Annotated[
+    Path | None, typer.Option(metavar="B", help="What was exported from the run; not given: it is exported now.")
+]
+Report = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Write a page, figures, the document and LoadGen's logs there.")
+]
+Csv = Annotated[
+    Path | None,
+    typer.Option("--csv", metavar="FILE", help="Write the load part as perf_analyzer does."),
+]
+Batches = Annotated[str, typer.Option(help="Images a call, separated by commas.")]
+Parts = Annotated[
+    str | None,
+    typer.Option(help="Of speed, nodes, start, scenarios, load; not given: all that can run here."),
+]
+Seconds = Annotated[
+    float | None, typer.Option(min=20, help="About how long it may take; not given: 720, or 240 with --quick.")
+]
+Quick = Annotated[bool, typer.Option("--quick", help="Few rounds: a first look.")]
+Old = Annotated[Path, typer.Argument(metavar="OLD.json", help="The document that the others are compared with.")]
+New = Annotated[list[Path], typer.Argument(metavar="NEW.json", help="Later documents of the same machine.")]
+Server = Annotated[
+    str,
+    typer.Argument(metavar="URL|BUNDLE", help="http://HOST:PORT of a server, or a bundle, which is served for it."),
+]
+Model = Annotated[str, typer.Option(help="Of the server, asked for.")]
+
+
+def bench(
+    target: Target,
+    bundle: BundleOption = None,
+    report: Report = None,
+    csv: Csv = None,
+    batches: Batches = "1,8,64",
+    parts: Parts = None,
+    seconds: Seconds = None,
+    quick: Quick = False,
+    json: Json = False,
+) -> None:
+    """Measure a bundle or a run on this machine, beside what people would use instead.
+
+    Parts: the speed of every plan and peer in turns, with this machine's ceilings; the nodes that take the fastest
+    plans' time; what starting takes; the scenarios of MLCommons LoadGen; a server under load. Peers that need PyTorch
+    want the run directory.
+
+    Example: ganport bench runs/emoji --bundle emoji.ganport --report report
+    """
+    with own_stdout(), tempfile.TemporaryDirectory(prefix="ganport-bench-") as folder:
+        asked = _asked(target, bundle, report, batches, parts, seconds, quick=quick)
+        _check_csv(csv, report, asked)
+        if report is not None:
+            from ganport_bench.report import check_folder
+
+            check_folder(report)
+        from ganport_bench.whole import measure_whole, to_json
+
+        begun, terminal = time.monotonic(), _terminal()
+        with terminal.status("") as status:
+            whole = measure_whole(asked, Path(folder), status.update)
+        document = to_json(whole)
+        _show_whole(whole, time.monotonic() - begun)
+        if csv is not None and whole.found.load is not None:
+            _write_csv(whole.found.load, csv)
+        if report is not None:
+            _write_report(document, report)
+    if json:
+        print_json(document)
+
+
+def compare(old: Old, new: New, json: Json = False) -> None:
+    """Tell real changes between runs from noise; exits 1 where one is a regression beyond its interval.
+
+    Example: ganport bench compare old.json new.json
+    """
+    from ganport_bench.errors import BenchError
+    from ganport_bench.regression import compare_documents, read_document, tables
+
+    before = read_document(old)
+    regressions = {path: compare_documents(before, read_document(path)) for path in new}
+    for path, found in regressions.items():
+        _print(_terminal(), [f"{old} -> {path}", *tables(found)])
+    if json:
+        print_json({"old": str(old), "new": {str(path): found.to_json() for path, found in regressions.items()}})
+    worse = [str(path) for path, found in regressions.items() if found.is_regression]
+    if worse:
+        raise BenchError(f"{', '.join(worse)} is slower than {old}")
+
+
+def load(server: Server, model: Model = "generator", csv: Csv = None, quick: Quick = False, json: Json = False) -> None:
+    """Load any server of the Open Inference Protocol, or ganport's around a bundle, up to its knee and a little beyond.
+
+    Example: ganport bench load http://127.0.0.1:8000 --csv load.csv
+    """
+    with own_stdout():
+        from ganport_bench import load as part
+
+        target = part.target_of(server, model=model)
+        terminal = _terminal()
+        with terminal.status("") as status:
+            found = part.measure_load(target, part.QUICK if quick else part.FULL, status.update)
+        _print(terminal, part.tables(found))
+        if csv is not None:
+            _write_csv(found, csv)
+    if json:
+        print_json({"load": found.to_json()})
+
+
+def _asked(
+    target: Path,
+    bundle: Path | None,
+    report: Path | None,
+    batches: str,
+    parts: str | None,
+    seconds: float | None,
+    *,
+    quick: bool,
+) -> "Asked":
+    if seconds is not None and not math.isfinite(seconds):
+        raise typer.BadParameter(f"--seconds is {seconds}, wanted a finite number")
+    from ganport_bench.errors import BenchError
+    from ganport_bench.whole import Asked, effort_of
+    from ganport_runtime.cache import cache_folder
+
+    sizes = _numbers(batches)
+    try:
+        return Asked(
+            target,
+            effort_of(seconds, is_quick=quick, batches=len(sizes)),
+            logs=(cache_folder() if report is None else report) / "loadgen",
+            bundle=bundle,
+            parts=None if parts is None else tuple(word.strip() for word in parts.split(",")),
+            batches=sizes,
+        )
+    except BenchError as error:
+        raise typer.BadParameter(f"--{error}") from None
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"--batches {text!r}, wanted numbers such as 1,8,64") from None
+
+
+def _check_csv(csv: Path | None, report: Path | None, asked: "Asked") -> None:
+    if csv is None:
+        return
+    if asked.parts is not None and "load" not in asked.parts:
+        raise typer.BadParameter("--csv is of the part load, which is not among --parts")
+    if report is not None and csv.resolve().is_relative_to(report.resolve()):
+        raise typer.BadParameter(f"--csv {csv} is in the report's folder, which is replaced as a whole; name another")
+
+
+def _terminal() -> Console:
+    return console(WIDTH)
+
+
+def _print(terminal: Console, parts: Sequence[RenderableType]) -> None:
+    for part in parts:
+        terminal.print(part, markup=False)
+
+
+def _show_whole(whole: "Whole", seconds: float) -> None:
+    from ganport_bench.command import footer
+    from ganport_bench.whole import remarks, tables
+
+    _print(_terminal(), [*tables(whole), footer(whole.machine, remarks(whole), seconds)])
+
+
+def _write_csv(found: "Load", path: Path) -> None:
+    from ganport_bench.load import write_csv
+
+    names = ", ".join(str(file) for file in write_csv(found, path))
+    console().print(f"Wrote {names}", markup=False, soft_wrap=True)
+
+
+def _write_report(document: dict[str, object], folder: Path) -> None:
+    from ganport_bench.report import write_report
+
+    console().print(f"Wrote {write_report(document, folder)}", markup=False, soft_wrap=True)

@@ -1,0 +1,148 @@
+"""`ganport bench`: one command whose name is left out, and two more; documents alone on stdout."""
+
+import ctypes
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ganport_bench.load import QUICK as LOAD
+from ganport_cli.own_stdout import own_stdout
+
+from tests.cli.conftest import Ganport
+from tests.support.bundles import Weights, add_probe, make_bundle
+from tests.support.tiny_run import QUICKEST, measure_quickly
+
+SHORT_LOAD = replace(
+    LOAD, levels=(1, 4), window_seconds=0.1, most_windows=4, fractions=(0.3,), rate_seconds=0.3, samples=20,
+    most_rate_seconds=0.5,
+)  # fmt: skip
+
+
+@pytest.fixture
+def quickly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GANPORT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("ganport_bench.whole.effort.QUICK_SPEED", QUICKEST)
+    monkeypatch.setattr("ganport_bench.whole.effort.ROUNDS", 0.0)
+    monkeypatch.setattr("ganport_bench.whole.effort.TUNING", 0.03)
+    monkeypatch.setattr("ganport_bench.load.QUICK", SHORT_LOAD)
+    measure_quickly(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def measured_bundle(tmp_path_factory: pytest.TempPathFactory, weights: Weights) -> Path:
+    return add_probe(make_bundle(tmp_path_factory.mktemp("bench") / "tiny.ganport", weights), weights)
+
+
+def test_help_shows_all_three_commands_each_with_an_example(ganport: Ganport) -> None:
+    shown = ganport("bench", "--help").stdout
+    for example in ("ganport bench runs/", "ganport bench compare old.json", "ganport bench load http://"):
+        assert f"Example: {example}" in shown
+    for option in ("TARGET", "--bundle", "--report", "--csv", "--batches", "--parts", "--seconds", "--quick", "--json"):
+        assert option in shown
+    assert ganport("bench", "some.ganport", "--help").stdout == shown
+    for name, option in (("compare", "OLD.json"), ("load", "--model")):
+        own = ganport("bench", name, "--help").stdout
+        assert f"Example: ganport bench {name} " in own
+        assert option in own
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("b.ganport", "--batches", "1,x"),
+        ("b.ganport", "--batches", "0"),
+        ("b.ganport", "--parts", "sped"),
+        ("b.ganport", "--parts", "start", "--csv", "load.csv"),
+        ("b.ganport", "--seconds", "nan"),
+        ("b.ganport", "--seconds", "1"),
+        ("b.ganport", "--loud"),
+        ("--quick",),
+        ("compare", "old.json"),
+    ],
+)
+def test_bad_usage_is_one_line_and_exits_2(ganport: Ganport, words: tuple[str, ...]) -> None:
+    outcome = ganport("bench", *words)
+    assert outcome.exit_code == 2
+    (line,) = outcome.stderr.splitlines()
+    assert line.startswith("ganport bench: ")
+
+
+def test_what_is_neither_bundle_nor_run_is_one_line(ganport: Ganport, tmp_path: Path) -> None:
+    outcome = ganport("bench", tmp_path, "--json")
+    assert (outcome.exit_code, outcome.stdout) == (1, "")
+    (line,) = [line for line in outcome.stderr.splitlines() if line.strip()]
+    assert line.startswith(f"ganport bench: {tmp_path} holds neither manifest.json nor config.json; name a bundle")
+
+
+def test_a_bundle_alone_is_measured(ganport: Ganport, quickly: None, measured_bundle: Path, tmp_path: Path) -> None:
+    words = ("--parts", "speed", "--batches", "1,3", "--quick", "--seconds", "20", "--json")
+    outcome = ganport("bench", measured_bundle, *words)
+    assert outcome.exit_code == 0, outcome.stderr
+    document = outcome.document
+    assert document["format"] == 2
+    assert document["model"]["run"] is None
+    assert document["model"]["reference"].startswith("generator-deconv-fp32 by onnxruntime on cpu; beside the float64")
+    rows = {(row["system"], row["batch"]): row for row in document["rows"]}
+    assert "for lack of a stock export" in rows["ONNX Runtime", 3]["note"]
+    assert rows["ganport as opened", 1]["correct"]
+    assert "give the run directory instead" in document["missing"]["1"]["PyTorch, bf16 autocast"]
+    assert not list((tmp_path / "cache").rglob("generator-*.json")), "the user's own tuning records are left alone"
+    for part in ("Batch 3", "Images are compared with generator-deconv-fp32", "Quick: few rounds", "It took: tuning"):
+        assert part in outcome.stderr
+
+
+def test_a_server_alone_is_loaded(ganport: Ganport, quickly: None, measured_bundle: Path, tmp_path: Path) -> None:
+    outcome = ganport("bench", "load", measured_bundle, "--quick", "--csv", tmp_path / "load.csv", "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert [row["concurrency"] for row in outcome.document["load"]["concurrency"]] == [1, 4]
+    assert (tmp_path / "load.csv").read_text().startswith("Concurrency,Inferences/Second")
+    assert outcome.last_line.startswith(f"Wrote {tmp_path / 'load.csv'}")
+    assert ganport("bench", "load", "ftp://x").exit_code == 1
+
+
+def test_libraries_may_print_without_spoiling_the_document(capfd: pytest.CaptureFixture[str]) -> None:
+    with own_stdout():
+        print("from Python")
+        os.write(1, b"from a descriptor\n")
+        ctypes.CDLL(None).puts(b"from C, which writes it later")
+        subprocess.run(["echo", "from another process"], check=True)
+    print("{}")
+    out, err = capfd.readouterr()
+    assert out == "{}\n"
+    assert {line for line in err.splitlines() if line} == {
+        "from Python",
+        "from a descriptor",
+        "from C, which writes it later",
+        "from another process",
+    }
+
+
+INTERRUPTED = """
+import os, signal, sys
+from ganport_bench.speed import measure
+from ganport_cli import main
+
+def interrupt(*_, **__):
+    os.kill(os.getpid(), signal.SIGINT)
+
+measure.measure_limits = interrupt
+main()
+"""
+
+
+def test_ctrl_c_leaves_nothing_half_written(measured_bundle: Path, tmp_path: Path) -> None:
+    words = ["bench", str(measured_bundle), "--quick", "--seconds", "20", "--parts", "speed", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr.splitlines()[-1] == "ganport bench: interrupted"
+    assert not list(tmp_path.glob("ganport-bench-*"))
