@@ -1,5 +1,6 @@
 """The harness is right: a system of known latency, jitter and stalls is reported as what it is."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from ganport_bench.load.rate_row import rate_row
 from ganport_bench.serving.arrivals import poisson
 from ganport_bench.serving.closed_loop import closed_loop
 from ganport_bench.serving.open_loop import open_loop
+from numpy.typing import NDArray
 
 from tests.bench.load.open_inference import SHORT, described, measured, rows_of
 from tests.bench.serving.fake_server import EXPECTED, Fake, running
@@ -16,6 +18,7 @@ from tests.bench.serving.fake_server import EXPECTED, Fake, running
 DELAY = 0.02  # seconds
 SLACK = 0.015  # seconds by which a busy machine may be late
 RATE, SECONDS = 200, 1.6
+TRIES = 3
 
 
 def test_a_known_latency_is_reported_in_both_loops() -> None:
@@ -37,14 +40,18 @@ def test_a_known_latency_is_reported_in_both_loops() -> None:
 
 def test_known_jitter_is_reported() -> None:
     delays = np.random.default_rng(5).uniform(0.005, 0.1, 100)
-    due = poisson(400, 1.0)
+    known = {percent: float(np.percentile(delays, percent)) for percent in (50, 90, 99)}
+    found = [_percentiles(delays) for _ in range(TRIES)]  # what else runs here may delay some of them, never hasten
+    for percent, value in known.items():
+        assert value - 0.005 <= min(one[percent] for one in found) < value + SLACK
+
+
+def _percentiles(delays: NDArray[np.float64]) -> Mapping[float, float]:
     with running(Fake(delay=lambda number: float(delays[number % 100]))) as fake:
-        outcome = open_loop(fake.endpoint, EXPECTED, due, connections=200, tick=0.0002)
+        outcome = open_loop(fake.endpoint, EXPECTED, poisson(400, 1.0), connections=200, tick=0.0002)
     answers = answers_of(outcome, outcome.came(0, 10), 400)
-    for percent in (50, 90, 99):
-        known = float(np.percentile(delays, percent))
-        assert known - 0.005 <= answers.latency.percentiles[percent] < known + SLACK
     assert answers.latency.samples == outcome.requests
+    return answers.latency.percentiles
 
 
 def test_a_server_that_stalls_once_a_second_shows_in_the_open_loop_and_not_in_a_naive_one() -> None:
