@@ -1,6 +1,7 @@
 """`ganport bench`: one command whose name is left out, and two more; documents alone on stdout."""
 
 import ctypes
+import json
 import os
 import subprocess
 import sys
@@ -97,10 +98,42 @@ def test_a_bundle_alone_is_measured(ganport: Ganport, quickly: None, measured_bu
 def test_a_server_alone_is_loaded(ganport: Ganport, quickly: None, measured_bundle: Path, tmp_path: Path) -> None:
     outcome = ganport("bench", "load", measured_bundle, "--quick", "--csv", tmp_path / "load.csv", "--json")
     assert outcome.exit_code == 0, outcome.stderr
+    assert set(outcome.document) == {"format", "machine", "load"}
     assert [row["concurrency"] for row in outcome.document["load"]["concurrency"]] == [1, 4]
     assert (tmp_path / "load.csv").read_text().startswith("Concurrency,Inferences/Second")
     assert outcome.last_line.startswith(f"Wrote {tmp_path / 'load.csv'}")
     assert ganport("bench", "load", "ftp://x").exit_code == 1
+
+
+def document_of(folder: Path, name: str, images_per_second: float) -> Path:
+    """One row, within 1 %."""
+    row = {"system": "plan", "kind": "plan", "batch": 8, "images_per_second": images_per_second, "correct": True}
+    row |= {"low": 0.99 * images_per_second, "high": 1.01 * images_per_second}
+    machine = {"cpu": "CPU", "cores": 2, "gpus": [], "packages": {}}
+    path = folder / name
+    path.write_text(json.dumps({"format": 2, "machine": machine, "rows": [row], "summary": {}}))
+    return path
+
+
+def test_a_regression_exits_1_with_one_line_and_its_document(ganport: Ganport, tmp_path: Path) -> None:
+    old, same, slow = (
+        document_of(tmp_path, f"{name}.json", speed) for name, speed in (("old", 100), ("same", 101), ("slow", 50))
+    )
+    fine = ganport("bench", "compare", old, same, "--json")
+    assert fine.exit_code == 0
+    assert fine.document["new"][str(same)]["is_regression"] is False
+    assert fine.last_line == "0 worse, 0 better, 1 same: no regression"
+    worse = ganport("bench", "compare", old, same, slow, "--json")
+    assert worse.exit_code == 1
+    assert worse.document["new"][str(slow)]["is_regression"] is True
+    said = f"ganport bench: {slow} is worse than {old}: plan, batch 8, images/s: 0.50 times what it was"
+    assert worse.last_line == said
+
+
+def test_what_cannot_be_compared_is_one_line(ganport: Ganport, tmp_path: Path) -> None:
+    outcome = ganport("bench", "compare", tmp_path / "old.json", tmp_path / "new.json", "--json")
+    assert (outcome.exit_code, outcome.stdout) == (1, "")
+    assert outcome.last_line.startswith(f"ganport bench: {tmp_path / 'old.json'} cannot be read: ")
 
 
 def test_libraries_may_print_without_spoiling_the_document(capfd: pytest.CaptureFixture[str]) -> None:

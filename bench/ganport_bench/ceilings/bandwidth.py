@@ -109,7 +109,7 @@ def measure_bandwidth(*, rounds: int, turn_seconds: float, cache_bytes: int | No
 def _beyond(cache_bytes: int | None) -> int:
     """The bytes of an array that no cache holds, or as many as the computer can spare."""
     wanted = BEYOND * cache_bytes if cache_bytes else UNKNOWN_CACHE_ARRAY
-    if "SC_PHYS_PAGES" not in os.sysconf_names:
+    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
         return wanted
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return min(wanted, int(OF_COMPUTER * memory / ALL_ARRAYS))

@@ -14,8 +14,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def interval(document: Document, form: str, name: str = "value") -> str:
-    """A value and its interval, each by a format specification: `1,234 (1,200 to 1,260)`."""
-    return f"{document[name]:{form}} ({between(document, form)})"
+    """A value and its interval, each by a format specification: `1,234 (1,200 to 1,260)`, or the value alone."""
+    ends = between(document, form)
+    return f"{document[name]:{form}}" + (f" ({ends})" if ends else "")
 
 
 def between(document: Document, form: str) -> str:

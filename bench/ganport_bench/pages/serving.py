@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ganport_bench.pages.markdown import Document, interval, table
+from ganport_bench.pages.markdown import Document, between, interval, table
 
 __all__ = ["sections"]
 
@@ -23,8 +23,8 @@ def _promise(one: Document) -> tuple[str, ...]:
     missed = "" if one["reached"] else " **void**" if one["is_void"] else " **missed**"
     if one["measured"] is None:
         return one["title"], f"not measured{missed}: {one['note']}", "", wanted
-    low, high = one["low"], one["high"]
-    return one["title"], f"{one['measured']:,.2f}{unit}{missed}", f"{low:,.2f} to {high:,.2f}", wanted
+    form = ",.2f" if 0 < abs(one["measured"]) < 100 else ",.0f"
+    return one["title"], f"{one['measured']:{form}}{unit}{missed}", between(one, form), wanted
 
 
 def _clients(serving: Document) -> str:

@@ -25,11 +25,12 @@ def sections(whole: Document) -> Iterator[tuple[str, str]]:
 
 def _machine(whole: Document) -> str:
     machine = whole["machine"]
+    system = machine["system"].partition("-")[0]
     load = f"{machine['load_average_1min']:.1f} before and {machine['load_average_1min_after']:.1f} after"
     versions = ", ".join(f"{name} {version}" for name, version in machine["packages"].items() if version)
     took = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in whole["took_seconds"].items())
     return (
-        f"Measured {machine['measured_at'][:10]} on {machine['cpu']}, {machine['cores']} cores, {machine['system']}, "
+        f"Measured {machine['measured_at'][:10]} on {machine['cpu']}, {machine['cores']} cores, {system}, "
         f"Python {machine['python']}; {versions}. Load of one minute: {load}. It took: {took}."
     )
 

@@ -15,6 +15,7 @@ from ganport_cli.terminal import Json, console, print_json
 
 if TYPE_CHECKING:
     from ganport_bench.load import Load
+    from ganport_bench.regression import Regression
     from ganport_bench.whole import Asked, Whole
 
 __all__ = ["bench", "compare", "load"]
@@ -105,9 +106,9 @@ def compare(old: Old, new: New, json: Json = False) -> None:
         _print(_terminal(), [f"{old} -> {path}", *tables(found)])
     if json:
         print_json({"old": str(old), "new": {str(path): found.to_json() for path, found in regressions.items()}})
-    worse = [str(path) for path, found in regressions.items() if found.is_regression]
+    worse = [f"{path} is worse than {old}: {_worst(found)}" for path, found in regressions.items() if _worst(found)]
     if worse:
-        raise BenchError(f"{', '.join(worse)} is slower than {old}")
+        raise BenchError("; ".join(worse))
 
 
 def load(server: Server, model: Model = "generator", csv: Csv = None, quick: Quick = False, json: Json = False) -> None:
@@ -117,16 +118,29 @@ def load(server: Server, model: Model = "generator", csv: Csv = None, quick: Qui
     """
     with own_stdout():
         from ganport_bench import load as part
+        from ganport_bench.command import footer
+        from ganport_bench.machine import Watch
 
+        watch, begun, terminal = Watch(), time.monotonic(), _terminal()
         target = part.target_of(server, model=model)
-        terminal = _terminal()
         with terminal.status("") as status:
             found = part.measure_load(target, part.QUICK if quick else part.FULL, status.update)
-        _print(terminal, part.tables(found))
+        machine = watch.finished()
+        _print(terminal, [*part.tables(found), footer(machine, [], time.monotonic() - begun)])
         if csv is not None:
             _write_csv(found, csv)
     if json:
-        print_json({"load": found.to_json()})
+        print_json({"format": 2, "machine": machine, "load": found.to_json()})
+
+
+def _worst(found: "Regression") -> str:
+    """The first thing that is worse, and how many more are; empty where nothing is."""
+    worse = [change for change in found.changes if change.verdict == "worse"]
+    if not worse:
+        return ""
+    first, more = worse[0], f", and {len(worse) - 1} more" if len(worse) > 1 else ""
+    why = first.why or f"{first.ratio:.2f} times what it was"
+    return f"{first.what}: {why}{more}"
 
 
 def _asked(

@@ -39,16 +39,16 @@ def asleep(seconds: float) -> Callable[[Any], object]:
 
 
 def test_the_fastest_stream_counts_and_its_bytes_are_those_it_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    kernels = {"one": (1, asleep(0.01)), "three": (3, asleep(0.015))}  # three times the bytes in half as long again
+    kernels = {"one": (1, asleep(0.004)), "three": (3, asleep(0.006))}  # three times the bytes in half as long again
     monkeypatch.setattr(module, "KERNELS", kernels)
     monkeypatch.setattr(module, "CALL_BYTES", 1)
     monkeypatch.setattr(module, "BEYOND", 1)
     monkeypatch.setattr(module, "thread_choices", lambda: (2, 1))
     size = 2 * 1024 * 8  # two threads' parts
-    found = measure_bandwidth(rounds=3, turn_seconds=0.02, cache_bytes=size)
+    found = measure_bandwidth(rounds=2, turn_seconds=0.01, cache_bytes=size)
     assert found.memory.how == "three, 2 threads, arrays of 0.0156 MiB"
     assert list(found.memory.others) == ["one, 2 threads, arrays of 0.0156 MiB"]
-    exact = 3 * size / 0.015
+    exact = 3 * size / 0.006
     assert exact / 3 < found.memory.bytes_per_second.value <= exact, "sleeping takes longer, never less"
     assert (found.cache_bytes, found.cache is not None) == (size, True)
 
@@ -70,6 +70,13 @@ def test_real_streams_through_small_arrays_are_all_measured(monkeypatch: pytest.
     assert set(document["cache"]) == {"bytes", "bytes_per_second", "how", "others"}
     assert len(document["others"]) == 2
     assert document["bytes_per_second"]["low"] > 1e6
+
+
+def test_arrays_are_beyond_the_cache_and_no_more_than_the_computer_can_spare(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 3 * 2**20, "SC_PAGE_SIZE": 4096}.__getitem__)
+    assert module._beyond(32 * 2**20) == 128 * 2**20
+    assert module._beyond(None) == 256 * 2**20
+    assert module._beyond(2**30) == 512 * 2**20, "three arrays in an eighth of 12 GiB"
 
 
 @pytest.fixture
