@@ -113,4 +113,4 @@ def test_nodes_are_those_of_the_fastest_plan_of_each_engine(document: dict[str, 
 def test_the_server_under_load_serves_what_was_tuned(document: dict[str, Any], people: str) -> None:
     assert [row["concurrency"] for row in document["load"]["concurrency"]] == [1, 4]
     assert "tuned" in document["load"]["facts"]["plan"]
-    assert "clients that wait for their answers" in people
+    assert "clients that wait for their answers" in " ".join(people.split())  # a long path breaks the title
