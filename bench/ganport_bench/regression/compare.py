@@ -4,15 +4,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ganport_bench.command import BUSY
+from ganport_bench.peers.bundle_source import EXACT_DB
 from ganport_bench.regression import documents
-from ganport_bench.regression.documents import Document
+from ganport_bench.regression.documents import Document, Figure
 from ganport_bench.regression.judgement import THRESHOLD, Change, judge, stated
+from ganport_bench.regression.noise import noise_of
 
 __all__ = ["Regression", "compare_documents"]
 
-PSNR_DB = 1.0  # that a system may lose
+PSNR_DB = 1.0  # that a system may lose; above `EXACT_DB` nothing but rounding is left to lose
+START_THRESHOLD = 0.1  # fresh processes differ more from run to run than calls within one
 HARDWARE = ("cpu", "cores", "gpus")
-ALONE = "without an interval"
+ELSEWHERE = "another machine"
+
+Row = tuple[Mapping[str, Any], Figure]
+Rows = Mapping[tuple[str, int], Row]
 
 
 @dataclass(frozen=True)
@@ -44,42 +51,46 @@ class Regression:
 def compare_documents(old: Document, new: Document, *, threshold: float = THRESHOLD) -> Regression:
     """Compare what two runs of the benchmark found.
 
-    On other hardware one thing alone is judged: how many times as fast as the peers beside them the plans are.
+    Speeds and starts are judged on one machine alone; on another one, how many times as fast as a peer beside them the
+    plans are. Images that became wrong or worse, and plans that are gone, are regressions anywhere.
 
     Args:
         old: as `read_document` gives it.
         new: likewise.
-        threshold: share of the old value that a change must exceed.
+        threshold: share of the old value that a change must exceed; of the start's at least `START_THRESHOLD`.
     """
     others = _differences(old["machine"], new["machine"])
     is_comparable = not others
     changes = [
-        *_rows(old, new, threshold, is_comparable),
-        *_pairs(documents.ratios(old), documents.ratios(new), threshold, is_judged=True, more_is_better=True),
-        *_pairs(documents.starts(old), documents.starts(new), threshold, is_judged=is_comparable, more_is_better=False),
+        *_rows(_rates(old), _rates(new), new, threshold, is_comparable),
+        *([] if is_comparable else _ratios(old, new, threshold)),
+        *_starts(old, new, max(threshold, START_THRESHOLD), is_comparable),
+        *_wrong(old, new),
         *_singles(old, new),
     ]
-    return Regression(changes, [*others, *_versions(old["machine"], new["machine"]), *_efforts(old, new)])
+    return Regression(changes, [*others, *_remarks(old, new)])
 
 
-def _rows(old: Document, new: Document, threshold: float, is_comparable: bool) -> Iterator[Change]:
-    before = {key: (row, rate) for key, row, rate in documents.rates(old)}
-    now = {key: (row, rate) for key, row, rate in documents.rates(new)}
-    for key, (row, rate) in before.items():
+def _rates(document: Document) -> dict[tuple[str, int], Row]:
+    return {key: (row, rate) for key, row, rate in documents.rates(document)}
+
+
+def _rows(old: Rows, new: Rows, document: Document, threshold: float, is_comparable: bool) -> Iterator[Change]:
+    both = {key: (rate, new[key][1]) for key, (_, rate) in old.items() if key in new}
+    peers = [pair for key, pair in both.items() if old[key][0].get("kind") == "peer"]
+    noise = noise_of(peers, len(both))
+    for key, (row, rate) in old.items():
         what = f"{key[0]}, batch {key[1]}"
-        if key not in now:
-            yield _vanished(what, row, rate.value, documents.missing(new, key))
-            continue
-        row_now, rate_now = now[key]
-        fault = _fault(row, row_now)
-        if fault:
-            yield Change(what, rate.value, rate_now.value, "worse", fault)
+        if key not in new:
+            yield _vanished(what, row, rate.value, documents.missing(document, key))
+        elif fault := _fault(row, new[key][0]):
+            yield Change(what, rate.value, new[key][1].value, "worse", fault)
         elif is_comparable:
-            yield judge(f"{what}, images/s", rate, rate_now, more_is_better=True, threshold=threshold)
+            yield judge(f"{what}, images/s", *both[key], noise, more_is_better=True, threshold=threshold)
         else:
-            yield stated(f"{what}, images/s", rate.value, rate_now.value, "another machine")
-    for key in now.keys() - before.keys():
-        yield stated(f"{key[0]}, batch {key[1]}", None, now[key][1].value, "was not measured before")
+            yield stated(f"{what}, images/s", rate.value, new[key][1].value, ELSEWHERE)
+    for key in new.keys() - old.keys():
+        yield stated(f"{key[0]}, batch {key[1]}", None, new[key][1].value, "was not measured before")
 
 
 def _vanished(what: str, row: Mapping[str, Any], value: float, reason: str) -> Change:
@@ -94,40 +105,59 @@ def _fault(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     if old.get("correct", True) and not new.get("correct", True):
         return f"its images were right and are wrong now: {new.get('note') or 'no note'}"
     before, now = old.get("psnr_db"), new.get("psnr_db")
-    if isinstance(before, int | float) and isinstance(now, int | float) and now < before - PSNR_DB:
+    if isinstance(before, int | float) and isinstance(now, int | float) and now < min(before, EXACT_DB) - PSNR_DB:
         return f"its PSNR fell from {before:.1f} to {now:.1f} dB"
     return ""
 
 
-def _pairs(
-    old: Iterator[tuple[str, Any]],
-    new: Iterator[tuple[str, Any]],
-    threshold: float,
-    *,
-    is_judged: bool,
-    more_is_better: bool,
-) -> Iterator[Change]:
-    now = dict(new)
-    for what, figure in old:
+def _ratios(old: Document, new: Document, threshold: float) -> Iterator[Change]:
+    """Over one and the same peer: another one would be another question."""
+    now = {what: (figure, peer) for what, figure, peer in documents.ratios(new)}
+    before = list(documents.ratios(old))
+    noise = noise_of((), len(before))
+    for what, figure, peer in before:
         if what not in now:
             yield stated(what, figure.value, None, "not measured now")
-        elif is_judged:
-            yield judge(what, figure, now[what], more_is_better=more_is_better, threshold=threshold)
+        elif now[what][1] != peer:
+            yield stated(what, figure.value, now[what][0].value, f"the peer was {peer} and is {now[what][1]}")
         else:
-            yield stated(what, figure.value, now[what].value, "another machine")
+            yield judge(what, figure, now[what][0], noise, more_is_better=True, threshold=threshold)
+
+
+def _starts(old: Document, new: Document, threshold: float, is_comparable: bool) -> Iterator[Change]:
+    now = {what: figure for what, figure, _ in documents.starts(new)}
+    before = list(documents.starts(old))
+    both = [(figure, now[what], is_own) for what, figure, is_own in before if what in now]
+    noise = noise_of([(was, is_now) for was, is_now, is_own in both if not is_own], sum(is_own for *_, is_own in both))
+    for what, figure, is_own in before:
+        if what not in now:
+            yield stated(what, figure.value, None, "not measured now")
+        elif not is_comparable or not is_own:
+            why = ELSEWHERE if is_own else "ganport has no part in it"
+            yield stated(what, figure.value, now[what].value, why)
+        else:
+            yield judge(what, figure, now[what], noise, more_is_better=False, threshold=threshold)
+
+
+def _wrong(old: Document, new: Document) -> Iterator[Change]:
+    before = dict(documents.wrong(old))
+    for what, is_wrong in documents.wrong(new):
+        if is_wrong and not before.get(what, True):
+            yield Change(what, None, None, "worse", "its answers were right and some are wrong now")
 
 
 def _singles(old: Document, new: Document) -> Iterator[Change]:
     now = {what: value for what, value, _ in documents.singles(new)}
     for what, value, unit in documents.singles(old):
-        yield stated(f"{what}, {unit}", value, now.get(what), ALONE if what in now else "not measured now")
+        why = "without an interval" if what in now else "not measured now"
+        yield stated(f"{what}, {unit}", value, now.get(what), why)
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Hardware that differs, without which figures of one kind cannot be compared."""
     found = [(name, _hardware(old, name), _hardware(new, name)) for name in HARDWARE]
     return [
-        f"other hardware, so that only ratios to the peers are judged: {name} was {before}, is {now}"
+        f"OTHER HARDWARE, so that only ratios to the peers are judged: {name} was {before}, is {now}"
         for name, before, now in found
         if before != now
     ]
@@ -140,14 +170,18 @@ def _hardware(machine: Mapping[str, Any], name: str) -> object:
     return [] if value is None and name == "gpus" else value
 
 
-def _versions(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    before, now = (one.get("packages") or {} for one in (old, new))
+def _remarks(old: Document, new: Document) -> Iterator[str]:
+    before, now = documents.versions(old), documents.versions(new)
     pairs = ((name, before.get(name), now.get(name)) for name in sorted({*before, *now}))
     moved = [f"{name} {was or 'none'} -> {is_now or 'none'}" for name, was, is_now in pairs if was != is_now]
-    return [f"other versions: {', '.join(moved)}"] if moved else []
-
-
-def _efforts(old: Document, new: Document) -> list[str]:
-    if bool(old.get("is_quick")) == bool(new.get("is_quick")):
-        return []
-    return ["one of both is quick: its intervals are wide"]
+    if moved:
+        yield f"other versions: {', '.join(moved)}"
+    digests = {documents.digest(one) for one in (old, new)} - {None}
+    if len(digests) > 1:
+        yield "another bundle was measured: what differs may be its doing"
+    if bool(old.get("is_quick")) != bool(new.get("is_quick")):
+        yield "one of both is quick: its intervals are wide"
+    for name, one in (("old", old), ("new", new)):
+        load = one["machine"].get("load_average_1min")
+        if isinstance(load, int | float) and load > BUSY:
+            yield f"the machine was busy before the {name} run (load {load:.1f}): expect noise"

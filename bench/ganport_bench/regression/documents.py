@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,23 +89,31 @@ def rates(document: Document) -> Iterator[tuple[tuple[str, int], Mapping[str, An
             yield (row["system"], row["batch"]), row, rate
 
 
-def starts(document: Document) -> Iterator[tuple[str, Figure]]:
-    """What starting takes and how large it is, where it has an interval: less is better."""
-    for one in _objects(_object(document.get("start")).get("quantities")):
+def starts(document: Document) -> Iterator[tuple[str, Figure, bool]]:
+    """What starting takes and how large it is, less is better; and whether ganport has a part in it."""
+    start = _object(document.get("start"))
+    bare = {str(way.get("name")) for way in _objects(start.get("ways")) if way.get("kind") == "bare"}
+    for one in _objects(start.get("quantities")):
         figure = Figure.of(one.get("value"), one.get("low"), one.get("high"))
         words = [str(one[key]) for key in ("system", "what", "batch") if one.get(key) is not None]
         if figure is not None:
-            yield f"start: {', '.join(words)}, {one.get('unit')}", figure
+            yield f"start: {', '.join(words)}, {one.get('unit')}", figure, _is_own(one, bare)
 
 
-def ratios(document: Document) -> Iterator[tuple[str, Figure]]:
-    """How many times as fast as the best peers the best plans are, by batch size: more is better."""
+def _is_own(quantity: Mapping[str, Any], bare: Collection[str]) -> bool:
+    system = str(quantity.get("system"))
+    is_foreign = quantity.get("part") in ("import", "installed") and not system.startswith("ganport")
+    return not is_foreign and system not in bare
+
+
+def ratios(document: Document) -> Iterator[tuple[str, Figure, str]]:
+    """How many times as fast as the best peers the best plans are, by batch size: more is better; and which peer."""
     for batch, summary in _object(document.get("summary")).items():
         for name, one in _object(summary).items():
             members = _object(one)
             figure = Figure.of(members.get("value"), members.get("low"), members.get("high"))
             if figure is not None:
-                yield f"batch {batch}: {name.replace('_', ' ')}", figure
+                yield f"batch {batch}: {name.replace('_', ' ')}", figure, str(summary.get(name.partition("_over_")[2]))
 
 
 def singles(document: Document) -> Iterator[tuple[str, float, str]]:
@@ -117,6 +125,26 @@ def singles(document: Document) -> Iterator[tuple[str, float, str]]:
         held = _object(one).get("held_per_second")
         if isinstance(held, int | float):
             yield f"server, {arrivals} arrivals: knee", float(held), "requests/s"
+
+
+def wrong(document: Document) -> Iterator[tuple[str, bool]]:
+    """Parts whose answers were compared, and whether any was wrong: every scenario, and the server under load."""
+    for one in _objects(_object(document.get("scenarios")).get("results")):
+        yield f"{one.get('scenario')}", one.get("correct") is False
+    load = _object(document.get("load"))
+    rows = [*_objects(load.get("rates")), *_objects(load.get("concurrency"))]
+    if rows:
+        yield "server under load", any(one.get("correct") is False for one in rows)
+
+
+def versions(document: Document) -> Mapping[str, Any]:
+    """Of packages, by name."""
+    return _object(_object(document.get("machine")).get("packages"))
+
+
+def digest(document: Document) -> object:
+    """Of the bundle; None where the document does not say."""
+    return _object(document.get("model")).get("bundle_digest")
 
 
 def missing(document: Document, key: tuple[str, int]) -> str:

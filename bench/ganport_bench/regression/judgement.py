@@ -1,9 +1,10 @@
-"""Tells a real change from noise: two figures whose intervals lie apart, and far enough."""
+"""Tells a real change from noise: a ratio whose interval does not hold 1, and which is far enough from it."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from ganport_bench.regression.documents import Figure
+from ganport_bench.regression.noise import Noise
 
 __all__ = ["THRESHOLD", "Change", "Verdict", "judge", "stated"]
 
@@ -21,6 +22,8 @@ class Change:
         new: figure, or None where there is none.
         verdict: `worse` is a regression.
         why: in words, where the numbers do not say it.
+        ratio_low: of the interval of new over old; None where it was not judged.
+        ratio_high: likewise.
     """
 
     what: str
@@ -28,39 +31,39 @@ class Change:
     new: float | None
     verdict: Verdict
     why: str = ""
+    ratio_low: float | None = None
+    ratio_high: float | None = None
 
     @property
     def ratio(self) -> float | None:
         """New over old."""
-        return None if self.old is None or self.new is None else self.new / self.old
+        return None if self.old is None or self.new is None or not self.old else self.new / self.old
 
     def to_json(self) -> dict[str, Any]:
         """Its part of the document."""
         return {**asdict(self), "ratio": self.ratio}
 
 
-def judge(what: str, old: Figure, new: Figure, *, more_is_better: bool, threshold: float = THRESHOLD) -> Change:
+def judge(what: str, old: Figure, new: Figure, noise: Noise, *, more_is_better: bool, threshold: float) -> Change:
     """Compare two figures.
 
-    The change is real where their intervals do not touch and it is larger than the threshold. Intervals of 95 % that do
-    not touch are more than 95 % certain: of two equal systems, about one pair in 180 is told apart by chance alone.
+    Args:
+        what: they are.
+        old: before.
+        new: now.
+        noise: between the two runs.
+        more_is_better: or else less.
+        threshold: share of the old value that a change must exceed.
     """
+    ratio = noise.ratio(old, new)
+    is_large = abs(ratio.value - 1) > threshold
     verdict: Verdict = "same"
-    if abs(new.value / old.value - 1) > threshold:
-        if new.high < old.low:
-            verdict = "worse" if more_is_better else "better"
-        elif new.low > old.high:
-            verdict = "better" if more_is_better else "worse"
-    why = "" if verdict != "same" else _touching(old, new, threshold)
-    return Change(what, old.value, new.value, verdict, why)
+    if is_large and not ratio.low <= 1 <= ratio.high:
+        verdict = "better" if (ratio.value > 1) == more_is_better else "worse"
+    why = f"within the noise: {ratio.low:.2f} to {ratio.high:.2f}" if is_large and verdict == "same" else ""
+    return Change(what, old.value, new.value, verdict, why, ratio.low, ratio.high)
 
 
 def stated(what: str, old: float | None, new: float | None, why: str) -> Change:
     """What is shown and not judged."""
     return Change(what, old, new, "not judged", why)
-
-
-def _touching(old: Figure, new: Figure, threshold: float) -> str:
-    if abs(new.value / old.value - 1) <= threshold:
-        return ""
-    return f"within the intervals: {old.low:,.4g} to {old.high:,.4g} before, {new.low:,.4g} to {new.high:,.4g} now"

@@ -26,9 +26,15 @@ def _table(changes: Sequence[Change]) -> Table:
     for column in ("verdict", "what", "old", "new", "new/old", "why"):
         table.add_column(column)
     for one in changes:
-        ratio = "" if one.ratio is None else f"{one.ratio:.3f}"
-        table.add_row(*map(Text, (one.verdict, one.what, _number(one.old), _number(one.new), ratio, one.why)))
+        table.add_row(*map(Text, (one.verdict, one.what, _number(one.old), _number(one.new), _ratio(one), one.why)))
     return table
+
+
+def _ratio(change: Change) -> str:
+    if change.ratio is None:
+        return ""
+    low, high = change.ratio_low, change.ratio_high
+    return f"{change.ratio:.3f}" + ("" if low is None or high is None else f" ({low:.3f} to {high:.3f})")
 
 
 def _number(value: float | None) -> str:

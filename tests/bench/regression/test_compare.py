@@ -1,12 +1,15 @@
 """Two documents: real changes are told from noise, and whatever cannot be compared is said."""
 
+import contextlib
 import copy
 import io
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from ganport_bench.errors import BenchError
 from ganport_bench.regression import Regression, compare_documents, read_document, tables
@@ -127,7 +130,108 @@ def test_people_see_what_got_worse_and_one_line_that_says_it_all() -> None:
         console.print(part)
     text = console.export_text()
     assert "0.400" in text
-    assert "1 worse, 0 better, 1 same: a regression" in text
+    assert "1 worse, 0 better, 0 same: a regression" in text
+
+
+def spread_out(rates: list[float], kind: str, spread: float) -> list[dict[str, Any]]:
+    return [row(f"{kind} {index}", 1, rate, spread, kind=kind) for index, rate in enumerate(rates)]
+
+
+def test_two_runs_of_the_same_seldom_differ_although_many_rows_are_compared() -> None:
+    random, alarms = np.random.default_rng(7), 0
+    truth = np.geomspace(100, 4000, 90)
+    for _ in range(100):
+        old, new = (truth * np.exp(random.normal(0, 0.05 / 1.96, len(truth))) for _ in range(2))
+        one, other = (document(*spread_out(list(map(float, rates)), "plan", 0.05)) for rates in (old, new))
+        alarms += compare_documents(one, other).is_regression
+    assert alarms <= 8  # 2.5 are expected: intervals of 95 % for all rows together, and one side of them
+
+
+def test_what_unchanged_peers_scatter_between_runs_is_noise_and_what_they_have_in_common_is_not() -> None:
+    def run(plan: float, *peers: float) -> Document:
+        return document(row("plan", 1, plan, 0.01), *spread_out(list(peers), "peer", 0.01))
+
+    steady, scattered = [100.0] * 6, [85.0, 115.0, 90.0, 110.0, 80.0, 120.0]
+    assert worse(compare_documents(run(100, *steady), run(88, *steady))) == ["plan, batch 1, images/s"]
+    assert not compare_documents(run(100, *steady), run(88, *scattered)).is_regression
+    assert len(worse(compare_documents(run(100, *steady), run(50, *[50.0] * 6)))) == 7
+
+
+def test_rounding_alone_is_no_loss_of_images() -> None:
+    old, new = (document(row("a", 1, 100, psnr_db=psnr)) for psnr in (100.0, 86.0))
+    assert not compare_documents(old, new).is_regression
+
+
+def test_ratios_to_different_peers_are_not_compared() -> None:
+    old, new = (document(summary={"1": {"best_peer": peer, "x_over_best_peer": ratio}}) for peer, ratio in (
+        ("ONNX Runtime", {"value": 3.0, "low": 2.9, "high": 3.1}), ("OpenVINO", {"value": 1.0, "low": 0.9, "high": 1.1})
+    ))  # fmt: skip
+    new["machine"]["cores"] = 64
+    (change,) = compare_documents(old, new).changes
+    assert (change.verdict, change.why) == ("not judged", "the peer was ONNX Runtime and is OpenVINO")
+
+
+def test_what_ganport_has_no_part_in_is_shown_and_not_judged() -> None:
+    def start(value: float) -> dict[str, Any]:
+        facts = {"batch": None, "unit": "ms", "value": value, "low": value * 0.99, "high": value * 1.01}
+        return {
+            "ways": [{"name": "bare OpenVINO", "kind": "bare"}],
+            "quantities": [
+                {"part": "import", "system": "torch", "what": "import torch", **facts},
+                {"part": "start", "system": "bare OpenVINO", "what": "open", **facts},
+            ],
+        }
+
+    found = compare_documents(document(start=start(100)), document(start=start(150)))
+    assert {(change.verdict, change.why) for change in found.changes} == {("not judged", "ganport has no part in it")}
+
+
+def test_wrong_answers_of_scenarios_and_of_the_server_are_a_regression() -> None:
+    def parts(*, is_right: bool) -> dict[str, Any]:
+        result = {"scenario": "Offline", "metric": "throughput", "value": None, "correct": is_right}
+        return {"scenarios": {"results": [result]}, "load": {"rates": [{"correct": is_right}], "knee": {}}}
+
+    right, wrong = (document(**parts(is_right=is_right)) for is_right in (True, False))
+    assert worse(compare_documents(right, wrong)) == ["Offline", "server under load"]
+    assert not compare_documents(wrong, wrong).is_regression
+
+
+def test_what_makes_a_comparison_doubtful_is_said() -> None:
+    old, new = document(model={"bundle_digest": "a"}), document(model={"bundle_digest": "b"}, is_quick=True)
+    new["machine"]["load_average_1min"] = 7.5
+    assert compare_documents(old, new).remarks == [
+        "another bundle was measured: what differs may be its doing",
+        "one of both is quick: its intervals are wide",
+        "the machine was busy before the new run (load 7.5): expect noise",
+    ]
+
+
+@given(st.sampled_from(["machine", "rows", "summary", "missing", "start", "scenarios", "load", "model"]), st.data())
+def test_parts_of_another_form_than_expected_end_in_one_line_or_are_left_out(part: str, data: st.DataObject) -> None:
+    value = data.draw(st.recursive(st.none() | st.integers() | st.text(max_size=3), nested, max_leaves=6))
+    damaged = document(row("a", 1, 100)) | {part: value}
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(BenchError):
+        path = Path(folder) / "damaged.json"
+        path.write_text(json.dumps(damaged))
+        compare_documents(document(row("a", 1, 100)), read_document(path))
+
+
+def nested(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    names = [
+        "packages",
+        "gpus",
+        "1",
+        "64",
+        "quantities",
+        "ways",
+        "results",
+        "rates",
+        "knee",
+        "poisson",
+        "value",
+        "name",
+    ]
+    return st.lists(children, max_size=3) | st.dictionaries(st.sampled_from(names), children, max_size=3)
 
 
 def edited(change: Callable[[Document], object]) -> bytes:

@@ -57,10 +57,9 @@ def _open(axes: "Axes", rows: Sequence[Answers], knee: Mapping[str, Any], arriva
     if bound is not None:
         axes.axhline(bound, color=INK, linewidth=1, linestyle=(0, (6, 3)))
     held, failed = found.get("held_per_second"), found.get("failed_per_second")
-    if failed is not None:
-        axes.axvspan(held or 0, failed, color=GRID, alpha=0.6, zorder=0)
     if held is not None:
         axes.axvline(held, color=INK, linewidth=1.2)
+        axes.axvspan(held, failed or held, color=GRID, alpha=0.6, zorder=0)
     told = "no rate was held" if held is None else f"knee {number(held)}/s"
     axes.set_title(f"{arrivals} arrivals: {told}", loc="left", fontsize=10)
     axes.set_xlabel("requests offered/s")
