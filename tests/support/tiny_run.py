@@ -40,6 +40,7 @@ def measure_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     limits = "ganport_bench.speed.ceilings"
     monkeypatch.setattr(f"{limits}.measure_peaks", partial(measure_peaks, shapes=[(64, 64, 64)]))
     monkeypatch.setattr(f"{limits}.measure_bandwidth", partial(measure_bandwidth, cache_bytes=2**22))
+    monkeypatch.setattr("ganport_bench.ceilings.bandwidth.CALL_BYTES", 2**20)
     monkeypatch.setattr("ganport_bench.speed.measure.measure_overhead", partial(measure_overhead, rounds=2))
     monkeypatch.setattr("ganport_bench.speed.measure.peers_of", some_peers)
     for module in ("threads", "eager", "onnxruntime", "openvino"):

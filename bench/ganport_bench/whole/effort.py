@@ -14,7 +14,7 @@ __all__ = ["Effort", "effort_of"]
 # 90 (LoadGen's own minimum), load 75, nodes 5. Below `QUICK_BELOW` all of it is done the quick way.
 TUNING, ROUNDS = 0.08, 0.27
 QUICK_BELOW = 500.0
-FULL_SECONDS, QUICK_SECONDS = 720.0, 240.0
+FULL_SECONDS, QUICK_SECONDS = 720.0, 300.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def effort_of(seconds: float | None, *, is_quick: bool, batches: int = len(BATCH
     """The effort that takes about so long on two cores.
 
     Args:
-        seconds: in all; None: twelve minutes, or four where it is to be quick.
+        seconds: in all; None: twelve minutes, or five where it is to be quick.
         is_quick: whether to be.
         batches: how many batch sizes share the rounds' time.
     """

@@ -39,7 +39,7 @@ Parts = Annotated[
     typer.Option(help="Of speed, nodes, start, scenarios, load; not given: all that can run here."),
 ]
 Seconds = Annotated[
-    float | None, typer.Option(min=20, help="About how long it may take; not given: 720, or 240 with --quick.")
+    float | None, typer.Option(min=20, help="About how long it may take; not given: 720, or 300 with --quick.")
 ]
 Quick = Annotated[bool, typer.Option("--quick", help="Few rounds: a first look.")]
 Old = Annotated[Path, typer.Argument(metavar="OLD.json", help="The document that the others are compared with.")]

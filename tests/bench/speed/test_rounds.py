@@ -9,7 +9,7 @@ from ganport_bench.timing import Estimate
 
 from tests.bench.speed.fakes import QUICKEST, measured
 
-EFFORT = replace(QUICKEST, rounds=6, more_rounds=4, batch_seconds=100.0)
+EFFORT = replace(QUICKEST, rounds=6, more_rounds=4, batch_seconds=50.0)
 
 
 class Machine:
@@ -53,10 +53,10 @@ def test_who_is_wide_goes_on_beside_the_best_until_time_is_over() -> None:
     }
     taken = take_rounds(systems, EFFORT, best_is("best"), machine)
     assert len(taken["steady"].seconds) == 6
-    assert len(taken["restless"].seconds) == len(taken["best"].seconds) > 30
+    assert len(taken["restless"].seconds) == len(taken["best"].seconds) > 15
     np.testing.assert_array_equal(taken["best"].rounds, np.arange(len(taken["best"].rounds)))
     assert taken["restless"].is_wide(EFFORT.wide)
-    assert 100 <= machine.now < 100 + 4 * 3, "the step that was begun is finished, none is begun after that"
+    assert 50 <= machine.now < 50 + 4 * 3, "the step that was begun is finished, none is begun after that"
     assert set(machine.order[-8:]) == {"best", "restless"}
 
 
@@ -68,7 +68,7 @@ def test_who_becomes_narrow_stops() -> None:
     taken = take_rounds(systems, EFFORT, best_is("best"), machine)
     assert 6 < len(taken["calm"].seconds) < 30
     assert not taken["calm"].is_wide(EFFORT.wide)
-    assert machine.now < 100
+    assert machine.now < 50
 
 
 def test_no_time_at_all_leaves_the_first_rounds() -> None:
