@@ -45,7 +45,7 @@ FULL = Effort(
     lead_seconds=0.3,
     single_rounds=7,
     single_seconds=0.3,
-    peak_seconds=1.5,
+    peak_seconds=2.5,
     overload_seconds=30.0,
     requests=200_000,
 )

@@ -24,7 +24,7 @@ class GeneratorAPI(litserve.LitAPI):  # type: ignore[misc]
 
     def setup(self, device: str) -> None:  # noqa: ARG002
         """Open the plan that the other systems run, and warm every bucket."""
-        self._generator = Generator.open(self._bundle, precision=self._precision)
+        self._generator = Generator.open(self._bundle, precision=self._precision, one_plan=True)
         for bucket in BUCKETS:
             self._generator.sample(bucket)
 

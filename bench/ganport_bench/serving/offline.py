@@ -96,7 +96,7 @@ class Offline:
 
 def _open(bundle: str, precision: str) -> Plan:
     os.nice(NICENESS)  # as the servers are
-    generator = Generator.open(bundle, precision=precision)
+    generator = Generator.open(bundle, precision=precision, one_plan=True)  # as servers do
     _opened.append(generator)
     shape = generator.image_shape
     return Plan(str(generator.plan), generator.plan.precision, int(np.prod(shape)), generator.latent_dim, shape)

@@ -1,8 +1,10 @@
 """What ganport promises about serving, each beside what was measured."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ganport_bench.serving.concurrency import Concurrency, Row
 from ganport_bench.serving.effort import CLIENTS
@@ -11,7 +13,7 @@ from ganport_bench.serving.memory import Memory
 from ganport_bench.serving.overload import TIMES, Overload
 from ganport_bench.serving.promises import Promise
 from ganport_bench.serving.single import Single
-from ganport_bench.timing import Estimate, Seconds, median, ratio
+from ganport_bench.timing import Estimate, median, ratio
 
 __all__ = ["promises_of"]
 
@@ -109,9 +111,10 @@ def _overload(one: Overload) -> Iterator[Promise]:
     kept = one.images_per_second.scaled(100 / one.peak)
     details = {"peak": round(one.peak, 1), "offered": round(one.offered, 1)}
     yield Promise(f"overload_kept_{key}", what, "%", KEPT_PERCENT, True, kept, slow, details, is_void)
-    what = title.format("p99 of what was accepted, wanted: a full queue and two batches")
-    bound, p99 = round(MILLI * one.bound, 1), _p99(one.accepted)
-    yield Promise(f"overload_accepted_p99_{key}", what, "ms", bound, False, p99, slow, {}, is_void)
+    what = title.format("images answered while one accepted waits, p99; wanted: a full queue and two batches")
+    p99, seconds = _p99(one.passed), _p99(one.accepted)
+    details = {} if seconds is None else {"p99_ms": round(MILLI * seconds.value, 1)}
+    yield Promise(f"overload_accepted_p99_{key}", what, "images", one.bound, False, p99, slow, details, is_void)
     what = title.format("requests without exactly one right answer")
     lost = Estimate(one.lost, one.lost, one.lost)
     yield Promise(f"overload_lost_{key}", what, "", 0, False, lost, one.outcome.faults())
@@ -119,14 +122,14 @@ def _overload(one: Overload) -> Iterator[Promise]:
     longest = round(MILLI * float(np.max(one.refused, initial=0.0)), 1)
     details = {"max_ms": longest, "refused": len(one.refused)}
     note = slow or ("" if len(one.refused) else "nothing was refused")
-    p99 = _p99(one.refused)
+    p99 = _p99(MILLI * one.refused)
     yield Promise(f"overload_refused_p99_{key}", what, "ms", REFUSED_MS, False, p99, note, details, is_void)
 
 
-def _p99(seconds: Seconds) -> Estimate | None:
-    if not len(seconds):
+def _p99(values: NDArray[Any]) -> Estimate | None:
+    if not len(values):
         return None
-    value = MILLI * float(np.percentile(seconds, 99))
+    value = float(np.percentile(values, 99))
     return Estimate(value, value, value)
 
 

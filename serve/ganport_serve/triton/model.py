@@ -125,6 +125,7 @@ ROLES: dict[str, Callable[[str, Mapping[str, str]], GeneratorRole | Discriminato
 def _opening(settings: Mapping[str, str]) -> dict[str, Any]:
     threads = settings.get("threads")
     return {
+        "one_plan": True,  # requests share batches of any size, which must not show in anybody's images
         "precision": settings["precision"],
         "backend": settings["backend"],
         "threads": None if threads is None else int(threads),
