@@ -43,19 +43,22 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 
 # Everything that is measured, in under 20 minutes on two cores: exporting and tuning 2, what ganport costs over the bare
-# tools 2, `ganport bench` 11, its server beside others 4. Documents and report stay in build/bench.
-# make bench RUN=runs/mine [BUNDLE=mine.ganport] [PAGE=docs/benchmarks.md]; without RUN, a generator after a few steps on
-# digits; with PAGE, that page's tables and figures are written anew.
+# tools 2, `ganport bench` 10, its server beside others 5. Documents and report stay in build/bench.
+# make bench [RUN=runs/mine [BUNDLE=mine.ganport]] [PAGE=page.md]; without RUN, a generator after a few steps on digits,
+# whose images are noise. The tables and figures of PAGE are written anew; PAGE= writes none.
+PAGE ?= docs/benchmarks.md
 MEASURED_RUN = $(if $(RUN),$(RUN),$(BENCH)/run)
 MEASURED_BUNDLE = $(if $(BUNDLE),$(BUNDLE),$(BENCH)/measured.ganport)
 bench: export GANPORT_CACHE = $(abspath $(BENCH))/cache
 bench: $(INSTALLED) $(TRITON)
+	$(if $(and $(BUNDLE),$(if $(RUN),,none)),@echo "BUNDLE=$(BUNDLE) without RUN: name the run that it was exported from too" >&2; exit 2)
+	$(if $(filter $(abspath $(BENCH))/%,$(abspath $(RUN) $(BUNDLE))),@echo "$(RUN) $(BUNDLE): $(BENCH) is emptied first; move what is measured out of it" >&2; exit 2)
 	@rm -rf $(BENCH) && mkdir -p $(BENCH)
 	$(if $(RUN),,$(BIN)/ganport train --data digits --resolution 64 --width 64 --batch-size 16 --steps 5 --out $(BENCH)/run)
 	$(if $(BUNDLE),,$(BIN)/ganport export '$(MEASURED_RUN)' --out $(BENCH)/measured.ganport)
-	$(BIN)/ganport tune '$(MEASURED_BUNDLE)' --min-psnr $(if $(RUN),38,0) --seconds 60
+	$(BIN)/ganport tune '$(MEASURED_BUNDLE)' --min-psnr $(if $(RUN),38,0) --seconds 45
 	$(BIN)/python -m ganport_bench.overhead --json > $(BENCH)/overhead.json
-	$(BIN)/ganport bench '$(MEASURED_RUN)' --bundle '$(MEASURED_BUNDLE)' --report $(BENCH)/report --csv $(BENCH)/load.csv --json > $(BENCH)/whole.json
+	$(BIN)/ganport bench '$(MEASURED_RUN)' --bundle '$(MEASURED_BUNDLE)' --report $(BENCH)/report --csv $(BENCH)/load.csv --seconds 600 --json > $(BENCH)/whole.json
 	$(BIN)/python -m ganport_bench.serving '$(MEASURED_RUN)' --bundle '$(MEASURED_BUNDLE)' --json > $(BENCH)/serving.json
 	$(if $(PAGE),$(BIN)/python -m ganport_bench.pages '$(PAGE)' --whole $(BENCH)/whole.json --serving $(BENCH)/serving.json --overhead $(BENCH)/overhead.json --report $(BENCH)/report)
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from ganport_bench.timing import Estimate, Seconds, System, interleave, median, ratio, stopwatch
+from ganport_bench.timing import Estimate, Seconds, interleave, median, ratio, turns_of
 
 BATCHES = (1, 8, 64)
 SECONDS_A_TURN = 0.05  # a system's turn lasts about this long: far above the clock's own cost
+PAUSE_SECONDS = 0.03  # before a turn: PyTorch's threads spin for a while after their work
 PEER = "PyTorch, eager"
 OURS = "ganport"
 
@@ -66,17 +68,9 @@ def _pytorch(run: Path) -> Draw:
 
 
 def _compare_at(draws: Mapping[str, Draw], batch: int, rounds: int) -> list[Throughput]:
-    systems = {name: _turn(draw, batch) for name, draw in draws.items()}
-    seconds = interleave(systems, rounds=rounds)
+    systems = {name: turns_of(partial(draw, batch), SECONDS_A_TURN) for name, draw in draws.items()}
+    seconds = interleave(systems, rounds=rounds, pause=PAUSE_SECONDS)
     return [_row(name, batch, taken, seconds[PEER]) for name, taken in seconds.items()]
-
-
-def _turn(draw: Draw, batch: int) -> System:
-    """A system whose turn repeats the call often enough to be timed."""
-    once = stopwatch(lambda: draw(batch))
-    once()  # the first call allocates
-    calls = max(1, round(SECONDS_A_TURN / once()))
-    return stopwatch(lambda: draw(batch), calls=calls)
 
 
 def _row(name: str, batch: int, taken: Seconds, peer: Seconds) -> Throughput:

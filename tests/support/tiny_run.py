@@ -16,9 +16,9 @@ QUICKEST = Effort(
 )  # fmt: skip
 
 
-def make_tiny_run(folder: Path) -> Path:
+def make_tiny_run(folder: Path, **settings: int) -> Path:
     """Two steps on digits, 16x16, width 4."""
-    return make_run(folder, lambda _step: None, **TINY)
+    return make_run(folder, lambda _step: None, **TINY, **settings)
 
 
 def make_tiny_bundle(run: Path, folder: Path) -> Path:

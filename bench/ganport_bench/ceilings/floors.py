@@ -92,6 +92,8 @@ def share_of_ceiling(floors: Floors, precision: str, batch: int, images_per_seco
         batch: images a call.
         images_per_second: as measured.
     """
+    if not floors:
+        return None, "no share of a ceiling: PyTorch, which measures a GPU's, finds none here"
     if precision not in floors:
         known = ", ".join(floors) or "none"
         return (

@@ -54,6 +54,7 @@ def refresh(page: Path, documents: Mapping[str, Path], report: Path | None) -> l
     """
     before = page.read_text("utf-8")
     texts = {name: text for kind, path in documents.items() for name, text in _texts(kind, path)}
+    replace_sections(before, texts)  # a page with a broken place is left alone, its figures too
     if report is not None:
         texts["figures"] = figures.section(figures.copy_figures(report, page), page)
     text, names = replace_sections(before, texts)

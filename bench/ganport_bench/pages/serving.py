@@ -1,4 +1,4 @@
-"""The sections on the server beside its peers: what was promised, and many clients around each plan."""
+"""The sections on the server beside its peers: what was promised, many clients around each plan, and overload."""
 
 from collections.abc import Iterator
 
@@ -9,8 +9,20 @@ __all__ = ["sections"]
 
 def sections(serving: Document) -> Iterator[tuple[str, str]]:
     """By name, from the document of `python -m ganport_bench.serving --json`."""
+    yield "serving machine", _machine(serving)
     yield "serving promises", _promises(serving)
     yield "serving clients", _clients(serving)
+    yield "serving overload", _overload(serving)
+
+
+def _machine(serving: Document) -> str:
+    machine = serving["machine"]
+    how = "A quick run, with few rounds. " if serving["is_quick"] else ""
+    load = f"{machine['load_average_1min']:.1f} before and {machine['load_average_1min_after']:.1f} after"
+    return (
+        f"{how}Measured {machine['measured_at'][:10]} on {machine['cpu']}, {machine['cores']} cores. "
+        f"Load of one minute: {load}."
+    )
 
 
 def _promises(serving: Document) -> str:
@@ -31,6 +43,22 @@ def _clients(serving: Document) -> str:
     columns = ("system", "plan", "images/s", "of offline", "p50 ms", "p90 ms", "p99 ms", "CPU of client / server, us")
     rows = [row for row in serving["rows"] if row["scenario"] in ("offline", "clients")]
     return table(columns, [_row(row) for row in rows])
+
+
+def _overload(serving: Document) -> str:
+    rates = ("requests/s", "images/s", "its peak")
+    counts = ("answered", "refused", "lost")
+    columns = ("plan", *rates, *counts, "p99 ms of answers", "p99 ms of refusals")
+    return table(columns, [_loaded(row) for row in serving["rows"] if row["scenario"] == "overload"])
+
+
+def _loaded(row: Document) -> tuple[str, ...]:
+    answered = row["answers"].get("200", 0)
+    refused = sum(count for status, count in row["answers"].items() if status != "200")
+    rates = (f"{row[key]:,.0f}" for key in ("offered_per_second", "images_per_second", "peak"))
+    counts = (f"{count:,}" for count in (answered, refused, row["lost"]))
+    times = ("" if row[key] is None else f"{row[key]['p99']:,.0f}" for key in ("accepted_ms", "refused_ms"))
+    return row["asked"], *rates, *counts, *times
 
 
 def _row(row: Document) -> tuple[str, ...]:

@@ -29,8 +29,10 @@ def _machine(whole: Document) -> str:
     load = f"{machine['load_average_1min']:.1f} before and {machine['load_average_1min_after']:.1f} after"
     versions = ", ".join(f"{name} {version}" for name, version in machine["packages"].items() if version)
     took = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in whole["took_seconds"].items())
+    how = "A quick run, with few rounds. " if whole["is_quick"] else ""
+    model = "" if whole["model"]["is_trained"] else "The generator was hardly trained, so that its images are noise. "
     return (
-        f"Measured {machine['measured_at'][:10]} on {machine['cpu']}, {machine['cores']} cores, {system}, "
+        f"{how}{model}Measured {machine['measured_at'][:10]} on {machine['cpu']}, {machine['cores']} cores, {system}, "
         f"Python {machine['python']}; {versions}. Load of one minute: {load}. It took: {took}."
     )
 
@@ -83,11 +85,15 @@ def _cell(row: Document) -> str:
 
 
 def _missing(whole: Document) -> str:
-    """Who did not run at any batch size, one line a reason."""
-    reasons: dict[str, dict[str, None]] = {}
-    for missing in whole["missing"].values():
+    """Who did not run, one line a reason; with the batch sizes where it ran at others."""
+    batches: dict[tuple[str, str], list[str]] = {}
+    for batch, missing in whole["missing"].items():
         for name, reason in missing.items():
-            reasons.setdefault(reason, {})[name] = None
+            batches.setdefault((reason, name), []).append(batch)
+    reasons: dict[str, list[str]] = {}
+    for (reason, name), of in batches.items():
+        at = "" if len(of) == len(whole["missing"]) else f" (batch {' and '.join(of)})"
+        reasons.setdefault(reason, []).append(name + at)
     return "\n".join(f"- {', '.join(names)}: {reason}" for reason, names in reasons.items()) or "Nobody."
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ganport_bench.command import BUSY
-from ganport_bench.peers.bundle_source import EXACT_DB
+from ganport_bench.exactness import EXACT_DB
 from ganport_bench.regression import documents
 from ganport_bench.regression.documents import Document, Figure
 from ganport_bench.regression.judgement import THRESHOLD, Change, judge, stated
@@ -14,6 +14,7 @@ from ganport_bench.regression.noise import noise_of
 __all__ = ["Regression", "compare_documents"]
 
 PSNR_DB = 1.0  # that a system may lose; above `EXACT_DB` nothing but rounding is left to lose
+WORST_DB = 6.0  # that the worst image may lose: which one it is differs with the arithmetic
 START_THRESHOLD = 0.1  # fresh processes differ more from run to run than calls within one
 HARDWARE = ("cpu", "cores", "gpus")
 ELSEWHERE = "another machine"
@@ -82,7 +83,11 @@ def _rows(old: Rows, new: Rows, document: Document, threshold: float, is_compara
     for key, (row, rate) in old.items():
         what = f"{key[0]}, batch {key[1]}"
         if key not in new:
-            yield _vanished(what, row, rate.value, documents.missing(document, key))
+            reason = documents.unmeasured(document, key[1])
+            if reason:  # the other systems were not measured either
+                yield stated(what, rate.value, None, f"not measured now: {reason}")
+            else:
+                yield _vanished(what, row, rate.value, documents.missing(document, key))
         elif fault := _fault(row, new[key][0]):
             yield Change(what, rate.value, new[key][1].value, "worse", fault)
         elif is_comparable:
@@ -107,6 +112,9 @@ def _fault(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     before, now = old.get("psnr_db"), new.get("psnr_db")
     if isinstance(before, int | float) and isinstance(now, int | float) and now < min(before, EXACT_DB) - PSNR_DB:
         return f"its PSNR fell from {before:.1f} to {now:.1f} dB"
+    worst, is_now = documents.worst_db(old), documents.worst_db(new)
+    if worst is not None and is_now is not None and is_now < min(worst, EXACT_DB) - WORST_DB:
+        return f"the PSNR of its worst image fell from {worst:.1f} to {is_now:.1f} dB"
     return ""
 
 

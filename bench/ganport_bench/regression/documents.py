@@ -147,6 +147,22 @@ def digest(document: Document) -> object:
     return _object(document.get("model")).get("bundle_digest")
 
 
+def worst_db(row: Mapping[str, Any]) -> float | None:
+    """The PSNR of a row's worst image; None where the document does not say."""
+    value = _object(row.get("difference")).get("psnr_db_worst")
+    return float(value) if isinstance(value, int | float) else None
+
+
+def unmeasured(document: Document, batch: int) -> str:
+    """Why nobody was measured at a batch size; empty where somebody was, or should have been."""
+    if any(row["batch"] == batch for row in document.get("rows", [])):
+        return ""
+    reason = _object(document.get("skipped")).get("speed")
+    if reason is not None:
+        return str(reason)
+    return "" if str(batch) in _object(document.get("missing")) else "nothing was measured at this batch size"
+
+
 def missing(document: Document, key: tuple[str, int]) -> str:
     """Why a system was not measured at a batch size, as far as the document says."""
     system, batch = key

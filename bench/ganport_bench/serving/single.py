@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 
+from ganport_bench.errors import BenchError
 from ganport_bench.serving.closed_loop import closed_loop
 from ganport_bench.serving.concurrency import PAUSE, WARMUP
 from ganport_bench.serving.effort import Effort
@@ -44,7 +45,11 @@ class Single:
 
 
 def measure_single(stage: Stage, running: Running, effort: Effort) -> Single:
-    """Ask a server for one image after another, and the generator alone, in turns."""
+    """Ask a server for one image after another, and the generator alone, in turns.
+
+    Raises:
+        BenchError: a server gave no image in a whole turn.
+    """
     outcomes: list[Outcome] = []
     seconds = effort.single_seconds
 
@@ -59,7 +64,11 @@ def measure_single(stage: Stage, running: Running, effort: Effort) -> Single:
                 outcome = stage.client(grpc_loop, str(running.grpc), stage.expected, clients=1, seconds=seconds)
         outcomes.append(outcome)
         latencies = outcome.latencies(OK, begin=seconds / 10)
-        return float(np.median(latencies)) if len(latencies) else float("inf")
+        if not len(latencies):  # one answer takes longer than the turn
+            latencies = outcome.latencies(OK)
+        if not len(latencies):
+            raise BenchError(f"{running.name} gave one client no image by {protocol}: {outcome.faults() or 'refused'}")
+        return float(np.median(latencies))
 
     protocols = [HTTP, GRPC] if running.grpc else [HTTP]
     systems: dict[str, System] = {BARE: bare, **{how: partial(asked, how) for how in protocols}}

@@ -43,7 +43,7 @@ class Ceilings:
 
     Attributes:
         demand: what the network asks for.
-        limits: by device, `cpu` and, where there is one that PyTorch can use, `cuda`.
+        limits: by device, `cpu` and, where there is one that PyTorch can use, `cuda`: an engine may use one without it.
         floors: by device: the least time of a batch.
     """
 
@@ -66,6 +66,10 @@ class Ceilings:
             **found.pop(CPU),
             **found,
         }
+
+    def peak(self, device: str, precision: str) -> Peak | None:
+        """The matrix-product peak; None where nothing here measures one."""
+        return self.limits[device].peaks.get(precision) if device in self.limits else None
 
     def _of(self, device: str) -> dict[str, Any]:
         limits, floors = self.limits[device], self.floors[device]

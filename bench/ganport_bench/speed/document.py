@@ -70,7 +70,7 @@ def to_json(results: Results) -> dict[str, Any]:
 def row(one: Measured, results: Results) -> dict[str, Any]:
     """One system at one batch size; times in milliseconds of a call."""
     rate, latency, difference = one.images_per_second, latency_of(one.calls), one.verdict.difference
-    floors = results.ceilings.floors[one.device]
+    floors = results.ceilings.floors.get(one.device, {})
     share, no_share = share_of_ceiling(floors, one.precision, one.batch, rate.value)
     stock = results.stock_note if one.kind == "peer" else ""
     return {

@@ -37,5 +37,5 @@ class Effort:
     screening_images: int = 64
 
 
-FULL = Effort(rounds=13, turn_seconds=0.12, screening_rounds=5, screening_seconds=0.08, batch_seconds=80)
+FULL = Effort(rounds=13, turn_seconds=0.12, screening_rounds=3, screening_seconds=0.08, batch_seconds=80)
 QUICK = Effort(rounds=5, turn_seconds=0.05, screening_rounds=3, screening_seconds=0.05, batch_seconds=12)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ganport_runtime import Bundle, Generator, Plan
 from ganport_runtime.backends import BACKENDS, load_backend
-from ganport_runtime.buckets import BUCKETS, bucket_of
+from ganport_runtime.buckets import BUCKETS, TOP, bucket_of
 from ganport_runtime.entries import Role
 from ganport_runtime.opening import open_candidate
 from ganport_runtime.plan import AUTO, DEVICES, Candidate, Request
@@ -64,9 +64,9 @@ class OnePlan:
 
     def settings(self, batch: int) -> tuple[Settings, ...]:
         """The options that tuning found to be the fastest, or else the default ones; without a record, all choices."""
-        measured = self._measured(bucket_of(batch))
+        measured = self._measured(_bucket(batch))
         if measured:
-            return (max(measured, key=lambda plan: plan.images_per_second[bucket_of(batch)]).options,)
+            return (max(measured, key=lambda plan: plan.images_per_second[_bucket(batch)]).options,)
         choices = load_backend(self.candidate.backend).choices(self.candidate.entry, self.candidate.device)
         mine = tuple(options for options in choices if self._makes_this(options))
         return mine if self._record is None else mine[:1]
@@ -89,7 +89,7 @@ class OnePlan:
         """Open the plan for every bucket."""
         candidate = replace(self.candidate, options=settings)
         running = open_candidate(self._bundle, ROLE, candidate, Generator.signature)
-        note = DEFAULTS if self._record is not None and not self._measured(bucket_of(batch)) else ""
+        note = DEFAULTS if self._record is not None and not self._measured(_bucket(batch)) else ""
         return _Session(Generator(self._bundle, dict.fromkeys(BUCKETS, running)), running.plan, note)
 
 
@@ -113,8 +113,13 @@ class AsOpened:
     def open(self, settings: Settings, batch: int) -> Session:  # noqa: ARG002
         """Open the bundle; the plan of this batch size is in the note."""
         generator = Generator.open(self._bundle, precision=self._precision)
-        plan = generator.plans[bucket_of(batch)]
+        plan = generator.plans[_bucket(batch)]
         return _Session(generator, plan, str(plan))
+
+
+def _bucket(batch: int) -> int:
+    """The bucket that most of a batch runs in: what is larger than the top one runs in parts of it."""
+    return bucket_of(min(batch, TOP))
 
 
 class _Session:

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from ganport_runtime import Bundle
 from ganport_runtime.bundle import MANIFEST
+from ganport_runtime.differences import compare
+from ganport_runtime.probe import read_probe
 
 from ganport_bench.command import OnStep
 from ganport_bench.errors import BenchError
+from ganport_bench.exactness import EXACT_DB
 
 if TYPE_CHECKING:
     from ganport_bench.peers.source import Source
@@ -18,6 +21,7 @@ __all__ = ["Subject", "subject_of"]
 
 RUN = "config.json"  # in every run directory
 TRAINED_STEPS = 100  # below it images are noise
+OTHER = "name the run and the bundle that was exported from it"
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def subject_of(target: Path, bundle: Path | None, folder: Path, on_step: OnStep)
         on_step: called with a few words first.
 
     Raises:
-        BenchError: neither a bundle nor a run, or two bundles.
+        BenchError: neither a bundle nor a run, two bundles, or a bundle of another run.
     """
     if (target / MANIFEST).exists():
         if bundle is not None:
@@ -86,5 +90,26 @@ def subject_of(target: Path, bundle: Path | None, folder: Path, on_step: OnStep)
     if bundle is None:
         from ganport_bench.speed.model import make_bundle
 
-        bundle = make_bundle(target, folder, on_step)
-    return Subject(bundle, target)
+        return Subject(make_bundle(target, folder, on_step), target)
+    subject = Subject(bundle, target)
+    _check_pair(subject, target)
+    return subject
+
+
+def _check_pair(subject: Subject, run: Path) -> None:
+    """See that a bundle is of this run: the run's network makes the images of its probe."""
+    probe = read_probe(subject.opened)
+    if probe is None:  # then every plan is compared with the run's images all the same
+        return
+    import torch
+
+    wanted = f"{subject.bundle} was not exported from {run}"
+    if probe.z.shape[1] != subject.source.latent_dim:
+        raise BenchError(f"{wanted}: it takes {probe.z.shape[1]} numbers, the run {subject.source.latent_dim}; {OTHER}")
+    with torch.inference_mode():
+        made = subject.source.module()(torch.from_numpy(probe.z)).numpy()
+    if made.shape != probe.image.shape:
+        raise BenchError(f"{wanted}: its images are {probe.image.shape[1:]}, the run's {made.shape[1:]}; {OTHER}")
+    difference = compare(made, probe.image)
+    if difference.psnr_db_mean < EXACT_DB:
+        raise BenchError(f"{wanted}, or from other weights of it: {difference}; {OTHER}")

@@ -93,7 +93,7 @@ def _ratio(name: str, title: str, wanted: float, plan: Measured | None, peer: Me
 
 def _share(plan: Measured | None, ceilings: Ceilings) -> Target:
     precision = "int8" if plan is None else plan.precision
-    peak = None if plan is None else ceilings.limits[plan.device].peaks.get(precision)
+    peak = None if plan is None else ceilings.peak(plan.device, precision)
     estimate, details = None, _details({"plan": plan})
     if plan is not None and peak is not None:
         at_peak = peak.images_per_second(ceilings.demand.multiply_adds)

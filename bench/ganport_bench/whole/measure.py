@@ -20,7 +20,7 @@ from ganport_bench.whole.tuned import kept, tuned
 
 __all__ = ["measure_whole"]
 
-FEWER = {"imports": 7, "lives": 6, "builds": 3}  # fresh processes of the start than when it is measured alone
+FEWER = {"imports": 5, "lives": 5, "builds": 2}  # fresh processes of the start than when it is measured alone
 
 
 @dataclass

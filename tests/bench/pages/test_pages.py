@@ -18,6 +18,9 @@ PAGE = """# Title
 
 Before.
 
+<!-- bench: machine -->
+<!-- /bench -->
+
 <!-- bench: targets -->
 old
 <!-- /bench -->
@@ -29,6 +32,9 @@ Between, <!-- bench: not on a line of its own -->.
 
 <!-- bench: serving promises -->
 kept
+<!-- /bench -->
+
+<!-- bench: serving overload -->
 <!-- /bench -->
 
 <!-- bench: ceilings -->
@@ -66,7 +72,27 @@ SERVING: dict[str, Any] = {
             "reached": True,
         },
     ],
-    "rows": [],
+    "rows": [
+        {
+            "scenario": "overload",
+            "asked": "fp32",
+            "offered_per_second": 2700.0,
+            "images_per_second": 850.2,
+            "peak": 900.0,
+            "answers": {"200": 25000, "429": 50000, "503": 7},
+            "lost": 0,
+            "accepted_ms": {"p99": 1300.0},
+            "refused_ms": None,
+        }
+    ],
+    "is_quick": False,
+    "machine": {
+        "measured_at": "2026-11-28T20:00:00+00:00",
+        "cpu": "CPU",
+        "cores": 2,
+        "load_average_1min": 0.1,
+        "load_average_1min_after": 2.0,
+    },
 }
 
 
@@ -89,7 +115,8 @@ def whole(tmp_path: Path) -> Path:
     results = Results("it", "", of_machine, [comparison], [Overhead(64, Estimate(50.0, 49.0, 51.0))], targets)
     machine = {"measured_at": "2026-11-28T20:00:00+00:00", "cpu": "CPU", "cores": 2, "system": "S", "python": "3.11"}
     machine |= {"packages": {"numpy": "2.4"}, "load_average_1min": 0.1, "load_average_1min_after": 2.0}
-    document = {"machine": machine, "took_seconds": {"speed": 9.0}, "skipped": {}, **to_json(results)}
+    facts = {"is_quick": True, "model": {"is_trained": False}, "took_seconds": {"speed": 9.0}, "skipped": {}}
+    document = {"machine": machine, **facts, **to_json(results)}
     path = tmp_path / "whole.json"
     path.write_text(json.dumps(document))
     return path
@@ -104,6 +131,7 @@ def test_tables_are_written_anew_and_everything_else_stays(page: Path, whole: Pa
         "8,000 (arithmetic) | 8,000 (arithmetic) | 8,000", "8,000"
     )
     assert text.index("plan/x") < text.index("| eager"), "the fastest first"
+    assert "A quick run, with few rounds. The generator was hardly trained" in text
     assert "old" not in text
     assert "kept" in text, "no document of it was given"
     for line in ("Before.", "Between, <!-- bench: not on a line of its own -->.", "After.", "<!-- bench: targets -->"):
@@ -120,9 +148,10 @@ def test_a_second_time_changes_nothing(page: Path, whole: Path) -> None:
 def test_what_was_missed_is_marked(page: Path, tmp_path: Path) -> None:
     document = tmp_path / "serving.json"
     document.write_text(json.dumps(SERVING))
-    assert pages.refresh(page, {"serving": document}, None) == ["serving promises"]
+    assert pages.refresh(page, {"serving": document}, None) == ["serving promises", "serving overload"]
     line = "| 64 clients: share | 76.50 % **missed** | 73.80 to 85.60 | at least 85 % |"
     assert line in page.read_text()
+    assert "| fp32 | 2,700 | 850 | 900 | 25,000 | 50,007 | 0 | 1,300 |  |" in page.read_text()
     assert "| p99 of refusals | 1,406 ms |  | at most 20 ms |" in page.read_text(), "one figure has no interval"
 
 

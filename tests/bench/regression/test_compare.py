@@ -84,6 +84,25 @@ def test_a_plan_that_is_gone_is_a_regression_and_a_peer_is_not() -> None:
     assert "not measured now: no such engine" in {change.why for change in found.changes}
 
 
+def test_a_batch_size_that_was_left_out_is_no_regression() -> None:
+    old = document(row("a", 1, 100), row("a", 64, 300))
+    left_out = compare_documents(old, document(row("a", 1, 100)))
+    skipped = compare_documents(old, document(skipped={"speed": "no torch here"}))
+    assert not left_out.is_regression
+    assert "not measured now: nothing was measured at this batch size" in {change.why for change in left_out.changes}
+    assert not skipped.is_regression
+    assert "not measured now: no torch here" in {change.why for change in skipped.changes}
+
+
+def test_a_worst_image_that_got_much_worse_is_a_regression() -> None:
+    def worst(value: float) -> Document:
+        return document(row("a", 1, 100, difference={"psnr_db_worst": value}))
+
+    assert compare_documents(worst(40.0), worst(33.0)).is_regression
+    assert not compare_documents(worst(40.0), worst(36.0)).is_regression
+    assert not compare_documents(worst(89.0), worst(84.0)).is_regression, "rounding"
+
+
 def test_a_change_below_the_threshold_is_none() -> None:
     old, new = document(row("a", 1, 100, 0.001)), document(row("a", 1, 98, 0.001))
     assert not compare_documents(old, new).is_regression

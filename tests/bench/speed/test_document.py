@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from ganport_bench.overhead.null_backend import Overhead
+from ganport_bench.peers.protocol import TRANSFERS
 from ganport_bench.speed.document import Results, row, to_json
 from ganport_bench.speed.measured import Comparison, Measured
 from ganport_bench.speed.report import tables
@@ -77,6 +78,15 @@ def test_the_share_is_of_the_speed_at_the_floor() -> None:
     assert facts["share_of_ceiling"] == pytest.approx(0.64)
     assert unknown["share_of_ceiling"] is None
     assert "nothing here multiplies matrices in fp16 by itself" in unknown["note"]
+
+
+def test_a_device_whose_ceilings_nobody_measures_has_rows_without_a_share() -> None:
+    """An engine may use a GPU that PyTorch cannot."""
+    one = replace(measured("one", [0.2]), transfers=TRANSFERS["cuda"])
+    facts = row(one, results_of(one))
+    assert facts["share_of_ceiling"] is None
+    assert "PyTorch, which measures a GPU's, finds none here" in facts["note"]
+    assert results_of(one).ceilings.peak("cuda", "fp32") is None
 
 
 def test_what_ganport_itself_takes_is_told() -> None:

@@ -29,7 +29,17 @@ def test_fp32_is_held_to_rounding_and_others_to_the_floor(precision: str, amount
     verdict = judge()(FakeSession(0.0, off_by(amount), precision), batch=8, images=16)
     assert (verdict.wrong == "") is is_right
     if not is_right:
-        assert f"{precision} must reach {55 if precision == 'fp32' else 35} dB" in verdict.wrong
+        assert f"{precision} must reach a mean of {55 if precision == 'fp32' else 35} dB" in verdict.wrong
+
+
+def test_one_image_of_noise_among_right_ones_is_wrong() -> None:
+    def last_is_noise(z: Latents) -> Pixels:
+        return np.concatenate([right(z[:-1]), 255 - right(z[-1:])])
+
+    verdict = judge()(FakeSession(0.0, last_is_noise), batch=8, images=16)
+    assert verdict.psnr_db is not None
+    assert verdict.psnr_db > 55, "the mean does not show it"
+    assert "the worst image 40" in verdict.wrong
 
 
 def test_images_of_another_kind_are_wrong() -> None:

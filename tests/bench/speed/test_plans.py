@@ -96,6 +96,14 @@ def test_as_opened_is_what_users_get(variety: Path) -> None:
     session.close()
 
 
+def test_a_batch_larger_than_the_top_bucket_runs_as_that_bucket_does(variety: Path) -> None:
+    plan, opened = named(variety, f"{ENTRIES[0]}, onnxruntime"), AsOpened(variety)
+    assert plan.settings(128) == plan.settings(64)
+    for session in (plan.open(plan.settings(128)[0], 128), opened.open({}, 128)):
+        assert session.run(latents(0, 0, 128, 12)).shape == (128, 16, 16, 3)
+        session.close()
+
+
 def test_as_opened_for_a_precision_is_of_that_precision(variety: Path) -> None:
     contender = AsOpened(variety, "int8")
     session = contender.open({}, 8)

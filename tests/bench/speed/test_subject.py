@@ -9,6 +9,8 @@ from ganport_bench.peers.source import NetworkSource
 from ganport_bench.speed.subject import Subject, subject_of
 from ganport_runtime import Bundle
 
+from tests.support.tiny_run import make_tiny_run
+
 
 def given(target: Path, bundle: Path | None, folder: Path) -> Subject:
     return subject_of(target, bundle, folder, lambda _step: None)
@@ -30,6 +32,12 @@ def test_a_run_and_its_bundle_are_taken_as_they_are(run: Path, bundle: Path, tmp
     assert (subject.run, subject.bundle) == (run, bundle)
     assert isinstance(subject.source, NetworkSource)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_bundle_of_another_run_is_refused(bundle: Path, tmp_path: Path) -> None:
+    other = make_tiny_run(tmp_path / "other", seed=1)
+    with pytest.raises(BenchError, match=r"was not exported from .*name the run and the bundle that was exported from"):
+        given(other, bundle, tmp_path)
 
 
 def test_what_is_not_given_is_made(run: Path, tmp_path: Path) -> None:
