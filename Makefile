@@ -63,7 +63,8 @@ bench: $(INSTALLED) $(TRITON)
 	$(if $(PAGE),$(BIN)/python -m ganport_bench.pages '$(PAGE)' --whole $(BENCH)/whole.json --serving $(BENCH)/serving.json --overhead $(BENCH)/overhead.json --report $(BENCH)/report)
 
 # Every test that needs an NVIDIA GPU, and the benchmark on one; one line and no installation where there is none.
-# make gpu [WHEELS=folder] [RUN=runs/mine] [QUICK=1]; with WHEELS the environment is .venv-gpu, made of those wheels with no index.
+# Its environment is .venv-gpu, with onnxruntime-gpu where .venv has the onnxruntime of CPUs.
+# make gpu [WHEELS=folder] [RUN=runs/mine] [QUICK=1]; with WHEELS it is made of those wheels, with no index.
 gpu:
 	@$(CHECK_PYTHON)
 	@PYTHONPATH=bench $(PYTHON) -m ganport_bench.gpu $(if $(WHEELS),--wheels '$(WHEELS)') $(if $(RUN),--run '$(abspath $(RUN))') $(if $(QUICK),--quick)

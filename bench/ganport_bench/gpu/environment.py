@@ -1,6 +1,6 @@
-"""Makes an environment of wheels in a folder, with no index, and puts ganport's own folders on its path.
+"""Makes an environment for a GPU, apart from that of every other target, which has the onnxruntime of CPUs.
 
-Nothing is built: a build would want its own tools among the wheels.
+ganport's own folders are put on its path, so that nothing of it needs to be built.
 """
 
 import shutil
@@ -10,7 +10,8 @@ import venv
 from pathlib import Path
 
 from ganport_bench.gpu.failure import GpuError
-from ganport_bench.gpu.requirements import name_of, requirements, wheels_in
+from ganport_bench.gpu.requirements import name_of
+from ganport_bench.gpu.source import Source
 
 __all__ = ["FOLDER", "make_environment"]
 
@@ -20,51 +21,46 @@ PARTS = ("train", "export", "runtime", "serve", "bench", "cli")
 PROGRAM = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
 
 
-def make_environment(root: Path, wheels: Path) -> Path:
-    """The environment's Python; it is made again only where the wheels or this Python have changed.
+def make_environment(root: Path, source: Source) -> Path:
+    """The environment's Python; it is made again only where the source, what is wanted or this Python have changed.
 
     Args:
         root: ganport's source tree.
-        wheels: the folder.
+        source: of its packages.
 
     Raises:
-        GpuError: wheels that are needed are missing, or do not fit this Python; pip has said why.
+        GpuError: what is needed cannot be installed; pip has said why.
     """
-    names, wanted = wheels_in(wheels), requirements(root / "pyproject.toml").served_by(wheels_in(wheels))
-    missing = [line for line in wanted.needed if name_of(line) not in names]
-    if missing:
-        raise GpuError(
-            f"{wheels} lacks wheels of {', '.join(map(name_of, missing))}; "
-            "fill it on a machine with an index, as docs/gpu-results.md shows"
-        )
-    folder, made_of = root / FOLDER, _made_of(wheels)
+    folder, made_of = root / FOLDER, _made_of(source)
     python, stamp = folder / PROGRAM, folder / MADE_OF
     if stamp.is_file() and stamp.read_text("utf-8") == made_of:
         return python
     shutil.rmtree(folder, ignore_errors=True)
-    print(f"Making {FOLDER} of {len(names)} packages in {wheels}", file=sys.stderr)
+    print(f"Making {FOLDER} of {source.title}", file=sys.stderr)
     try:
         venv.create(folder, with_pip=True)
     except subprocess.CalledProcessError as error:
         raise GpuError(f"{sys.executable} makes no environment with pip (python3-venv on Debian): {error}") from error
-    if not _install(python, wheels, *wanted.needed):
-        raise GpuError(f"pip could not install what is needed from {wheels}; its words are above")
-    for line in wanted.welcome:  # one by one, for what does not fit this machine must not keep the others away
-        if not _install(python, wheels, line):
+    if not _install(python, source, *source.wanted.needed):
+        raise GpuError(
+            f"pip could not install what is needed from {source.title}; its words are above; "
+            "without an index: make gpu WHEELS=folder"
+        )
+    for line in source.wanted.welcome:  # one by one, as what does not fit this machine must not keep the others away
+        if not _install(python, source, line):
             print(f"{name_of(line)} is left out: pip could not install it; its words are above", file=sys.stderr)
     _add_parts(python, root)
     stamp.write_text(made_of, "utf-8")
     return python
 
 
-def _made_of(wheels: Path) -> str:
-    return "\n".join([sys.version, *sorted(wheel.name for wheel in wheels.glob("*.whl"))])
+def _made_of(source: Source) -> str:
+    return "\n".join([sys.version, *source.wanted.needed, *source.wanted.welcome, *source.facts])
 
 
-def _install(python: Path, wheels: Path, *lines: str) -> bool:
-    # Isolated: an index or a folder in pip's own settings would be asked too.
-    how = ("--isolated", "install", "--quiet", "--disable-pip-version-check", "--no-index", "--only-binary", ":all:")
-    command: list[str | Path] = [python, "-m", "pip", *how, "--find-links", wheels, *lines]
+def _install(python: Path, source: Source, *lines: str) -> bool:
+    how = ("install", "--quiet", "--disable-pip-version-check", *source.options)
+    command: list[str | Path] = [python, "-m", "pip", *how, *lines]
     return subprocess.run(command, check=False).returncode == 0
 
 

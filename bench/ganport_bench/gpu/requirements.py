@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ __all__ = ["Requirements", "name_of", "requirements", "wheels_in"]
 NEEDED = ("gpu", "train", "optimize", "cli")  # extras without which there are no tests and no benchmark
 WELCOME = ("bench", "features", "rtx", "tensorrt", "openvino", "serve")
 TESTING = ("pytest", "hypothesis")  # of `dev`; pytest's settings name hypothesis
+CUDNN = "nvidia-cudnn-"  # what its wheels begin with, whichever CUDA they are of
 ON_GPU, ON_CPU = "onnxruntime-gpu", "onnxruntime"  # either breaks the other
 
 
@@ -27,11 +28,19 @@ class Requirements:
     welcome: Sequence[str]
 
     def served_by(self, wheels: Iterable[str]) -> "Requirements":
-        """What a folder with wheels of these packages can give: onnxruntime itself where there is none for a GPU."""
+        """What a folder with wheels of these packages can give."""
         there = set(wheels)
-        on_cpu = ON_GPU not in there and ON_CPU in there
-        needed = [ON_CPU if on_cpu and name_of(line) == ON_GPU else line for line in self.needed]
+        needed = [_served(line, there) for line in self.needed]
         return Requirements(needed, [line for line in self.welcome if name_of(line) in there])
+
+
+def _served(line: str, there: Collection[str]) -> str:
+    """ONNX Runtime for CPUs where there is none for a GPU; and CUDA of the system where the folder has none."""
+    if name_of(line) != ON_GPU:
+        return line
+    if ON_GPU not in there and ON_CPU in there:
+        return ON_CPU
+    return line if any(name.startswith(CUDNN) for name in there) else re.sub(r"\[.*?\]", "", line)
 
 
 def requirements(pyproject: Path) -> Requirements:

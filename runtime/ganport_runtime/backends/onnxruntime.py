@@ -1,8 +1,10 @@
 """ONNX Runtime: the CPU provider, and the CUDA provider of onnxruntime-gpu."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from functools import cache
 from importlib import import_module
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -84,16 +86,20 @@ class OnnxRuntime:
             settings.intra_op_num_threads = count
         provider = PROVIDERS[device]
         told = _provider_options(options) if device == "cuda" else {}
+        unloaded = ""
         try:
             # With its fallback on, a provider that fails is replaced by the CPU's, with a word on stdout.
             with _exclusive(device):
+                unloaded = _load_cuda(library) if device == "cuda" else ""
                 session = library.InferenceSession(model, settings, providers=[(provider, told)], enable_fallback=0)
         except Exception as error:  # its exceptions share no base class but this one
-            raise _load_error(device, f"onnxruntime {library.__version__}: {one_line(str(error))}") from error
+            raise _load_error(device, f"onnxruntime {library.__version__}: {one_line(str(error))}{unloaded}") from error
         session.disable_fallback()
         reported = session.get_providers()[0]
         if reported != provider:
-            raise PlanError(f"onnxruntime reports {reported} where {provider} was asked for: it could not be loaded")
+            raise PlanError(
+                f"onnxruntime reports {reported} where {provider} was asked for: it could not be loaded{unloaded}"
+            )
         if device == "cuda":
             from ganport_runtime.backends.onnxruntime_cuda import CudaSession  # not where the CPU runs
 
@@ -163,6 +169,22 @@ def _cuda_refusal() -> str | None:
     from ganport_runtime.backends import cuda
 
     return cuda.refusal()
+
+
+@cache
+def _load_cuda(library: ModuleType) -> str:
+    """Load CUDA and cuDNN from NVIDIA's wheels, which lie where no loader looks; what could not be, for an error.
+
+    Without such wheels the provider still finds CUDA where the system has it, so that nothing here is an error yet.
+    """
+    load = getattr(library, "preload_dlls", None)
+    if load is None:  # before onnxruntime 1.21
+        return ""
+    printed = StringIO()
+    with redirect_stdout(printed):  # its only way to tell
+        load()
+    text = one_line(printed.getvalue())
+    return f"; {text}" if text else ""
 
 
 def _provider_options(options: Mapping[str, str]) -> dict[str, str]:

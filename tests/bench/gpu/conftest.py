@@ -9,7 +9,7 @@ PYPROJECT = """
 [project]
 dependencies = ["tiny>=1"]
 [project.optional-dependencies]
-gpu = ["ganport[cli]", "onnxruntime-gpu>=1"]
+gpu = ["ganport[cli]", "onnxruntime-gpu[cuda,cudnn]>=1"]
 train = []
 optimize = ["ganport[cpu]", "onnxruntime>=1"]
 cli = ["tiny>=2"]
@@ -27,6 +27,7 @@ dev = ["ganport[bench]", "pytest>=8", "ruff"]
 def root(tmp_path: Path) -> Path:
     """A source tree with six empty folders."""
     (tmp_path / "pyproject.toml").write_text(PYPROJECT)
+    (tmp_path / "constraints.txt").write_text("tiny==9.0\n")
     for part in PARTS:
         (tmp_path / part).mkdir()
     return tmp_path

@@ -1,6 +1,7 @@
 """The command where there is no GPU, and what it asks the driver."""
 
 import ctypes
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,8 +11,13 @@ from typing import Any
 
 import pytest
 from ganport_bench.gpu import driver
-from ganport_bench.gpu.__main__ import ROOT, main
+from ganport_bench.gpu.__main__ import PAGE, ROOT, main
+from ganport_bench.gpu.benchmark import BUNDLE
 from ganport_bench.gpu.driver import missing_gpu
+from ganport_bench.gpu.outcome import Outcome
+from ganport_bench.gpu.page import SECTIONS
+
+from tests.bench.gpu.documents import DOCUMENT
 
 
 class Driver:
@@ -54,9 +60,51 @@ def test_one_line_where_there_is_no_gpu_and_nothing_is_made(
 ) -> None:
     monkeypatch.setattr("ganport_bench.gpu.__main__.missing_gpu", lambda: "no NVIDIA driver")
     before = sorted(root.rglob("*"))
-    assert main(["--wheels", "no-such-folder"], root) == 0
-    assert capsys.readouterr() == ("make gpu: no NVIDIA driver; there is nothing to test and to measure\n", "")
+    for arguments in (["--wheels", "no-such-folder"], []):
+        assert main(arguments, root) == 0
+        assert capsys.readouterr() == ("make gpu: no NVIDIA driver; there is nothing to test and to measure\n", "")
     assert sorted(root.rglob("*")) == before
+
+
+@pytest.mark.parametrize("text", [None, "# Someone else's page\n"])
+def test_a_page_that_cannot_be_filled_is_told_before_anything_is_measured(
+    root: Path, text: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("ganport_bench.gpu.__main__.missing_gpu", lambda: None)
+    monkeypatch.setattr("ganport_bench.gpu.__main__._environment", lambda *_: Path(sys.executable))
+    if text is not None:
+        (root / "docs").mkdir()
+        (root / "docs" / PAGE).write_text(text)
+    assert main([], root) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert PAGE in line
+    assert not (root / "gpu-results").exists()
+
+
+def test_the_page_is_filled_and_its_words_stay(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = "".join(f"<!-- bench: {name} -->\n<!-- /bench -->\n" for name in SECTIONS)
+    (root / "docs").mkdir()
+    (root / "docs" / PAGE).write_text(f"## Without an index\n{places}")
+
+    def measured(python: Path, root: Path, results: Path, **_: object) -> Path:
+        (results / BUNDLE).mkdir()
+        (results / BUNDLE / "manifest.json").write_text(json.dumps({"training": {"steps": 7}}))
+        (results / "bench.json").write_text(json.dumps(DOCUMENT))
+        return results / "bench.json"
+
+    for name, stand_in in (
+        ("missing_gpu", lambda: None),
+        ("_environment", lambda *_: Path(sys.executable)),
+        ("run_tests", lambda *_: Outcome(1, 0, {})),
+        ("run_benchmark", measured),
+    ):
+        monkeypatch.setattr(f"ganport_bench.gpu.__main__.{name}", stand_in)
+    assert main([], root) == 0
+    text = (root / "docs" / PAGE).read_text()
+    assert text.startswith("## Without an index\n")
+    assert "a run of 7 steps" in text
+    (copy,) = (root / "gpu-results").glob(f"*/{PAGE}")
+    assert copy.read_text() == text
 
 
 def test_it_needs_nothing_but_pythons_own_library() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ganport_bench.gpu.benchmark import run_benchmark
+from ganport_bench.gpu.benchmark import run_benchmark, steps_of
 from ganport_bench.gpu.failure import GpuError
 from ganport_bench.gpu.outcome import Outcome, run_tests
 
@@ -101,6 +101,12 @@ def test_a_command_that_fails_ends_it(root: Path, noting: Callable[[str], Path])
         run_benchmark(noting("bench"), root, root, run=root / "mine")
     assert not (root / "bench.json").exists()
     assert "train" not in (root / "log").read_text().splitlines()[0].split()
+
+
+@pytest.mark.parametrize(("training", "steps"), [({"steps": 100}, 100), ({}, None)])
+def test_the_bundle_tells_how_long_it_was_trained(tmp_path: Path, training: dict[str, int], steps: int | None) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({"training": training}))
+    assert steps_of(tmp_path) == steps
 
 
 def test_the_commands_options_are_those_of_ganport() -> None:

@@ -3,11 +3,12 @@
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 import pytest
-from ganport_runtime import Bundle, ClosedError, Discriminator, Generator
+from ganport_runtime import Bundle, ClosedError, Discriminator, Generator, PlanError
 from ganport_runtime.backends import Session, cuda, load_backend
 from ganport_runtime.backends.onnxruntime import CUDA_OPTIONS, OnnxRuntime
 from ganport_runtime.buckets import BUCKETS
@@ -24,10 +25,10 @@ def gpu() -> None:
         pytest.skip(str(cuda.refusal()))
 
 
-def opened(bundle: Path, options: Mapping[str, str]) -> Session:
+def opened(bundle: Path, options: Mapping[str, str], device: str = "cuda") -> Session:
     described = Bundle.open(bundle)
     (entry,) = described.variants("generator")
-    return OnnxRuntime().open(described.read(entry), entry=entry, device="cuda", threads=None, options=options)
+    return OnnxRuntime().open(described.read(entry), entry=entry, device=device, threads=None, options=options)
 
 
 def test_cuda_graphs_are_a_choice_of_the_gpu_alone(bundle: Path) -> None:
@@ -35,6 +36,70 @@ def test_cuda_graphs_are_a_choice_of_the_gpu_alone(bundle: Path) -> None:
     backend = load_backend("onnxruntime")
     assert list(backend.choices(entry, "cuda")) == GRAPHS
     assert all("cuda_graph" not in choice for choice in backend.choices(entry, "cpu"))
+
+
+class FallingBack:
+    """onnxruntime-gpu that cannot load its provider and takes the CPU; `tells` is what it prints of libraries."""
+
+    def __init__(self, tells: str) -> None:
+        self.tells, self.loads = tells, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(onnxruntime, name)
+
+    def preload_dlls(self) -> None:
+        self.loads += 1
+        print(self.tells, end="")
+
+    def InferenceSession(self, model: Any, settings: Any, **_: Any) -> Any:  # noqa: N802
+        return onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
+
+
+class Raising(FallingBack):
+    """It raises instead."""
+
+    def InferenceSession(self, model: Any, settings: Any, **_: Any) -> Any:  # noqa: N802
+        raise RuntimeError("no\nCUDA")
+
+
+class Older(FallingBack):
+    """It knows nothing of NVIDIA's wheels."""
+
+    preload_dlls = None  # type: ignore[assignment]
+
+
+FELL_BACK = "onnxruntime reports CPUExecutionProvider where CUDAExecutionProvider was asked for: it could not be loaded"
+
+
+@pytest.mark.parametrize(
+    ("library", "reason"),
+    [
+        (
+            FallingBack("Failed to load libcudnn.so.9:\nnot there\n"),
+            f"{FELL_BACK}; Failed to load libcudnn.so.9: not there",
+        ),
+        (Raising("Failed to load it\n"), f"onnxruntime {onnxruntime.__version__}: no CUDA; Failed to load it"),
+        (FallingBack(""), FELL_BACK),
+        (Older("never"), FELL_BACK),
+    ],
+)
+def test_what_of_cuda_cannot_be_loaded_is_told_in_the_error(
+    bundle: Path, library: FallingBack, reason: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("ganport_runtime.backends.onnxruntime._library", lambda: library)
+    for _ in range(2):
+        with pytest.raises(PlanError) as caught:
+            opened(bundle, {})
+        assert str(caught.value) == reason
+    assert library.loads == (0 if isinstance(library, Older) else 1)
+    assert capsys.readouterr().out == "", "stdout is the program's"
+
+
+def test_the_cpu_loads_nothing_of_cuda(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = FallingBack("never")
+    monkeypatch.setattr("ganport_runtime.backends.onnxruntime._library", lambda: library)
+    opened(bundle, {}, device="cpu").close()
+    assert library.loads == 0
 
 
 @pytest.mark.gpu
