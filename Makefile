@@ -77,4 +77,4 @@ lock:
 	{ head -1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } > constraints.new && mv constraints.new constraints.txt
 
 clean:
-	rm -rf $(VENV) build dist demo
+	rm -rf $(VENV) .venv-gpu build dist demo

@@ -21,6 +21,7 @@ EXTRA_OF_MODULE = {
     "yaml": "serve",
     "pynvml": "bench",
     "packaging": "bench",
+    "psutil": "bench",
     "ray": "ray",
     "mlperf_loadgen": "bench",
 }

@@ -57,6 +57,9 @@ def test_help_shows_all_three_commands_each_with_an_example(ganport: Ganport) ->
         ("b.ganport", "--batches", "0"),
         ("b.ganport", "--parts", "sped"),
         ("b.ganport", "--parts", "start", "--csv", "load.csv"),
+        ("b.ganport", "--csv", "."),
+        ("b.ganport", "--csv", "pyproject.toml/load.csv"),
+        ("load", "http://127.0.0.1:1", "--csv", "."),
         ("b.ganport", "--seconds", "nan"),
         ("b.ganport", "--seconds", "1"),
         ("b.ganport", "--loud"),
@@ -68,7 +71,7 @@ def test_bad_usage_is_one_line_and_exits_2(ganport: Ganport, words: tuple[str, .
     outcome = ganport("bench", *words)
     assert outcome.exit_code == 2
     (line,) = outcome.stderr.splitlines()
-    assert line.startswith("ganport bench: ")
+    assert line.startswith(("ganport bench: ", "ganport bench load: "))
 
 
 def test_what_is_neither_bundle_nor_run_is_one_line(ganport: Ganport, tmp_path: Path) -> None:

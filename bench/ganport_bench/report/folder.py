@@ -1,8 +1,10 @@
 """A folder that is written aside and then renamed; it takes the place of an earlier report and of nothing else."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from ganport_train.files import partial, sync_folder
@@ -20,8 +22,19 @@ def check_folder(folder: Path) -> None:
     """Say before any work that a report cannot go to `folder`.
 
     Raises:
-        BenchError: it is a file, or holds what is of no report.
+        BenchError: it is a file, holds what is of no report, or cannot be replaced; or nothing here draws figures.
     """
+    if find_spec("matplotlib") is None:
+        raise BenchError(
+            "a report has figures, and matplotlib, which draws them, is missing: pip install 'ganport[bench]'"
+        )
+    if folder.is_mount():
+        raise BenchError(
+            f"the report's folder {folder} is a mount point, which cannot be replaced: name a folder in it"
+        )
+    parent = next(path for path in folder.resolve().parents if path.exists())
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise BenchError(f"the report's folder {folder} cannot be made: {parent} is not yours to write; name another")
     wanted = "name a folder, new, empty or of an earlier report"
     if folder.exists() and not folder.is_dir():
         raise BenchError(f"the report's folder {folder} is a file: {wanted}")
@@ -31,6 +44,21 @@ def check_folder(folder: Path) -> None:
         raise BenchError(f"the report's folder {folder} holds {foreign[0]}, which is of no report: {wanted}")
     if held - {LOGS} and not _is_report(folder / PAGE):
         raise BenchError(f"the report's folder {folder} is of something else than ganport bench: {wanted}")
+
+
+def _swap(folder: Path, aside: Path, earlier: Path, *, keeps_logs: bool) -> None:
+    """Put what was written aside in its place; where that fails, everything is as it was."""
+    steps = [(folder / LOGS, aside / LOGS)] if keeps_logs and (folder / LOGS).exists() else []
+    steps += [(folder, earlier)] if folder.exists() else []
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, target in (*steps, (aside, folder)):
+            source.replace(target)
+            done.append((source, target))
+    except OSError:
+        for source, target in reversed(done):
+            target.replace(source)
+        raise
 
 
 def _is_report(page: Path) -> bool:
@@ -60,11 +88,7 @@ def replaced(folder: Path, *, keeps_logs: bool) -> Iterator[Path]:
     aside.mkdir(parents=True)
     try:
         yield aside
-        if keeps_logs and (folder / LOGS).exists():
-            (folder / LOGS).replace(aside / LOGS)
-        if folder.exists():
-            folder.replace(earlier)
-        aside.replace(folder)
+        _swap(folder, aside, earlier, keeps_logs=keeps_logs)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     sync_folder(folder.parent)

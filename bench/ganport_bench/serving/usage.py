@@ -2,10 +2,14 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import psutil  # type: ignore[import-untyped]
+from ganport_bench.errors import BenchError
+
+if TYPE_CHECKING:
+    import psutil  # type: ignore[import-untyped]
 
 __all__ = ["NICENESS", "Cpu", "awake", "cpu_of", "resident_bytes", "resume", "suspend", "yield_to_others"]
 
@@ -30,24 +34,40 @@ class Cpu:
 
 
 def cpu_of(pid: int) -> Cpu:
-    """What a process and those it started have used so far; granular as the system counts, often 10 ms."""
-    total = 0.0
-    for process in _family(pid):
-        times = process.cpu_times()
-        total += times.user + times.system
-    loop = next((thread for thread in psutil.Process(pid).threads() if thread.id == pid), None)
-    return Cpu(total, 0.0 if loop is None else loop.user_time + loop.system_time)
+    """What a process and those it started have used so far; granular as the system counts, often 10 ms.
+
+    Raises:
+        BenchError: it has ended.
+    """
+    family, total = _running(pid), 0.0
+    for process in family:
+        with _vanishing():
+            times = process.cpu_times()
+            total += times.user + times.system
+    with _vanishing():
+        loop = next((thread for thread in family[0].threads() if thread.id == pid), None)
+        return Cpu(total, 0.0 if loop is None else loop.user_time + loop.system_time)
+    raise _ended(pid)
 
 
 def resident_bytes(pid: int) -> int:
-    """Resident memory of a process and those it started; pages that they share count for each."""
-    return sum(process.memory_info().rss for process in _family(pid))
+    """Resident memory of a process and those it started; pages that they share count for each.
+
+    Raises:
+        BenchError: it has ended.
+    """
+    total = 0
+    for process in _running(pid):
+        with _vanishing():
+            total += process.memory_info().rss
+    return total
 
 
 def suspend(pid: int) -> None:
     """Stop a process and those it started from running at all, so that none that waits its turn takes any CPU."""
     for process in _family(pid):
-        process.suspend()
+        with _vanishing():
+            process.suspend()
 
 
 @contextmanager
@@ -63,7 +83,8 @@ def awake(pid: int) -> Iterator[None]:
 def resume(pid: int) -> None:
     """Let them run again."""
     for process in reversed(_family(pid)):
-        process.resume()
+        with _vanishing():
+            process.resume()
 
 
 def yield_to_others(pid: int) -> None:
@@ -72,10 +93,35 @@ def yield_to_others(pid: int) -> None:
     Threads that are started later inherit it from those that are there.
     """
     for process in _family(pid):
-        for thread in process.threads():
-            os.setpriority(os.PRIO_PROCESS, thread.id, NICENESS)
+        with _vanishing():
+            for thread in process.threads():
+                with suppress(ProcessLookupError):  # it ended just now
+                    os.setpriority(os.PRIO_PROCESS, thread.id, NICENESS)
 
 
-def _family(pid: int) -> list[psutil.Process]:
-    first = psutil.Process(pid)
-    return [first, *first.children(recursive=True)]
+def _vanishing() -> AbstractContextManager[None]:
+    """Children may end while one looks at them; whether the server still answers is seen elsewhere."""
+    import psutil
+
+    return suppress(psutil.NoSuchProcess)
+
+
+def _running(pid: int) -> "list[psutil.Process]":
+    family = _family(pid)
+    if not family:
+        raise _ended(pid)
+    return family
+
+
+def _ended(pid: int) -> BenchError:
+    return BenchError(f"the process {pid} that was measured has ended")
+
+
+def _family(pid: int) -> "list[psutil.Process]":
+    """A process and all that it has started; nobody where it has ended."""
+    import psutil  # here: what is measured without a server needs none
+
+    with suppress(psutil.NoSuchProcess):
+        first = psutil.Process(pid)
+        return [first, *first.children(recursive=True)]
+    return []

@@ -206,7 +206,10 @@ def _import_engines(backends: Sequence[str]) -> None:
 
 def _onnxruntime_session(library: Any, file: str, provider: str) -> Any:
     if provider == "CUDAExecutionProvider":
-        library.preload_dlls()  # finds CUDA's libraries where pip has put them
+        from contextlib import redirect_stdout
+
+        with redirect_stdout(sys.stderr):  # it prints what it does not find; stdout is this process's own
+            library.preload_dlls()  # finds CUDA's libraries where pip has put them
     return library.InferenceSession(file, providers=[provider])
 
 

@@ -7,8 +7,6 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
 
-from packaging.requirements import Requirement
-
 from ganport_bench.start.quantity import Quantity
 
 __all__ = ["REQUIRED", "closure", "installed_bytes", "installed_quantities"]
@@ -61,6 +59,8 @@ def installed_bytes(name: str) -> int:
 
 
 def _required(here: Distribution) -> Iterator[str]:
+    from packaging.requirements import Requirement  # here: the other parts of the benchmark need none
+
     for line in here.requires or ():
         requirement = Requirement(line)
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):

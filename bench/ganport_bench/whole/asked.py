@@ -46,11 +46,19 @@ class Asked:
         unknown = [part for part in self.parts or () if part not in PARTS]
         if unknown or self.parts == ():
             raise BenchError(f"parts {', '.join(unknown) or 'are none'}; wanted some of {', '.join(PARTS)}")
+        twice = sorted({part for part in self.parts or () if list(self.parts or ()).count(part) > 1})
+        if twice:
+            raise BenchError(f"parts {', '.join(twice)} twice; name each once")
         if "nodes" in (self.parts or ()) and "speed" not in (self.parts or ()):
             raise BenchError("parts nodes without speed, which finds the fastest plans; name both")
         wrong = not self.batches or min(self.batches) < 1 or max(self.batches) > LARGEST_BATCH
         if wrong or len(set(self.batches)) < len(self.batches):
             raise BenchError(f"batches {list(self.batches)}; wanted different numbers from 1 to {LARGEST_BATCH}")
+
+    @property
+    def in_order(self) -> tuple[str, ...]:
+        """The parts that are asked for, as they run: some use what others found."""
+        return tuple(part for part in PARTS if part in (self.parts or PARTS))
 
     def lacking(self) -> dict[str, str]:
         """The parts that cannot run here, and why.
@@ -59,7 +67,7 @@ class Asked:
             BenchError: one of them was asked for by name.
         """
         found: dict[str, str] = {}
-        for part in self.parts or PARTS:
+        for part in self.in_order:
             missing = [module for module in NEEDS.get(part, ()) if find_spec(module) is None]
             if missing:
                 found[part] = f"{', '.join(missing)} is not installed: pip install 'ganport[bench]'"

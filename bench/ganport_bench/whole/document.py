@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ganport_bench.speed import document as speed_document
+from ganport_bench.whole.effort import Effort
 
 if TYPE_CHECKING:
     from ganport_bench.load import Load
@@ -36,7 +37,7 @@ class Whole:
     Attributes:
         machine: facts before and after.
         model: what was measured.
-        is_quick: few rounds.
+        effort: how long everything was measured.
         found: by the parts.
         skipped: the parts that could not run, and why.
         took_seconds: by part, tuning among them.
@@ -44,10 +45,15 @@ class Whole:
 
     machine: Mapping[str, Any]
     model: Mapping[str, Any]
-    is_quick: bool
+    effort: Effort
     found: Found
     skipped: Mapping[str, str]
     took_seconds: Mapping[str, float]
+
+    @property
+    def is_quick(self) -> bool:
+        """Few rounds."""
+        return self.effort.is_quick
 
 
 def to_json(whole: Whole) -> dict[str, Any]:
@@ -58,6 +64,12 @@ def to_json(whole: Whole) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "is_quick": whole.is_quick,
+        "effort": {
+            "tuning_seconds": whole.effort.tuning_seconds,
+            "rounds": whole.effort.speed.rounds,
+            "turn_seconds": whole.effort.speed.turn_seconds,
+            "seconds_a_batch_size": whole.effort.speed.batch_seconds,
+        },
         "machine": dict(whole.machine),
         "model": dict(whole.model),
         **({} if found.speed is None else speed_document.to_json(found.speed)),

@@ -1,5 +1,6 @@
 """Runs the parts one after the other around one bundle that was tuned here first."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ganport_runtime import PlanError
+from ganport_runtime.text import one_line
 from ganport_runtime.tuning import TuningRecord
 
 from ganport_bench.command import OnStep
@@ -14,12 +16,13 @@ from ganport_bench.errors import BenchError
 from ganport_bench.machine import Watch
 from ganport_bench.own_cache import own_cache
 from ganport_bench.speed.subject import Subject, subject_of
-from ganport_bench.whole.asked import PARTS, Asked
+from ganport_bench.whole.asked import Asked
 from ganport_bench.whole.document import Found, Whole
 from ganport_bench.whole.tuned import kept, tuned
 
 __all__ = ["measure_whole"]
 
+LOG = logging.getLogger(__name__)
 FEWER = {"imports": 5, "lives": 5, "builds": 2}  # fresh processes of the start than when it is measured alone
 
 
@@ -43,7 +46,7 @@ def measure_whole(asked: Asked, folder: Path, on_step: OnStep) -> Whole:
         on_step: called with a few words before each step.
 
     Raises:
-        BenchError: nothing could be measured, or not a part that was asked for by name.
+        BenchError: nothing could be measured; the text says why of each part.
         BundleError, PlanError: the bundle is damaged, or nothing runs it here.
     """
     watch = Watch()  # first, or the load would be the benchmark's own
@@ -54,22 +57,23 @@ def measure_whole(asked: Asked, folder: Path, on_step: OnStep) -> Whole:
         with _timed("tuning", took):
             record, how = tuned(subject, mine, asked.effort.tuning_seconds, on_step)
         stage = _Stage(asked, subject, record, on_step)
-        for part in (part for part in asked.parts or PARTS if part not in skipped):
+        for part in (part for part in asked.in_order if part not in skipped):
             with _timed(part, took):
                 _run(part, stage, skipped)
     if stage.found == Found():
         raise BenchError("; ".join(f"{part}: {why}" for part, why in skipped.items()))
-    return Whole(watch.finished(), _model(stage, how), asked.effort.is_quick, stage.found, skipped, took)
+    return Whole(watch.finished(), _model(stage, how), asked.effort, stage.found, skipped, took)
 
 
 def _run(part: str, stage: _Stage, skipped: dict[str, str]) -> None:
-    """Run a part; where it cannot and was not asked for by name, it is skipped and the others go on."""
+    """Run a part; whatever keeps it from its end, the others go on, and what they found is not lost."""
     try:
         setattr(stage.found, part, _PARTS[part](stage))
     except (BenchError, PlanError) as error:
-        if stage.asked.parts is not None:
-            raise
         skipped[part] = str(error)
+    except Exception as error:
+        LOG.exception("the part %s broke down", part)
+        skipped[part] = f"it broke down: {type(error).__name__}: {one_line(str(error))}"
 
 
 def _model(stage: _Stage, tuned_how: str) -> dict[str, object]:

@@ -1,9 +1,11 @@
 """`ganport bench`: what one wants to know before choosing, measured on this machine; and two such runs compared."""
 
 import math
+import os
 import tempfile
 import time
 from collections.abc import Sequence
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,7 +41,12 @@ Parts = Annotated[
     typer.Option(help="Of speed, nodes, start, scenarios, load; not given: all that can run here."),
 ]
 Seconds = Annotated[
-    float | None, typer.Option(min=20, help="About how long it may take; not given: 720, or 300 with --quick.")
+    float | None,
+    typer.Option(
+        min=20,
+        help="About how long; not given: 720, or 300 with --quick. Below 500 everything is quick, and some parts take "
+        "their minutes whatever is given: --parts leaves them out.",
+    ),
 ]
 Quick = Annotated[bool, typer.Option("--quick", help="Few rounds: a first look.")]
 Old = Annotated[Path, typer.Argument(metavar="OLD.json", help="The document that the others are compared with.")]
@@ -84,12 +91,14 @@ def bench(
             whole = measure_whole(asked, Path(folder), status.update)
         document = to_json(whole)
         _show_whole(whole, time.monotonic() - begun)
-        if csv is not None and whole.found.load is not None:
-            _write_csv(whole.found.load, csv)
+    if json:  # first: whatever happens to the files, this is not lost
+        print_json(document)
+    with own_stdout():
         if report is not None:
             _write_report(document, report)
-    if json:
-        print_json(document)
+        if csv is not None and whole.found.load is not None:
+            _write_csv(whole.found.load, csv)
+    _check_found(asked, whole, csv)
 
 
 def compare(old: Old, new: New, json: Json = False) -> None:
@@ -116,6 +125,8 @@ def load(server: Server, model: Model = "generator", csv: Csv = None, quick: Qui
 
     Example: ganport bench load http://127.0.0.1:8000 --csv load.csv
     """
+    if csv is not None:
+        _check_file(csv)
     with own_stdout():
         from ganport_bench import load as part
         from ganport_bench.command import footer
@@ -180,13 +191,37 @@ def _numbers(text: str) -> tuple[int, ...]:
         raise typer.BadParameter(f"--batches {text!r}, wanted numbers such as 1,8,64") from None
 
 
+def _check_file(csv: Path) -> None:
+    """Say before any work that the files cannot be written."""
+    if csv.is_dir():
+        raise typer.BadParameter(f"--csv {csv} is a folder; name a file")
+    if not csv.absolute().parent.is_dir() or not os.access(csv.absolute().parent, os.W_OK | os.X_OK):
+        raise typer.BadParameter(
+            f"--csv {csv}: its folder is not there, or not yours to write; make it, or name another"
+        )
+
+
 def _check_csv(csv: Path | None, report: Path | None, asked: "Asked") -> None:
     if csv is None:
         return
+    _check_file(csv)
     if asked.parts is not None and "load" not in asked.parts:
         raise typer.BadParameter("--csv is of the part load, which is not among --parts")
+    if "load" in (lacks := asked.lacking()):
+        raise typer.BadParameter(f"--csv is of the part load: {lacks['load']}")
     if report is not None and csv.resolve().is_relative_to(report.resolve()):
         raise typer.BadParameter(f"--csv {csv} is in the report's folder, which is replaced as a whole; name another")
+
+
+def _check_found(asked: "Asked", whole: "Whole", csv: Path | None) -> None:
+    """What was asked for by name and is not there is a failure, once all else is written."""
+    from ganport_bench.errors import BenchError
+
+    lacks = [f"{part}: {whole.skipped[part]}" for part in asked.parts or () if part in whole.skipped]
+    if not lacks and csv is not None and "load" in whole.skipped:
+        lacks = [f"no {csv} was written, for load: {whole.skipped['load']}"]
+    if lacks:
+        raise BenchError("; ".join(lacks))
 
 
 def _terminal() -> Console:
@@ -213,6 +248,16 @@ def _write_csv(found: "Load", path: Path) -> None:
 
 
 def _write_report(document: dict[str, object], folder: Path) -> None:
+    from ganport_bench.errors import BenchError
     from ganport_bench.report import write_report
+    from ganport_runtime.cache import cache_folder
+    from ganport_train.files import write_bytes
 
-    console().print(f"Wrote {write_report(document, folder)}", markup=False, soft_wrap=True)
+    try:
+        page = write_report(document, folder)
+    except BenchError as error:
+        kept = cache_folder() / "bench.json"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(kept, dumps(document, indent=1).encode())
+        raise BenchError(f"{error}; what was measured is kept in {kept}") from None
+    console().print(f"Wrote {page}", markup=False, soft_wrap=True)

@@ -1,6 +1,7 @@
 """What a page is built of: escaped text, the Pareto front, figures in its colors, LoadGen's logs beside it."""
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,36 @@ def test_logs_that_lie_there_stay_with_the_scenarios_that_they_are_of(tmp_path: 
     write_report(document(), folder)
     assert {path.name for path in folder.iterdir()} == {"index.html", "figures", "results.json"}
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+def test_a_report_that_cannot_take_its_place_leaves_everything_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "report"
+    write_report(document(), folder)
+    (folder / "loadgen").mkdir()
+    (folder / "loadgen" / "log.txt").write_text("said")
+    before = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    real = Path.replace
+
+    def last_fails(source: Path, target: Path) -> Path:
+        if target == folder and "earlier" not in source.name:
+            raise OSError(16, "Device or resource busy")
+        return real(source, target)
+
+    monkeypatch.setattr(Path, "replace", last_fails)
+    with pytest.raises(BenchError, match="busy"):
+        write_report(document(skipped={"scenarios": "it failed"}), folder)
+    assert {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+def test_a_report_without_what_draws_its_figures_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(BenchError, match="matplotlib, which draws them, is missing"):
+        check_folder(tmp_path / "report")
 
 
 def test_a_page_of_someone_else_is_left_alone(tmp_path: Path) -> None:

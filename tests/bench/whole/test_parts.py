@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +24,8 @@ class Part:
         self.ran.append(self.name)
         if self.name in self.fails:
             raise BenchError(f"{self.name} has no driver")
+        if f"{self.name} breaks" in self.fails:
+            raise ProcessLookupError("nobody is there")
         return self
 
     def to_json(self) -> dict[str, str]:
@@ -48,7 +52,6 @@ def short(bundle: Path, tmp_path: Path) -> Iterator[Short]:
     with quickly() as patch:
         names = ("start", "scenarios", "load")
         patch.setattr("ganport_bench.whole.asked.PARTS", names)
-        patch.setattr("ganport_bench.whole.measure.PARTS", names)
         parts = {name: Part(name, found.ran, found.fails) for name in names}
         patch.setattr("ganport_bench.whole.measure._PARTS", parts)
         yield found
@@ -70,10 +73,31 @@ def test_a_part_that_cannot_run_is_skipped_and_said(short: Short) -> None:
     assert "skipped: scenarios: scenarios has no driver" in remarks(whole)
 
 
-def test_a_part_that_was_asked_for_by_name_and_cannot_run_is_an_error(short: Short) -> None:
-    short.fails.append("start")
-    with pytest.raises(BenchError, match="start has no driver"):
-        short(parts=("start", "load"))
+@pytest.mark.parametrize("parts", [None, ("start", "load")])
+def test_a_part_that_breaks_down_costs_nothing_of_the_others(short: Short, parts: tuple[str, ...] | None) -> None:
+    """By name or not: that something is missing which was asked for by name, the command says at its end."""
+    short.fails.append("load breaks")
+    document = to_json(short(parts))
+    assert document["start"] == {"is": "start"}
+    assert document["skipped"] == {"load": "it broke down: ProcessLookupError: nobody is there"}
+
+
+def test_parts_run_in_their_order_whatever_order_they_are_named_in(short: Short) -> None:
+    short(("load", "start"))
+    assert short.ran == ["start", "load"]
+
+
+@pytest.mark.parametrize("module", ["psutil", "uvicorn"])
+def test_what_one_part_needs_alone_keeps_no_other_from_running(module: str) -> None:
+    code = f"import sys; sys.modules['{module}'] = None; import ganport_bench.whole, ganport_bench.speed.measure"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_document_says_how_long_everyone_was_measured(short: Short) -> None:
+    effort = to_json(short(("start",)))["effort"]
+    assert effort["rounds"] == EFFORT.speed.rounds
+    assert effort["seconds_a_batch_size"] == EFFORT.speed.batch_seconds
 
 
 def test_nothing_at_all_is_an_error(short: Short) -> None:
@@ -97,6 +121,7 @@ def test_a_package_that_is_missing_is_found_out_before_anything_runs(
     [
         ({"parts": ("speed", "sped")}, "parts sped; wanted some of speed, nodes, start, scenarios, load"),
         ({"parts": ()}, "parts are none"),
+        ({"parts": ("speed", "load", "speed")}, "parts speed twice; name each once"),
         ({"parts": ("nodes", "load")}, "parts nodes without speed"),
         ({"batches": ()}, r"batches \[\]"),
         ({"batches": (1, 0)}, r"batches \[1, 0\]; wanted different numbers from 1 to 4096"),
