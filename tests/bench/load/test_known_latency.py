@@ -102,7 +102,7 @@ def test_what_counts_is_due_after_the_lead() -> None:
     with running(Fake(delay=lambda number: 0.3 if number < 5 else 0.001)) as fake:
         outcome = open_loop(fake.endpoint, EXPECTED, np.arange(40) / 100, connections=40)
     row = rate_row(
-        outcome, None, arrivals="constant", offered=100, capacity=200, bound=0.1, begin=0.1, end=0.4, connections=40
+        outcome, None, arrivals="constant", offered=100, capacity=200, bound=0.1, begin=0.095, end=0.395, connections=40
     )
     assert row.answers.latency.samples == 30
     assert row.answers.requests == 40
