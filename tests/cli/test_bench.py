@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 from ganport_bench.load import QUICK as LOAD
+from ganport_bench.machine import Watch
+from ganport_bench.whole import Asked, Whole
+from ganport_bench.whole.document import Found
 from ganport_cli.own_stdout import own_stdout
 
 from tests.cli.conftest import Ganport
@@ -58,6 +61,7 @@ def test_help_shows_all_three_commands_each_with_an_example(ganport: Ganport) ->
         ("b.ganport", "--parts", "sped"),
         ("b.ganport", "--parts", "start", "--csv", "load.csv"),
         ("b.ganport", "--csv", "."),
+        ("b.ganport", "--csv", os.devnull),
         ("b.ganport", "--csv", "pyproject.toml/load.csv"),
         ("load", "http://127.0.0.1:1", "--csv", "."),
         ("b.ganport", "--seconds", "nan"),
@@ -72,6 +76,80 @@ def test_bad_usage_is_one_line_and_exits_2(ganport: Ganport, words: tuple[str, .
     assert outcome.exit_code == 2
     (line,) = outcome.stderr.splitlines()
     assert line.startswith(("ganport bench: ", "ganport bench load: "))
+
+
+@pytest.fixture
+def skipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
+    """What `measure_whole` then has skipped; it takes no time and finds nothing else."""
+    parts: dict[str, str] = {}
+
+    def measured(asked: Asked, folder: Path, on_step: object) -> Whole:
+        model = {"run": None, "bundle": "b", "bundle_digest": "0", "is_trained": True, "reference": None, "tuned": ""}
+        return Whole(Watch().finished(), model, asked.effort, Found(), parts, {})
+
+    monkeypatch.setenv("GANPORT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("ganport_bench.whole.measure_whole", measured)
+    return parts
+
+
+def refuse(*words: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_a_part_that_was_asked_for_and_broke_exits_1_after_all_else_is_written(
+    ganport: Ganport, skipped: dict[str, str], tmp_path: Path
+) -> None:
+    skipped["start"] = "it broke down: ValueError: no"
+    outcome = ganport("bench", "b.ganport", "--parts", "start", "--report", tmp_path / "report", "--json")
+    assert (outcome.exit_code, outcome.last_line) == (1, "ganport bench: start: it broke down: ValueError: no")
+    assert outcome.document["skipped"] == skipped
+    assert json.loads((tmp_path / "report" / "results.json").read_text()) == outcome.document
+    assert ganport("bench", "b.ganport").exit_code == 0, "nobody asked for it by name"
+
+
+def test_a_csv_that_there_is_nothing_for_is_said(ganport: Ganport, skipped: dict[str, str], tmp_path: Path) -> None:
+    skipped["load"] = "no driver"
+    outcome = ganport("bench", "b.ganport", "--csv", tmp_path / "load.csv")
+    assert (outcome.exit_code, outcome.last_line) == (1, "ganport bench: no CSV: load: no driver")
+    assert not (tmp_path / "load.csv").exists()
+
+
+def test_a_report_that_cannot_be_written_loses_nothing(
+    ganport: Ganport, skipped: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ganport_bench.report.write_report", refuse)
+    outcome = ganport("bench", "b.ganport", "--report", tmp_path / "report", "--json")
+    kept = tmp_path / "cache" / "bench.json"
+    assert outcome.exit_code == 1
+    assert outcome.last_line.endswith(f"No space left on device; what was measured is kept in {kept}")
+    assert json.loads(kept.read_text()) == outcome.document
+
+
+def test_where_nothing_can_be_written_the_document_is_printed(
+    ganport: Ganport, skipped: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ganport_bench.report.write_report", refuse)
+    monkeypatch.setattr("ganport_runtime.cache.write_whole", refuse)
+    outcome = ganport("bench", "b.ganport", "--report", tmp_path / "report")
+    assert (outcome.exit_code, outcome.document["format"]) == (1, 2)
+    assert outcome.last_line.endswith("what was measured is on stdout")
+
+
+def test_a_defect_of_what_people_read_loses_nothing(
+    ganport: Ganport, skipped: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ganport_bench.whole.tables", lambda _whole: [1 / 0])
+    with pytest.raises(ZeroDivisionError):
+        ganport("bench", "b.ganport")
+    assert json.loads((tmp_path / "cache" / "bench.json").read_text())["format"] == 2
+
+
+def test_a_report_is_refused_before_anything_is_measured(ganport: Ganport, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = ganport("bench", "b.ganport", "--report", "/")
+    assert (outcome.exit_code, len(outcome.stderr.splitlines())) == (1, 1)
+    assert "is a mount point" in outcome.last_line
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert ganport("bench", "b.ganport", "--report", "r").last_line.endswith("pip install 'ganport[bench]'")
 
 
 def test_what_is_neither_bundle_nor_run_is_one_line(ganport: Ganport, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,20 +21,18 @@ HEAD_BYTES = 1000  # of the page, within which its mark stands
 def check_folder(folder: Path) -> None:
     """Say before any work that a report cannot go to `folder`.
 
+    An earlier report that a killed run had moved aside gets its name again.
+
     Raises:
         BenchError: it is a file, holds what is of no report, or cannot be replaced; or nothing here draws figures.
+        OSError: it cannot be read.
     """
     if find_spec("matplotlib") is None:
         raise BenchError(
             "a report has figures, and matplotlib, which draws them, is missing: pip install 'ganport[bench]'"
         )
-    if folder.is_mount():
-        raise BenchError(
-            f"the report's folder {folder} is a mount point, which cannot be replaced: name a folder in it"
-        )
-    parent = next(path for path in folder.resolve().parents if path.exists())
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise BenchError(f"the report's folder {folder} cannot be made: {parent} is not yours to write; name another")
+    _check_place(folder)
+    _put_back(folder.resolve())
     wanted = "name a folder, new, empty or of an earlier report"
     if folder.exists() and not folder.is_dir():
         raise BenchError(f"the report's folder {folder} is a file: {wanted}")
@@ -46,8 +44,39 @@ def check_folder(folder: Path) -> None:
         raise BenchError(f"the report's folder {folder} is of something else than ganport bench: {wanted}")
 
 
-def _swap(folder: Path, aside: Path, earlier: Path, *, keeps_logs: bool) -> None:
-    """Put what was written aside in its place; where that fails, everything is as it was."""
+def _check_place(folder: Path) -> None:
+    """Say that a folder cannot be renamed or made where it is to be."""
+    place = folder.resolve()  # what a link points at is what will be renamed
+    if place.is_mount():
+        raise BenchError(
+            f"the report's folder {folder} is a mount point, which cannot be replaced: name a folder in it"
+        )
+    parent = next(path for path in place.parents if path.exists())
+    if not parent.is_dir():
+        raise BenchError(f"the report's folder {folder} cannot be made: {parent} is a file; name another")
+    for path in (parent, place):
+        if path.is_dir() and not os.access(path, os.W_OK | os.X_OK):
+            raise BenchError(f"the report's folder {folder} cannot be made: {path} is not yours to write; name another")
+
+
+def _earlier(place: Path) -> Path:
+    """Where an earlier report lies until the new one has its name."""
+    return place.with_name(f".{place.name}.earlier.partial")
+
+
+def _put_back(place: Path) -> None:
+    earlier = _earlier(place)
+    if earlier.exists() and not place.exists():
+        earlier.replace(place)
+
+
+def _swap(folder: Path, aside: Path, *, keeps_logs: bool) -> None:
+    """Put what was written aside in its place; where that fails, all else is as it was.
+
+    Raises:
+        BenchError: the system refused; the text says where the report is.
+    """
+    earlier = _earlier(folder)
     steps = [(folder / LOGS, aside / LOGS)] if keeps_logs and (folder / LOGS).exists() else []
     steps += [(folder, earlier)] if folder.exists() else []
     done: list[tuple[Path, Path]] = []
@@ -55,10 +84,29 @@ def _swap(folder: Path, aside: Path, earlier: Path, *, keeps_logs: bool) -> None
         for source, target in (*steps, (aside, folder)):
             source.replace(target)
             done.append((source, target))
-    except OSError:
-        for source, target in reversed(done):
+    except BaseException as error:
+        stuck = _undo(done)
+        if not isinstance(error, OSError):
+            raise
+        also = "".join(f", and {path} cannot be put back" for path in stuck)
+        raise BenchError(
+            f"the report's folder {folder} cannot be replaced ({_why(error)}): the new one is {aside}{also}"
+        ) from None
+
+
+def _undo(renamed: Sequence[tuple[Path, Path]]) -> list[Path]:
+    """Give what was renamed its old names; return what keeps its new one, since the system refused."""
+    stuck = []
+    for source, target in reversed(renamed):
+        try:
             target.replace(source)
-        raise
+        except OSError:
+            stuck.append(target)
+    return stuck
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or str(error)
 
 
 def _is_report(page: Path) -> bool:
@@ -77,19 +125,20 @@ def replaced(folder: Path, *, keeps_logs: bool) -> Iterator[Path]:
         keeps_logs: whether LoadGen's logs, which lie there already, are of this report.
 
     Raises:
-        BenchError: it holds something else.
+        BenchError: it holds something else, or cannot be replaced; then what was written stays aside.
         OSError: it cannot be written.
     """
     check_folder(folder)
     folder = folder.resolve()
-    aside, earlier = partial(folder), folder.with_name(f".{folder.name}.earlier.partial")
-    for leftover in (aside, earlier):
+    aside = partial(folder)
+    for leftover in (aside, _earlier(folder)):
         shutil.rmtree(leftover, ignore_errors=True)
     aside.mkdir(parents=True)
     try:
         yield aside
-        _swap(folder, aside, earlier, keeps_logs=keeps_logs)
-    finally:
+    except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
+        raise
+    _swap(folder, aside, keeps_logs=keeps_logs)
     sync_folder(folder.parent)
-    shutil.rmtree(earlier, ignore_errors=True)
+    shutil.rmtree(_earlier(folder), ignore_errors=True)

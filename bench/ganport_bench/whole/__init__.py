@@ -3,6 +3,7 @@
 The document, format 2; parts that were not asked for or could not run are absent, and the latter are in `skipped`:
 
     format, is_quick
+    effort      {tuning_seconds, rounds, turn_seconds, seconds_a_batch_size}: how long speed was measured
     machine     facts before and after, as `machine.Watch` has them
     model       {run, bundle, bundle_digest, is_trained, reference (what images are compared with), tuned}
     ceilings, rows, missing, summary, targets, overhead     speed: `speed.document`

@@ -13,6 +13,7 @@ __all__ = ["PARTS", "Asked"]
 
 PARTS = ("speed", "nodes", "start", "scenarios", "load")  # in the order in which they run
 NEEDS = {  # beside what every part needs
+    "start": ("packaging",),
     "scenarios": ("mlperf_loadgen",),
     "load": ("uvicorn", "uvloop", "grpc", "psutil"),
 }
@@ -28,7 +29,7 @@ class Asked:
         effort: how long.
         logs: where LoadGen's logs go.
         bundle: what was exported from the run, or None.
-        parts: of `PARTS`, in their order; None: all that can run here.
+        parts: of `PARTS`, each once, in any order; None: all that can run here.
         batches: images a call.
 
     Raises:

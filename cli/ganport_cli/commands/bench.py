@@ -4,10 +4,11 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console, RenderableType
@@ -89,11 +90,9 @@ def bench(
         begun, terminal = time.monotonic(), _terminal()
         with terminal.status("") as status:
             whole = measure_whole(asked, Path(folder), status.update)
-        document = to_json(whole)
-        _show_whole(whole, time.monotonic() - begun)
-    if json:  # first: whatever happens to the files, this is not lost
-        print_json(document)
-    with own_stdout():
+    took, document = time.monotonic() - begun, to_json(whole)
+    with _told(document, json=json):
+        _show_whole(whole, took)
         if report is not None:
             _write_report(document, report)
         if csv is not None and whole.found.load is not None:
@@ -137,11 +136,10 @@ def load(server: Server, model: Model = "generator", csv: Csv = None, quick: Qui
         with terminal.status("") as status:
             found = part.measure_load(target, part.QUICK if quick else part.FULL, status.update)
         machine = watch.finished()
+    with _told({"format": 2, "machine": machine, "load": found.to_json()}, json=json):
         _print(terminal, [*part.tables(found), footer(machine, [], time.monotonic() - begun)])
         if csv is not None:
             _write_csv(found, csv)
-    if json:
-        print_json({"format": 2, "machine": machine, "load": found.to_json()})
 
 
 def _worst(found: "Regression") -> str:
@@ -193,8 +191,8 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 def _check_file(csv: Path) -> None:
     """Say before any work that the files cannot be written."""
-    if csv.is_dir():
-        raise typer.BadParameter(f"--csv {csv} is a folder; name a file")
+    if csv.exists() and not csv.is_file():  # a device would be replaced too
+        raise typer.BadParameter(f"--csv {csv} is {'a folder' if csv.is_dir() else 'no file'}; name a file")
     if not csv.absolute().parent.is_dir() or not os.access(csv.absolute().parent, os.W_OK | os.X_OK):
         raise typer.BadParameter(
             f"--csv {csv}: its folder is not there, or not yours to write; make it, or name another"
@@ -219,7 +217,7 @@ def _check_found(asked: "Asked", whole: "Whole", csv: Path | None) -> None:
 
     lacks = [f"{part}: {whole.skipped[part]}" for part in asked.parts or () if part in whole.skipped]
     if not lacks and csv is not None and "load" in whole.skipped:
-        lacks = [f"no {csv} was written, for load: {whole.skipped['load']}"]
+        lacks = [f"no CSV: load: {whole.skipped['load']}"]
     if lacks:
         raise BenchError("; ".join(lacks))
 
@@ -247,17 +245,45 @@ def _write_csv(found: "Load", path: Path) -> None:
     console().print(f"Wrote {names}", markup=False, soft_wrap=True)
 
 
-def _write_report(document: dict[str, object], folder: Path) -> None:
-    from ganport_bench.errors import BenchError
+def _write_report(document: dict[str, Any], folder: Path) -> None:
     from ganport_bench.report import write_report
-    from ganport_runtime.cache import cache_folder
-    from ganport_train.files import write_bytes
+
+    page = write_report(document, folder)
+    console().print(f"Wrote {page}", markup=False, soft_wrap=True)
+
+
+@contextmanager
+def _told(document: dict[str, Any], *, json: bool) -> Iterator[None]:
+    """Print the document, then run the block that shows and writes it; where any of it fails, the document is kept.
+
+    Raises:
+        BenchError: the system refused something; the text says where the document is.
+    """
+    from ganport_bench.errors import BenchError
 
     try:
-        page = write_report(document, folder)
-    except BenchError as error:
+        if json:  # first: whatever happens to the files, this is not lost
+            print_json(document)
+        with own_stdout():
+            yield
+    except BaseException as error:
+        where = _keep(document, is_printed=json)
+        if isinstance(error, BenchError | OSError):
+            raise BenchError(f"{error}; {where}") from error
+        console().print(where, markup=False, soft_wrap=True)
+        raise
+
+
+def _keep(document: dict[str, Any], *, is_printed: bool) -> str:
+    """Write the document where nobody asked for it, and say where; where nothing can be written it is printed."""
+    from ganport_runtime.cache import cache_folder, write_whole
+
+    text = dumps(document, indent=2, default=str)  # it may be the document that is at fault
+    try:
         kept = cache_folder() / "bench.json"
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(kept, dumps(document, indent=1).encode())
-        raise BenchError(f"{error}; what was measured is kept in {kept}") from None
-    console().print(f"Wrote {page}", markup=False, soft_wrap=True)
+        write_whole(kept, text.encode())
+    except OSError:
+        if not is_printed:
+            print(text)
+        return "what was measured is on stdout"
+    return f"what was measured is kept in {kept}"

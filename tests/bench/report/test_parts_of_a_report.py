@@ -117,10 +117,43 @@ def test_a_report_that_cannot_take_its_place_leaves_everything_as_it_was(
         return real(source, target)
 
     monkeypatch.setattr(Path, "replace", last_fails)
-    with pytest.raises(BenchError, match="busy"):
+    with pytest.raises(BenchError, match=r"busy\): the new one is .*/\.report\.partial$"):
         write_report(document(skipped={"scenarios": "it failed"}), folder)
     assert {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert {path.name for path in tmp_path.iterdir()} == {"report", ".report.partial"}
+    monkeypatch.undo()
+    write_report(document(skipped={"scenarios": "it failed"}), folder)
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+def test_what_cannot_even_be_put_back_is_kept_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "report"
+    write_report(document(), folder)
+    (folder / "loadgen").mkdir()
+    (folder / "loadgen" / "log.txt").write_text("said")
+    real = Path.replace
+
+    def only_away(source: Path, target: Path) -> Path:
+        if target in (folder, folder / "loadgen"):
+            raise OSError(5, "Input/output error")
+        return real(source, target)
+
+    monkeypatch.setattr(Path, "replace", only_away)
+    moved = r"\S+/\.report\.earlier\.partial cannot be put back, and \S+/loadgen cannot be put back"
+    with pytest.raises(BenchError, match=rf"the new one is \S+/\.report\.partial, and {moved}"):
+        write_report(document(skipped={"scenarios": "it failed"}), folder)
+    assert (tmp_path / ".report.partial" / "loadgen" / "log.txt").read_text() == "said"
+    monkeypatch.undo()
+    check_folder(folder)
+    assert (folder / "index.html").is_file(), "the next run gives the earlier report its name again"
+
+
+def test_a_folder_that_cannot_be_replaced_is_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/")
+    (tmp_path / "file").write_text("mine")
+    for place, said in (("link", "is a mount point"), ("file/report", "file is a file; name another")):
+        with pytest.raises(BenchError, match=said):
+            check_folder(tmp_path / place)
 
 
 def test_a_report_without_what_draws_its_figures_is_refused_before_any_work(

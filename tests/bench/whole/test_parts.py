@@ -87,8 +87,14 @@ def test_parts_run_in_their_order_whatever_order_they_are_named_in(short: Short)
     assert short.ran == ["start", "load"]
 
 
+def test_nodes_may_be_named_before_the_speed_that_they_are_of() -> None:
+    assert Asked(Path("b"), EFFORT, Path("logs"), parts=("nodes", "speed")).in_order == ("speed", "nodes")
+
+
 def test_what_one_part_needs_alone_keeps_no_other_from_running() -> None:
-    code = "import sys; sys.modules.update(psutil=None, uvicorn=None); import ganport_bench.whole"
+    missing = "sys.modules.update(psutil=None, uvicorn=None, grpc=None, mlperf_loadgen=None, matplotlib=None)"
+    parts = ("whole", "speed.measure", "nodes", "start", "scenarios", "report", "load")
+    code = f"import sys; {missing}; import {', '.join(f'ganport_bench.{part}' for part in parts)}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
