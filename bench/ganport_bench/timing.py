@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from random import Random
 
 import numpy as np
 import numpy.typing as npt
@@ -95,21 +96,25 @@ def interleave(
 ) -> dict[str, Seconds]:
     """Run every system once a round and return what each took, float64 [rounds] seconds.
 
-    Who goes first moves on by one each round, so that none always follows the same neighbor. The first `warmup` rounds
-    do not count. Garbage collection is paused meanwhile, as `timeit` does it. Before every turn nothing happens for
-    `pause` seconds: threads of the library before it, which spin for a while after their work, fall asleep.
+    The order is drawn anew for every other round and turned about in the next, so that none always follows the same
+    neighbor, nor is first more often than last. The first `warmup` rounds do not count. Garbage collection is paused
+    meanwhile, as `timeit` does it. Before every turn nothing happens for `pause` seconds: threads of the library before
+    it, which spin for a while after their work, fall asleep.
     """
     if not systems or rounds < 1 or warmup < 0:
         raise ValueError(f"{len(systems)} systems, {rounds} rounds, {warmup} for warming up: 1, 1 and 0 or more wanted")
-    names = list(systems)
+    names, random = list(systems), Random(0)
     taken: dict[str, list[float]] = {name: [] for name in names}
     with _garbage_collection_paused():
         for turn in range(warmup + rounds):
-            first = turn % len(names)
-            for name in names[first:] + names[:first]:
+            if turn % 2:
+                names.reverse()
+            else:
+                random.shuffle(names)
+            for name in names:
                 time.sleep(pause)
                 taken[name].append(systems[name]())
-    return {name: np.array(seconds[warmup:]) for name, seconds in taken.items()}
+    return {name: np.array(taken[name][warmup:]) for name in systems}
 
 
 def median(seconds: Seconds) -> Estimate:

@@ -54,7 +54,7 @@ class Host:
 def this_host() -> Host:
     """Look at the machine; with an NVIDIA driver this asks it, which can take seconds."""
     gpus, gpu_note = _gpus()
-    return Host(platform.platform(), cpu_model(), usable_cores(), cpu_quota(), _memory_bytes(), gpus, gpu_note)
+    return Host(platform.platform(), cpu_model(), usable_cores(), cpu_quota(), memory_bytes(), gpus, gpu_note)
 
 
 def parse_gpus(lines: Iterable[str]) -> tuple[Gpu, ...]:
@@ -80,7 +80,8 @@ def _gpus() -> tuple[tuple[Gpu, ...], str]:
     return gpus, "" if gpus else "an NVIDIA driver without a GPU"
 
 
-def _memory_bytes() -> int | None:
+def memory_bytes() -> int | None:
+    """What this process may use: the computer's, or less where a container says so; None where nobody tells."""
     if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
         return None
     limits = [path.read_text(encoding="utf-8").strip() for path in MEMORY_LIMITS if path.exists()]

@@ -64,6 +64,8 @@ def test_help_shows_all_three_commands_each_with_an_example(ganport: Ganport) ->
         ("b.ganport", "--csv", os.devnull),
         ("b.ganport", "--csv", "pyproject.toml/load.csv"),
         ("load", "http://127.0.0.1:1", "--csv", "."),
+        ("load", "http://127.0.0.1:1", "--bound-ms", "nan"),
+        ("load", "http://127.0.0.1:1", "--bound-ms", "0"),
         ("b.ganport", "--seconds", "nan"),
         ("b.ganport", "--seconds", "1"),
         ("b.ganport", "--loud"),

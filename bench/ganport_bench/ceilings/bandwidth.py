@@ -4,7 +4,6 @@ A stream's bytes are those that it asks for: what it reads and what it writes. T
 about to overwrite is not counted.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from ganport_runtime.host import memory_bytes
 
 from ganport_bench.ceilings.caches import last_cache_bytes
 from ganport_bench.ceilings.fastest import fastest
@@ -109,9 +109,9 @@ def measure_bandwidth(*, rounds: int, turn_seconds: float, cache_bytes: int | No
 def _beyond(cache_bytes: int | None) -> int:
     """The bytes of an array that no cache holds, or as many as the computer can spare."""
     wanted = BEYOND * cache_bytes if cache_bytes else UNKNOWN_CACHE_ARRAY
-    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
+    memory = memory_bytes()
+    if memory is None:
         return wanted
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return min(wanted, int(OF_COMPUTER * memory / ALL_ARRAYS))
 
 

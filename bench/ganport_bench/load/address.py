@@ -25,9 +25,13 @@ class Address:
     host: str
     port: int
 
+    @property
+    def location(self) -> str:
+        """`HOST:PORT`."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"http://{self.location}"
 
     def get(self, path: str) -> tuple[int, Any]:
         """The status of the answer to a GET, and its document; None where it is not JSON.

@@ -1,7 +1,7 @@
 """The knee: the highest rate that a server holds.
 
-A rate is held where at least 99 % of its requests get their right answer within a bound, counted from when each request
-was due. A request that is refused, lost or answered wrongly has no right answer in time. The bound is ten times the
+A rate is held where at least 99 % of its requests are answered within a bound, counted from when each request was due,
+and no answer of the whole load is missing or wrong. A refusal is not an answer in time. The bound is ten times the
 median latency of a lone client, where none is given: it hangs on the server's own unloaded median, which is steady, and
 not on its unloaded p99, which a single hiccup doubles. For a sense of it: a server that answers one request at a time,
 each in the same time, holds Poisson arrivals of 77 % of its capacity by it (M/D/1). Servers that are compared with each
@@ -40,8 +40,8 @@ class Bound:
         """The knee by this bound, in words."""
         why = "as given" if self.is_given else f"{FACTOR:g} times the median latency of one client that waits"
         return (
-            f"the highest rate of which at least {SHARE:.0%} is answered rightly within {MILLI * self.seconds:.1f} ms "
-            f"({why}), counted from when each request was due"
+            f"the highest rate of which at least {SHARE:.0%} is answered within {MILLI * self.seconds:.1f} ms ({why}), "
+            "counted from when each request was due, and no answer is missing or wrong"
         )
 
 

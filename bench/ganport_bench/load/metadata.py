@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from ganport_bench.errors import BenchError
 from ganport_bench.load.address import Address
-from ganport_bench.serving.exchange import Exchange, OpenInferenceExchange
+from ganport_bench.serving.exchange import HOST, Exchange, OpenInferenceExchange
 from ganport_bench.serving.tensor_exchange import DATATYPES, Tensor, TensorExchange
 
 __all__ = ["exchange_of", "model_metadata", "server_metadata"]
@@ -23,6 +23,8 @@ def server_metadata(address: Address) -> Document:
         BenchError: it does not answer, or not in this protocol.
     """
     status, document = address.get("/v2")
+    if status in (401, 403):
+        raise BenchError(f"{address} answers {status} to GET /v2: it wants a token; load one that asks for none")
     if status != 200 or not isinstance(document, dict):
         raise BenchError(
             f"{address} is no Open Inference Protocol server: it answers {status} to GET /v2; "
@@ -44,7 +46,7 @@ def model_metadata(address: Address, model: str) -> Document:
     return document
 
 
-def exchange_of(server: Document, metadata: Document, model: str) -> Exchange:
+def exchange_of(server: Document, metadata: Document, model: str, *, host: str = HOST) -> Exchange:
     """How the model is asked: by a seed where it is ganport's generator, else by all of its inputs.
 
     Raises:
@@ -59,8 +61,10 @@ def exchange_of(server: Document, metadata: Document, model: str) -> Exchange:
     tensors = tuple(_tensor(name, datatype, shape, is_binary=is_binary) for name, datatype, shape in inputs)
     seed = next((one for one in tensors if one.name == "seed" and one.datatype == "UINT64" and one.size == 1), None)
     if seed is None or "image" not in outputs:
-        return TensorExchange(model, tensors, is_binary)
-    return OpenInferenceExchange(model, seed.shape) if is_binary else TensorExchange(model, (seed,), is_binary)
+        return TensorExchange(model, tensors, is_binary, host)
+    if is_binary:
+        return OpenInferenceExchange(model, seed.shape, host)
+    return TensorExchange(model, (seed,), is_binary, host)
 
 
 def _tensor(name: str, datatype: str, shape: Sequence[int], *, is_binary: bool) -> Tensor:

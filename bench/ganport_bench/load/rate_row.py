@@ -7,12 +7,13 @@ import numpy as np
 
 from ganport_bench.load.answers import Answers, answers_of
 from ganport_bench.load.statistics import ServerTimes
-from ganport_bench.serving.open_loop import slowness
+from ganport_bench.serving.open_loop import LATE_SECONDS, slowness
 from ganport_bench.serving.outcome import OK, Outcome
 
 __all__ = ["SHARE", "RateRow", "rate_row"]
 
 SHARE = 0.99  # of a rate's requests that are answered in time, where it is held
+OF_BOUND = 0.25  # that the load generator may be late itself
 MILLI = 1e3
 
 
@@ -26,7 +27,7 @@ class RateRow:
         of_capacity: that rate over the closed loop's best.
         answers: of requests that were due once the lead was over.
         server: the server's own seconds, over the whole load; None where it does not count them.
-        in_time: share of the requests due once the lead was over that were answered rightly within the bound.
+        in_time: share of the requests due once the lead was over that were answered, not refused, within the bound.
         late: p50, p99 and the most of the seconds by which the load generator itself sent requests late.
         void: why the load was not what it was meant to be, so that the figures are the load generator's; or empty.
         saturated: that the server held up all connections, or empty.
@@ -44,7 +45,7 @@ class RateRow:
 
     @property
     def is_held(self) -> bool:
-        """Whether the server keeps up: 99 % are answered in time, and nothing is wrong."""
+        """Whether the server keeps up: 99 % are answered in time; and nothing was refused, lost or wrong at all."""
         return not self.void and self.answers.is_right and self.in_time >= SHARE
 
     @property
@@ -97,7 +98,8 @@ def rate_row(
     counts = (outcome.due >= begin) & (outcome.due < end)
     good = counts & (outcome.status == OK)
     in_time = good & (outcome.answered - outcome.due <= bound)
-    slow, is_full = slowness(outcome), outcome.most_in_the_air >= connections
+    slow = slowness(outcome, min(LATE_SECONDS, OF_BOUND * bound))  # what the client is late counts as latency
+    is_full = outcome.most_in_the_air >= connections
     p50, p99, most = np.percentile(outcome.lag(), (50, 99, 100)) if outcome.requests else (0.0, 0.0, 0.0)
     return RateRow(
         arrivals=arrivals,

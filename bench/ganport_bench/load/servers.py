@@ -37,7 +37,7 @@ class OpenInferenceServer:
         """Ask what it is and how the model is asked."""
         on_step(f"asking {self.address} what it serves")
         server = server_metadata(self.address)
-        exchange = exchange_of(server, model_metadata(self.address, self.model), self.model)
+        exchange = exchange_of(server, model_metadata(self.address, self.model), self.model, host=self.address.location)
         statistics = Statistics(self.address, self.model)
         missing = statistics.missing()
         by_seed = isinstance(exchange, OpenInferenceExchange)
@@ -72,5 +72,5 @@ class LitServeServer:
     @contextmanager
     def open(self, on_step: OnStep) -> Iterator[Opened]:  # noqa: ARG002
         """There is nothing to ask: LitServe does not describe what it serves."""
-        endpoint = Endpoint(self.address.host, self.address.port, LitServeExchange(self.path))
+        endpoint = Endpoint(self.address.host, self.address.port, LitServeExchange(self.path, self.address.location))
         yield Opened("LitServe", endpoint, AnyAnswer(), BY_STATUS, no_statistics="LitServe counts none")

@@ -70,5 +70,10 @@ def _halted_seconds(stats: list[Path]) -> float | None:
 
 
 def _thermal_events(root: Path) -> int | None:
-    counts = [int(path.read_text("utf-8")) for path in root.glob(f"{CPUS}/cpu[0-9]*/thermal_throttle/*_throttle_count")]
-    return sum(counts) if counts else None
+    """Of cores, each counted once: its other threads, and its package on every one of them, tell the same again."""
+    counts: dict[str, int] = {}
+    for path in root.glob(f"{CPUS}/cpu[0-9]*/thermal_throttle/core_throttle_count"):
+        core = path.parent.parent / "topology" / "core_cpus_list"
+        name = core.read_text("utf-8").strip() if core.exists() else path.parent.parent.name
+        counts[name] = max(int(path.read_text("utf-8")), counts.get(name, 0))
+    return sum(counts.values()) if counts else None

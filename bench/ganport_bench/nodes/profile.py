@@ -80,6 +80,7 @@ class Profile:
         call_milliseconds: of a call as it was measured among all systems, without counters.
         nodes: those that took any time, in the order of execution.
         unfound_multiply_adds: of the graph, in none of the nodes: the engine calls them by names unknown here.
+        note: how it was profiled otherwise than it was timed, or empty.
     """
 
     plan: str
@@ -89,6 +90,7 @@ class Profile:
     call_milliseconds: float
     nodes: Sequence[NodeTime]
     unfound_multiply_adds: int = 0
+    note: str = ""
 
     @property
     def summary(self) -> Summary:

@@ -57,4 +57,5 @@ def _summary(profile: Profile) -> str:
         f"{found.without_products:.0%} goes to nodes without products. "
         f"Without counters a call took {profile.call_milliseconds:.2f} ms."
         f"{f' {lost:,} multiply-adds were not found in the nodes by their names.' if lost else ''}"
+        f"{f' {profile.note}.' if profile.note else ''}"
     )

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 from ganport_runtime import Bundle, latents
+from ganport_runtime.buckets import TOP
 
 from ganport_bench.ceilings import Bandwidth, Peak, multiply_adds
 from ganport_bench.nodes.onnxruntime import executed_by_onnxruntime
@@ -15,10 +16,12 @@ from ganport_bench.nodes.profile import Executed, Profile, node_times
 from ganport_bench.speed.measured import Comparison, Measured
 from ganport_bench.speed.plans import OnePlan, plans_of
 
-__all__ = ["Measurements", "profile_winners"]
+__all__ = ["Measurements", "otherwise", "profile_winners"]
 
 Profiler = Callable[[bytes, Mapping[str, str], npt.NDArray[np.float32]], tuple[Executed, ...]]
 PROFILERS: Mapping[str, Profiler] = {"openvino": executed_by_openvino, "onnxruntime": executed_by_onnxruntime}
+TAKEN = frozenset({"precision_hint", "threads"})  # options that a profile has too
+USUAL = frozenset({"latency", "static"})  # values of the others that change nothing of it
 DEVICE = "cpu"  # on a GPU their counters tell of launches
 
 
@@ -64,6 +67,14 @@ def _fastest(comparison: Comparison, plans: Mapping[str, OnePlan], engine: str) 
     return max(those, key=lambda one: one.images_per_second.value, default=None)
 
 
+def otherwise(settings: Mapping[str, str], batch: int) -> str:
+    """How a profile differs from the plan that it is of: it is one run of the whole batch in one stream; or empty."""
+    left_out = [f"{name} {value}" for name, value in settings.items() if name not in TAKEN and value not in USUAL]
+    ways = [f"without {', '.join(left_out)}"] if left_out else []
+    ways += [f"as one run of {batch}"] if batch > TOP else []
+    return f"Profiled {' and '.join(ways)}" if ways else ""
+
+
 def _profile(bundle: Bundle, plan: OnePlan, measured: Measured, results: Measurements) -> Profile:
     z = latents(0, 0, measured.batch, bundle.manifest.generator.latent.dim)
     graph, engine = bundle.read(plan.candidate.entry), plan.candidate.backend
@@ -71,4 +82,5 @@ def _profile(bundle: Bundle, plan: OnePlan, measured: Measured, results: Measure
     nodes = node_times(executed, results.peaks, results.bandwidth)
     spent = 1e3 * measured.batch / measured.images_per_second.value
     lost = measured.batch * multiply_adds(graph) - sum(node.multiply_adds for node in nodes)
-    return Profile(plan.name, engine, measured.batch, measured.precision, spent, nodes, lost)
+    note = otherwise(measured.settings, measured.batch)
+    return Profile(plan.name, engine, measured.batch, measured.precision, spent, nodes, lost, note)

@@ -34,7 +34,7 @@ class Effort:
     images: int
 
 
-FULL = Effort(imports=17, openings=17, samples_64=100, samples_1=400, blocks=16, images=100_000)
+FULL = Effort(imports=13, openings=13, samples_64=100, samples_1=400, blocks=12, images=100_000)
 QUICK = Effort(imports=9, openings=9, samples_64=20, samples_1=100, blocks=6, images=10_000)
 
 

@@ -36,12 +36,16 @@ class OpenVino:
         return None
 
     def settings(self, batch: int) -> tuple[Settings, ...]:
-        """The batch size fixed in the graph or left open; one stream for latency, or one a core for throughput."""
-        streams = [count for count in sorted({1, thread_choices()[0]}) if batch % count == 0]
+        """The batch size fixed in the graph or left open; one stream for latency, or one a core for throughput.
+
+        A batch that the streams do not share evenly leaves its size open, since its parts differ.
+        """
+        streams = [count for count in sorted({1, thread_choices()[0]}) if batch >= count]
         return tuple(
             {"shape": shape, "mode": "latency" if count == 1 else "throughput", "streams": str(count)}
             for shape in ("open", "fixed")
             for count in streams
+            if shape == "open" or batch % count == 0
         )
 
     def open(self, settings: Settings, batch: int) -> Session:
@@ -71,7 +75,7 @@ class _Session:
         self._requests, self.precision = requests, precision
 
     def run(self, z: Latents) -> Pixels:
-        parts = np.split(z, len(self._requests))
+        parts = np.array_split(z, len(self._requests))
         for request, part in zip(self._requests, parts, strict=True):
             request.start_async({0: part}, share_inputs=True)
         for request in self._requests:

@@ -114,7 +114,7 @@ class Result:
             "samples": self.log.samples,
             "latency_ms": self.log.latency_ms(self.scenario.per_query),
             "null_microseconds": self.null_microseconds,
-            "correct": self.check.correct,
+            "correct": self.check.correct if self.check.checked else None,
             "responses": {
                 "checked": self.check.checked,
                 "differing": self.check.differing,

@@ -4,8 +4,11 @@ import gc
 import selectors
 import time
 from collections.abc import Iterator
+from errno import EMFILE, ENFILE
 from types import TracebackType
 from typing import Self
+
+from ganport_serve.listening import allow_files
 
 from ganport_bench.errors import BenchError
 from ganport_bench.serving.connection import BrokenError, Connection
@@ -43,6 +46,7 @@ class Client:
         self._selector = selectors.DefaultSelector()
         self.idle: list[Connection] = []
         self.in_the_air = 0
+        allow_files(connections)
         try:
             self.idle += [self._connected() for _ in range(connections)]
         except BaseException:
@@ -132,6 +136,11 @@ class Client:
         try:
             connection = Connection(where.host, where.port)
         except OSError as error:
+            if error.errno in (EMFILE, ENFILE):
+                raise BenchError(
+                    f"the load generator may open no more than {len(self._selector.get_map()):,} connections here: "
+                    "raise the limit of open files (ulimit -n)"
+                ) from None
             raise BenchError(f"{where.host}:{where.port} takes no connection: {error}") from None
         self._selector.register(connection, selectors.EVENT_READ, connection)
         return connection

@@ -88,6 +88,11 @@ class Connection:
             raise BrokenError("more than one answer")
         return self._status if self._filled == self.end else 0
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the socket was let go of."""
+        return self.socket.fileno() < 0
+
     def close(self) -> None:
         """Let go of the socket."""
         self.socket.close()

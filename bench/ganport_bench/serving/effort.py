@@ -40,12 +40,12 @@ class Effort:
 
 
 FULL = Effort(
-    rounds=5,
+    rounds=4,
     turn_seconds=1.3,
     lead_seconds=0.3,
     single_rounds=7,
     single_seconds=0.3,
-    peak_seconds=2.5,
+    peak_seconds=2.0,
     overload_seconds=30.0,
     requests=200_000,
 )

@@ -7,9 +7,19 @@ from functools import cached_property
 from typing import Any, Protocol
 from urllib.parse import quote
 
-__all__ = ["Endpoint", "Exchange", "LitServeExchange", "OpenInferenceExchange", "binary_head", "infer_path", "post"]
+__all__ = [
+    "HOST",
+    "Endpoint",
+    "Exchange",
+    "LitServeExchange",
+    "OpenInferenceExchange",
+    "binary_head",
+    "infer_path",
+    "post",
+]
 
 NUMBER = 8  # bytes of a UINT64
+HOST = "benchmark"  # of servers that are started here
 
 
 class Exchange(Protocol):
@@ -41,10 +51,12 @@ class OpenInferenceExchange:
     Attributes:
         model: asked for.
         shape: of the seed: one number.
+        host: that is asked for, by which some gateways choose the server.
     """
 
     model: str = "generator"
     shape: tuple[int, ...] = (1,)
+    host: str = HOST
 
     def request(self, seed: int) -> bytes:
         """The head is the same each time; the seed is the body's last eight bytes."""
@@ -55,7 +67,7 @@ class OpenInferenceExchange:
         size = {"binary_data_size": NUMBER}
         seed = {"name": "seed", "datatype": "UINT64", "shape": self.shape, "parameters": size}
         image = {"name": "image", "parameters": {"binary_data": True}}
-        return binary_head(self.model, {"inputs": [seed], "outputs": [image]}, NUMBER)
+        return binary_head(self.host, self.model, {"inputs": [seed], "outputs": [image]}, NUMBER)
 
 
 @dataclass(frozen=True)
@@ -63,6 +75,7 @@ class LitServeExchange:
     """A seed as JSON; the answer is the image's bytes and nothing else."""
 
     path: str = "/predict"
+    host: str = HOST
 
     def request(self, seed: int) -> bytes:
         """Head and a document of one number."""
@@ -71,7 +84,7 @@ class LitServeExchange:
 
     @cached_property
     def _head(self) -> bytes:
-        return post(self.path, {"Content-Type": "application/json", "Content-Length": "%d"})
+        return post(self.host, self.path, {"Content-Type": "application/json", "Content-Length": "%d"})
 
 
 def infer_path(model: str) -> str:
@@ -79,7 +92,7 @@ def infer_path(model: str) -> str:
     return f"/v2/models/{quote(model, safe='')}/infer"
 
 
-def binary_head(model: str, document: Mapping[str, Any], binary_bytes: int) -> bytes:
+def binary_head(host: str, model: str, document: Mapping[str, Any], binary_bytes: int) -> bytes:
     """All of a request of the Open Inference Protocol but its tensors' bytes, of which so many follow."""
     text = json.dumps(document, separators=(",", ":")).encode()
     headers = {
@@ -87,10 +100,10 @@ def binary_head(model: str, document: Mapping[str, Any], binary_bytes: int) -> b
         "Inference-Header-Content-Length": len(text),
         "Content-Length": len(text) + binary_bytes,
     }
-    return post(infer_path(model), headers) + text
+    return post(host, infer_path(model), headers) + text
 
 
-def post(path: str, headers: Mapping[str, object]) -> bytes:
+def post(host: str, path: str, headers: Mapping[str, object]) -> bytes:
     """Request line and headers."""
-    lines = [f"POST {path} HTTP/1.1", "Host: benchmark", *(f"{name}: {value}" for name, value in headers.items())]
+    lines = [f"POST {path} HTTP/1.1", f"Host: {host}", *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join([*lines, "", ""]).encode()

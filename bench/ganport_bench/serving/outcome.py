@@ -88,7 +88,10 @@ class Outcome:
         first, last = np.searchsorted(good, (begin, end))
         if first == last:
             return 0.0
-        return float((last - first) / (good[last - 1] - (good[first - 1] if first else begin)))
+        since = (
+            good[first - 1] if first else 0.0
+        )  # where none came before, the first were under way since the load began
+        return float((last - first) / (good[last - 1] - since))
 
     @property
     def most_in_the_air(self) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from ganport_serve.v2.datatypes import DTYPES
 
-from ganport_bench.serving.exchange import binary_head, infer_path, post
+from ganport_bench.serving.exchange import HOST, binary_head, infer_path, post
 
 __all__ = ["DATATYPES", "Tensor", "TensorExchange"]
 
@@ -67,11 +67,13 @@ class TensorExchange:
         model: asked for.
         inputs: all that a request has.
         is_binary: whether tensors travel by the binary tensor extension, both ways; else as JSON.
+        host: that is asked for, by which some gateways choose the server.
     """
 
     model: str
     inputs: tuple[Tensor, ...]
     is_binary: bool
+    host: str = HOST
 
     def request(self, seed: int) -> bytes:
         """One of the requests that are sent in turn."""
@@ -89,13 +91,13 @@ class TensorExchange:
             for tensor, values in zip(self.inputs, raw, strict=True)
         ]
         document = {"inputs": inputs, "parameters": {"binary_data_output": True}}
-        return binary_head(self.model, document, sum(map(len, raw))) + b"".join(raw)
+        return binary_head(self.host, self.model, document, sum(map(len, raw))) + b"".join(raw)
 
     def _json(self, random: np.random.Generator) -> bytes:
         inputs = [{**_declared(tensor), "data": tensor.listed(random)} for tensor in self.inputs]
         text = json.dumps({"inputs": inputs}).encode()
         headers = {"Content-Type": "application/json", "Content-Length": len(text)}
-        return post(infer_path(self.model), headers) + text
+        return post(self.host, infer_path(self.model), headers) + text
 
 
 def _declared(tensor: Tensor) -> dict[str, Any]:

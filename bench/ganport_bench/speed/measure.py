@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from ganport_runtime.tuning import TuningRecord
 
+from ganport_bench.ceilings import demand_of
 from ganport_bench.command import OnStep
 from ganport_bench.overhead.null_backend import measure_overhead
 from ganport_bench.peers import peers_of
@@ -46,6 +47,7 @@ def _measure(
     subject: Subject, judge: Judge, record: TuningRecord, effort: Effort, on_step: OnStep, batches: Sequence[int]
 ) -> Results:
     source, image = subject.source, subject.opened.manifest.generator.image
+    demand_of(source.stock_export)  # what cannot be counted is found out now, not after everyone was measured
     limits = measure_limits(effort, on_step)
     on_step("ganport's own code around an engine that does nothing")
     overhead = measure_overhead(image.shape, source.latent_dim, batches)

@@ -12,11 +12,12 @@ from ganport_bench.start.quantity import Quantity
 __all__ = ["REQUIRED", "closure", "installed_bytes", "installed_quantities"]
 
 OURS = "ganport"
-ENGINES: Mapping[str, Sequence[str]] = {  # distributions that a backend is made of, those that are installed
-    "onnxruntime": ("onnxruntime", "onnxruntime-gpu"),
+ENGINES: Mapping[str, Sequence[str]] = {  # distributions that a backend is, as ganport's extras ask for them
+    "onnxruntime": ("onnxruntime", "onnxruntime-gpu[cuda,cudnn]"),
     "openvino": ("openvino",),
-    "tensorrt": ("tensorrt-rtx", "tensorrt", "cuda-bindings"),
+    "tensorrt": ("tensorrt-rtx", "tensorrt"),
 }
+BESIDE: Mapping[str, Sequence[str]] = {"tensorrt": ("cuda-bindings",)}
 CONTRAST = "torch"
 REQUIRED, ALONE = "with all that it requires", "by itself"
 PACKAGES = tuple(f"ganport_{part}" for part in ("runtime", "serve", "bench", "cli", "train", "export"))
@@ -24,7 +25,11 @@ PACKAGES = tuple(f"ganport_{part}" for part in ("runtime", "serve", "bench", "cl
 
 def installed_quantities() -> Iterator[Quantity]:
     """What a program that generates needs with each engine, PyTorch for contrast, then every package of these."""
-    sums = {f"{OURS} with {backend}": (OURS, *_present(names)) for backend, names in ENGINES.items() if _present(names)}
+    sums = {
+        f"{OURS} with {backend}": (OURS, *_present(names), *_present(BESIDE.get(backend, ())))
+        for backend, names in ENGINES.items()
+        if _present(names)
+    }
     contrast = {f"{CONTRAST}, for contrast": (CONTRAST,)} if _present((CONTRAST,)) else {}
     found = {name: closure(*roots) for name, roots in {**sums, **contrast}.items()}
     packages = {name: installed_bytes(name) for name in sorted({one for names in found.values() for one in names})}
@@ -36,15 +41,25 @@ def installed_quantities() -> Iterator[Quantity]:
 
 
 def closure(*roots: str) -> tuple[str, ...]:
-    """Installed distributions: these, and what they require without any extra, and so on."""
-    found: dict[str, None] = {}
+    """Installed distributions: these, and what they require with the extras that are asked for, and so on."""
+    found: dict[str, set[str]] = {}  # with which extras
     waiting = list(roots)
     while waiting:
-        name = _normal(waiting.pop(0))
-        if name not in found and (here := _distribution(name)) is not None:
-            found[name] = None
-            waiting += _required(here)
+        name, extras = _asked(waiting.pop(0))
+        here = _distribution(name)
+        if here is None or (name in found and extras <= found[name]):
+            continue
+        found.setdefault(name, set()).update(extras)
+        waiting += _required(here, extras)
     return tuple(found)
+
+
+def _asked(line: str) -> tuple[str, set[str]]:
+    """The name in a requirement, and its extras, the empty one among them."""
+    from packaging.requirements import Requirement  # here: the other parts of the benchmark need none
+
+    requirement = Requirement(line)
+    return _normal(requirement.name), {"", *requirement.extras}
 
 
 def installed_bytes(name: str) -> int:
@@ -58,13 +73,17 @@ def installed_bytes(name: str) -> int:
     return sum(path.stat().st_size for path in files)
 
 
-def _required(here: Distribution) -> Iterator[str]:
-    from packaging.requirements import Requirement  # here: the other parts of the benchmark need none
+def _required(here: Distribution, extras: set[str]) -> Iterator[str]:
+    from packaging.requirements import Requirement
 
     for line in here.requires or ():
         requirement = Requirement(line)
-        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-            yield requirement.name
+        if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in extras):
+            yield (
+                f"{requirement.name}[{','.join(sorted(requirement.extras))}]"
+                if requirement.extras
+                else requirement.name
+            )
 
 
 def _edited(here: Distribution) -> Iterator[Path]:
@@ -78,7 +97,7 @@ def _edited(here: Distribution) -> Iterator[Path]:
 
 
 def _present(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(name for name in names if _distribution(name) is not None)
+    return tuple(name for name in names if _distribution(name.partition("[")[0]) is not None)
 
 
 def _distribution(name: str) -> Distribution | None:

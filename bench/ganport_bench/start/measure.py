@@ -66,14 +66,13 @@ def measure_start(bundle: Path, effort: Effort, on_step: OnStep) -> Start:
     Raises:
         BundleError: the bundle is missing, malformed or altered.
         PlanError: nothing on this machine can run it.
-        BenchError: a library is installed and cannot be imported.
     """
     missing: dict[str, str] = {}
     opened = Bundle.open(bundle)
     with tempfile.TemporaryDirectory(prefix="ganport-start-") as name:
         folder = Path(name)
         on_step("imports in fresh processes")
-        imports = tuple(measure_imports(effort.imports))
+        imports = tuple(measure_imports(effort.imports, missing.__setitem__))
         on_step("building engines")
         built = build_in_turns(opened, folder / "engines", effort.builds, missing.__setitem__)
         on_step("ways to open the bundle")

@@ -23,7 +23,7 @@ from ganport_bench.whole.tuned import kept, tuned
 __all__ = ["measure_whole"]
 
 LOG = logging.getLogger(__name__)
-FEWER = {"imports": 5, "lives": 5, "builds": 2}  # fresh processes of the start than when it is measured alone
+FEWER = {"imports": 4, "lives": 4, "builds": 1}  # fresh processes of the start than when it is measured alone
 
 
 @dataclass

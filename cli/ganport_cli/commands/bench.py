@@ -57,6 +57,14 @@ Server = Annotated[
     typer.Argument(metavar="URL|BUNDLE", help="http://HOST:PORT of a server, or a bundle, which is served for it."),
 ]
 Model = Annotated[str, typer.Option(help="Of the server, asked for.")]
+Bound = Annotated[
+    float | None,
+    typer.Option(
+        metavar="MS",
+        help="Within which an answer is in time; not given: ten times the median of a lone client. Servers that are "
+        "compared want the same.",
+    ),
+]
 
 
 def bench(
@@ -119,13 +127,22 @@ def compare(old: Old, new: New, json: Json = False) -> None:
         raise BenchError("; ".join(worse))
 
 
-def load(server: Server, model: Model = "generator", csv: Csv = None, quick: Quick = False, json: Json = False) -> None:
+def load(
+    server: Server,
+    model: Model = "generator",
+    bound_ms: Bound = None,
+    csv: Csv = None,
+    quick: Quick = False,
+    json: Json = False,
+) -> None:
     """Load any server of the Open Inference Protocol, or ganport's around a bundle, up to its knee and a little beyond.
 
     Example: ganport bench load http://127.0.0.1:8000 --csv load.csv
     """
     if csv is not None:
         _check_file(csv)
+    if bound_ms is not None and not (math.isfinite(bound_ms) and bound_ms > 0):
+        raise typer.BadParameter(f"--bound-ms is {bound_ms}, wanted a finite number above 0")
     with own_stdout():
         from ganport_bench import load as part
         from ganport_bench.command import footer
@@ -133,8 +150,9 @@ def load(server: Server, model: Model = "generator", csv: Csv = None, quick: Qui
 
         watch, begun, terminal = Watch(), time.monotonic(), _terminal()
         target = part.target_of(server, model=model)
+        effort, bound = part.QUICK if quick else part.FULL, None if bound_ms is None else bound_ms / 1e3
         with terminal.status("") as status:
-            found = part.measure_load(target, part.QUICK if quick else part.FULL, status.update)
+            found = part.measure_load(target, effort, status.update, bound_seconds=bound)
         machine = watch.finished()
     with _told({"format": 2, "machine": machine, "load": found.to_json()}, json=json):
         _print(terminal, [*part.tables(found), footer(machine, [], time.monotonic() - begun)])
@@ -193,10 +211,9 @@ def _check_file(csv: Path) -> None:
     """Say before any work that the files cannot be written."""
     if csv.exists() and not csv.is_file():  # a device would be replaced too
         raise typer.BadParameter(f"--csv {csv} is {'a folder' if csv.is_dir() else 'no file'}; name a file")
-    if not csv.absolute().parent.is_dir() or not os.access(csv.absolute().parent, os.W_OK | os.X_OK):
-        raise typer.BadParameter(
-            f"--csv {csv}: its folder is not there, or not yours to write; make it, or name another"
-        )
+    above = next(path for path in csv.absolute().parents if path.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise typer.BadParameter(f"--csv {csv}: {above} is no folder, or not yours to write; name another place")
 
 
 def _check_csv(csv: Path | None, report: Path | None, asked: "Asked") -> None:

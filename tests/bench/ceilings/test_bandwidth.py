@@ -73,7 +73,7 @@ def test_real_streams_through_small_arrays_are_all_measured(monkeypatch: pytest.
 
 
 def test_arrays_are_beyond_the_cache_and_no_more_than_the_computer_can_spare(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 3 * 2**20, "SC_PAGE_SIZE": 4096}.__getitem__)
+    monkeypatch.setattr(module, "memory_bytes", lambda: 12 * 2**30)
     assert module._beyond(32 * 2**20) == 128 * 2**20
     assert module._beyond(None) == 256 * 2**20
     assert module._beyond(2**30) == 512 * 2**20, "three arrays in an eighth of 12 GiB"

@@ -35,7 +35,7 @@ def test_a_knee_outside_of_what_was_offered_is_said() -> None:
 
 def test_the_knee_is_defined_in_words() -> None:
     assert Bound(0.02, is_given=False).definition == (
-        "the highest rate of which at least 99% is answered rightly within 20.0 ms (10 times the median latency of one "
-        "client that waits), counted from when each request was due"
+        "the highest rate of which at least 99% is answered within 20.0 ms (10 times the median latency of one "
+        "client that waits), counted from when each request was due, and no answer is missing or wrong"
     )
     assert "within 5.0 ms (as given)" in Bound(0.005, is_given=True).definition

@@ -82,7 +82,7 @@ def test_the_csv_is_read_as_perf_analyzers(load: Load, tmp_path: Path) -> None:
 def test_people_read_the_knee_and_what_it_is(load: Load) -> None:
     text = shown(load)
     assert "Knee, poisson arrivals: " in text
-    assert "The knee: the highest rate of which at least 99% is answered rightly within " in text
+    assert "The knee: the highest rate of which at least 99% is answered within " in text
     assert "answers are judged by their status alone; a percentile is shown from so many answers on: p50 20" in text
 
 

@@ -39,6 +39,11 @@ def opened(text: str, model: str = "generator") -> Opened:
         return found
 
 
+def host_of(found: Opened) -> str:
+    """As it is asked for: some gateways choose the server by it."""
+    return f"{found.endpoint.host}:{found.endpoint.port}"
+
+
 def asked(found: Opened, exchange: Exchange) -> Opened:
     """The same server, asked in another way."""
     return replace(found, endpoint=replace(found.endpoint, exchange=exchange))
@@ -60,7 +65,8 @@ def test_a_folder_is_a_bundle(tmp_path: Path) -> None:
 def test_ganports_generator_is_asked_by_a_seed() -> None:
     with running(Fake(documents=described())) as fake:
         found = opened(url_of(fake))
-    assert found.endpoint.exchange == OpenInferenceExchange("generator", (1,))
+    assert found.endpoint.exchange == OpenInferenceExchange("generator", (1,), host_of(found))
+    assert f"Host: {host_of(found)}\r\n".encode() in found.endpoint.exchange.request(7)
     assert (found.system, found.judged) == ("fake 1.0", "answers are judged by their status alone")
     assert found.no_statistics == "the server has no statistics: it answers 404 to GET /v2/models/generator/stats"
 
@@ -68,27 +74,30 @@ def test_ganports_generator_is_asked_by_a_seed() -> None:
 def test_a_batch_axis_is_one() -> None:
     seed = [{"name": "seed", "datatype": "UINT64", "shape": [-1, 1]}]
     with running(Fake(documents=described(seed, model="made"))) as fake:
-        assert opened(url_of(fake), "made").endpoint.exchange == OpenInferenceExchange("made", (1, 1))
+        found = opened(url_of(fake), "made")
+    assert found.endpoint.exchange == OpenInferenceExchange("made", (1, 1), host_of(found))
 
 
 def test_any_other_model_is_given_all_of_its_inputs() -> None:
     z = [{"name": "z", "datatype": "FP32", "shape": [-1, 8]}]
     with running(Fake(documents=described(z))) as fake:
         found = opened(url_of(fake))
-    assert found.endpoint.exchange == TensorExchange("generator", (Tensor("z", "FP32", (1, 8)),), is_binary=True)
+    inputs = (Tensor("z", "FP32", (1, 8)),)
+    assert found.endpoint.exchange == TensorExchange("generator", inputs, is_binary=True, host=host_of(found))
 
 
 def test_a_server_without_binary_tensors_is_asked_in_json() -> None:
     with running(Fake(documents=described(extensions=()))) as fake:
         found = opened(url_of(fake))
-    assert found.endpoint.exchange == TensorExchange("generator", (Tensor("seed", "UINT64", (1,)),), is_binary=False)
+    inputs = (Tensor("seed", "UINT64", (1,)),)
+    assert found.endpoint.exchange == TensorExchange("generator", inputs, is_binary=False, host=host_of(found))
 
 
 def test_litserve_is_asked_on_its_path() -> None:
     with running(Fake()) as fake:
         text = url_of(fake).replace("http://", "litserve+http://")
-        assert opened(text).endpoint.exchange == LitServeExchange("/predict")
-        assert opened(f"{text}/made").endpoint.exchange == LitServeExchange("/made")
+        for path, found in (("/predict", opened(text)), ("/made", opened(f"{text}/made"))):
+            assert found.endpoint.exchange == LitServeExchange(path, host_of(found))
 
 
 def test_what_a_server_cannot_be_asked_is_told() -> None:
@@ -123,7 +132,7 @@ def test_a_real_server_takes_every_kind_of_request(tmp_path: Path) -> None:
         assert generator.read_statistics is not None
         assert isinstance(generator.endpoint.exchange, OpenInferenceExchange)
         exchange = TensorExchange("discriminator", (Tensor("image", "UINT8", (1, 16, 16, 3)),), is_binary=True)
-        assert discriminator.endpoint.exchange == exchange
+        assert discriminator.endpoint.exchange == replace(exchange, host=host_of(discriminator))
         wrong, right = Tensor("z", "FP32", (1, 13)), Tensor("z", "FP32", (1, 12))
         for other in (
             replace(exchange, is_binary=False),

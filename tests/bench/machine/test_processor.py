@@ -54,5 +54,10 @@ def test_what_was_taken_from_the_processor_in_between(tmp_path: Path, file: str,
         )
         return dict(lost(tmp_path))
 
+    topology = f"{CPUS}/cpu{{}}/topology/core_cpus_list"
+    put(tmp_path, **{topology.format(0): "0-1\n", topology.format(1): "0-1\n", topology.format(2): "2\n"})
+    put(tmp_path, **{f"{CPUS}/cpu1/thermal_throttle/core_throttle_count": "3\n"})  # the same core's other thread
+    put(tmp_path, **{f"{CPUS}/cpu2/thermal_throttle/core_throttle_count": "1\n"})
+    put(tmp_path, **{f"{CPUS}/cpu2/thermal_throttle/package_throttle_count": "900\n"})
     before, after = look(100, 250, 3), look(100 + os.sysconf("SC_CLK_TCK"), 1750, 5)
     assert since(before, after) == {"stolen_seconds": 1.0, "halted_seconds": 1.5, "thermal_events": 2}

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from ganport_bench.ceilings import Bandwidth, Peak, Stream
 from ganport_bench.nodes import Executed, Profile, node_times, profile_winners, table
+from ganport_bench.nodes.winners import otherwise
 from ganport_bench.peers.protocol import Kind
 from ganport_bench.speed.judge import Verdict
 from ganport_bench.speed.measured import Comparison, Measured
@@ -61,6 +62,18 @@ def test_the_fastest_right_plan_of_each_engine_is_profiled_at_every_batch_size(b
         assert one.unfound_multiply_adds == 0
         assert all(node.floor_milliseconds is not None for node in one.nodes)
     assert profiles[2].call_milliseconds == pytest.approx(2 / 0.7)
+
+
+@pytest.mark.parametrize(
+    ("settings", "batch", "said"),
+    [
+        ({"precision_hint": "f32", "shape": "static", "threads": "1"}, 64, ""),
+        ({"mode": "throughput", "precision_hint": "f32"}, 8, "Profiled without mode throughput"),
+        ({"shape": "dynamic"}, 256, "Profiled without shape dynamic and as one run of 256"),
+    ],
+)
+def test_a_profile_says_how_it_differs_from_what_was_timed(settings: dict[str, str], batch: int, said: str) -> None:
+    assert otherwise(settings, batch) == said
 
 
 @pytest.fixture

@@ -51,11 +51,20 @@ def test_the_first_rounds_warm_up_and_do_not_count() -> None:
     assert interleave({"cold": cold}, rounds=3, warmup=2)["cold"] == pytest.approx([0.01] * 3)
 
 
-def test_systems_take_turns_and_none_always_goes_first() -> None:
+def test_nobody_always_follows_the_same_neighbor_nor_is_first_more_often_than_last() -> None:
     order: list[str] = []
-    systems = {name: stopwatch(partial(order.append, name)) for name in "abc"}
-    interleave(systems, rounds=3, warmup=0)
-    assert "".join(order) == "abcbcacab"
+    names = "abcdefgh"
+    interleave({name: stopwatch(partial(order.append, name)) for name in names}, rounds=14, warmup=0)
+    rounds = ["".join(order[at : at + len(names)]) for at in range(0, len(order), len(names))]
+    assert all(sorted(one) == list(names) for one in rounds)
+    for name in names:
+        before = {one[one.index(name) - 1] for one in rounds if one.index(name)}
+        assert len(before) >= 4
+        places = [one.index(name) for one in rounds]
+        assert all(first + second == len(names) - 1 for first, second in zip(places[::2], places[1::2], strict=True))
+    order.clear()
+    interleave({name: stopwatch(partial(order.append, name)) for name in "ab"}, rounds=4, warmup=0)
+    assert "".join(order) in ("abbaabba", "abbabaab", "baabbaab", "baababba"), "two take turns at being first"
 
 
 def test_a_machine_that_slows_down_for_all_leaves_the_ratio_alone() -> None:

@@ -1,3 +1,5 @@
+import asyncio
+
 import numpy as np
 import pytest
 from ganport_bench.serving.arrivals import constant, poisson
@@ -55,6 +57,29 @@ def test_every_request_is_accounted_for_once() -> None:
     assert outcome.statuses() == {200: 50, 429: 10, 503: 10}
     assert outcome.lost == {"closed without an answer": 10}
     assert int(np.count_nonzero(outcome.status == 0)) == 10
+
+
+class Impatient(Fake):
+    """Closes the first 20 connections after 0.15 s, as servers do with what is idle for long."""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self.seen) < 20:
+            self.seen.append(writer)
+            asyncio.get_running_loop().call_later(0.15, writer.close)
+        await super().serve(reader, writer)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[asyncio.StreamWriter] = []
+
+
+def test_a_server_that_closes_idle_connections_loses_no_request_by_it() -> None:
+    due = np.concatenate([np.arange(5) / 100, np.full(20, 0.4)])
+    with running(Impatient()) as fake:
+        outcome = open_loop(fake.endpoint, EXPECTED, due, connections=20)
+    assert outcome.lost == {}
+    assert outcome.statuses() == {200: 25}
+    assert outcome.reconnected == 20
 
 
 def test_a_client_that_keeps_up_says_nothing() -> None:

@@ -136,6 +136,13 @@ def test_a_promise_knows_whether_noise_could_turn_it(
     assert not any(isinstance(value, float) and math.isnan(value) for value in document.values())
 
 
+def test_where_nothing_came_before_the_first_answers_took_since_the_beginning() -> None:
+    """An answer 1.2 s after the beginning is no 3.3 a second since 0.9 s."""
+    answered = np.array([1.2])
+    outcome = Outcome(answered - 1.2, answered - 1.2, answered, np.full(1, 200, np.int16), {}, {}, 0, 0, 1.0, 1.2)
+    assert outcome.rate(0.9, 1.9) == pytest.approx(1 / 1.2)
+
+
 def test_answers_that_come_in_batches_have_the_same_rate_in_any_window() -> None:
     answered = np.repeat(np.arange(1, 51) * 0.1, 64)
     status = np.full(len(answered), 200, np.int16)

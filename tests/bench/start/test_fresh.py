@@ -53,7 +53,21 @@ def test_a_process_that_dies_without_a_word_is_told_of(module: Path) -> None:
 
 
 def test_imports_are_measured_of_what_is_installed(light_imports: None) -> None:
-    numpy, contrast = measure_imports(2)
+    missing: dict[str, str] = {}
+    numpy, contrast = measure_imports(2, missing.__setitem__)
     assert (numpy.part, numpy.what, numpy.unit, numpy.repetitions) == ("import", "import numpy", "ms", 2)
     assert 0 < numpy.estimate.low <= numpy.estimate.value <= numpy.estimate.high
     assert (contrast.system, contrast.note) == ("json", "for contrast: the runtime does without")
+    assert missing == {}
+
+
+def test_a_module_that_cannot_be_imported_costs_the_others_nothing(
+    light_imports: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "made_up_broken.py").write_text("raise ImportError('libmadeup.so.1 is not there')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr("ganport_bench.start.importing.MODULES", ("made_up_broken", "numpy"))
+    missing: dict[str, str] = {}
+    assert [one.system for one in measure_imports(1, missing.__setitem__)] == ["numpy", "json"]
+    assert "libmadeup.so.1 is not there" in missing["import made_up_broken"]

@@ -48,6 +48,7 @@ def test_a_package_is_counted_with_what_it_requires_here(packages: Path) -> None
     install(packages, "made-up-extra", 5)
     install(packages, "made-up-other", 5)
     assert closure("made-up-top") == ("made-up-top", "made-up-middle")
+    assert closure("made-up-top[more]") == ("made-up-top", "made-up-middle", "made-up-extra")
     assert installed_bytes("made-up-top") == 100
 
 

@@ -33,6 +33,7 @@ def _summary(profile: Mapping[str, Any]) -> str:
         f"{found['products_above_floor']:.0%} what they take beyond it, {found['without_products']:.0%} goes to all "
         f"other nodes; without counters a call took {number(profile['call_milliseconds'])} ms."
         + (f" {unfound:,} multiply-adds were in no node by its name." if unfound else "")
+        + (f" {profile['note']}." if profile.get("note") else "")
     )
 
 

@@ -47,7 +47,7 @@ def _cells(result: Mapping[str, Any]) -> tuple[str, ...]:
 def _images(result: Mapping[str, Any]) -> str:
     responses = result.get("responses", {})
     checked, differing = responses.get("checked", 0), responses.get("differing", 0)
-    if not result["correct"]:
+    if result["correct"] is False:
         return tag("span", f"WRONG: {differing} of {checked}", class_="wrong")
     return f"{checked} the same" if checked else "none compared"
 
