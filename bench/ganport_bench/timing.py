@@ -92,18 +92,19 @@ def turns_of(work: Callable[[], object], seconds: float, *, clock: Callable[[], 
 
 
 def interleave(
-    systems: Mapping[str, System], *, rounds: int, warmup: int = 1, pause: float = 0.0
+    systems: Mapping[str, System], *, rounds: int, warmup: int = 1, pause: float = 0.0, seed: int = 0
 ) -> dict[str, Seconds]:
     """Run every system once a round and return what each took, float64 [rounds] seconds.
 
     The order is drawn anew for every other round and turned about in the next, so that none always follows the same
     neighbor, nor is first more often than last. The first `warmup` rounds do not count. Garbage collection is paused
     meanwhile, as `timeit` does it. Before every turn nothing happens for `pause` seconds: threads of the library before
-    it, which spin for a while after their work, fall asleep.
+    it, which spin for a while after their work, fall asleep. Rounds that go on with earlier ones have another `seed`,
+    or they would repeat the orders of these.
     """
     if not systems or rounds < 1 or warmup < 0:
         raise ValueError(f"{len(systems)} systems, {rounds} rounds, {warmup} for warming up: 1, 1 and 0 or more wanted")
-    names, random = list(systems), Random(0)
+    names, random = list(systems), Random(seed)
     taken: dict[str, list[float]] = {name: [] for name in names}
     with _garbage_collection_paused():
         for turn in range(warmup + rounds):

@@ -179,10 +179,12 @@ def test_a_bundle_alone_is_measured(ganport: Ganport, quickly: None, measured_bu
 
 
 def test_a_server_alone_is_loaded(ganport: Ganport, quickly: None, measured_bundle: Path, tmp_path: Path) -> None:
-    outcome = ganport("bench", "load", measured_bundle, "--quick", "--csv", tmp_path / "load.csv", "--json")
+    words = ("--quick", "--bound-ms", "500", "--csv", tmp_path / "load.csv", "--json")
+    outcome = ganport("bench", "load", measured_bundle, *words)
     assert outcome.exit_code == 0, outcome.stderr
     assert set(outcome.document) == {"format", "machine", "load"}
     assert [row["concurrency"] for row in outcome.document["load"]["concurrency"]] == [1, 4]
+    assert "within 500.0 ms (as given)" in outcome.document["load"]["knee"]["definition"]
     assert (tmp_path / "load.csv").read_text().startswith("Concurrency,Inferences/Second")
     assert outcome.last_line.startswith(f"Wrote {tmp_path / 'load.csv'}")
     assert ganport("bench", "load", "ftp://x").exit_code == 1

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from ganport_runtime import BundleError, ClosedError, Discriminator, Generator, PlanError, latents
-from ganport_runtime.backends.openvino import OpenVino, OpenVinoSession
+from ganport_runtime.backends.openvino import OpenVino, OpenVinoSession, shares
 from ganport_runtime.backends.openvino_import import import_openvino
 
 from tests.support.bundles import (
@@ -210,6 +210,15 @@ def in_python(code: str, **environment: str) -> str:
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("count", "streams", "sizes"), [(64, 3, [22, 22, 20]), (64, 2, [32, 32]), (15, 2, [15]), (1, 1, [1]), (9, 1, [9])]
+)
+def test_a_batch_is_shared_evenly_where_each_stream_gets_enough(count: int, streams: int, sizes: list[int]) -> None:
+    found = shares(count, streams)
+    assert [part.stop - part.start for part in found] == sizes
+    assert found[-1].stop == count
 
 
 @pytest.mark.parametrize("options", [{"streams": "2"}, {"mode": "throughput", "shape": "dynamic"}])

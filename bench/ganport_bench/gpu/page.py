@@ -7,7 +7,7 @@ from typing import Any
 from ganport_bench.errors import BenchError
 from ganport_bench.gpu.failure import GpuError
 from ganport_bench.gpu.outcome import Outcome
-from ganport_bench.pages.markdown import table
+from ganport_bench.pages.markdown import quickly, table
 from ganport_bench.pages.sections import replace_sections
 
 __all__ = ["SECTIONS", "check_places", "fill"]
@@ -66,8 +66,7 @@ def _filled(page: str, texts: Mapping[str, str]) -> str:
 
 def _machine(document: Document, tests: Outcome, steps: int | None) -> Iterator[str]:
     machine = document["machine"]
-    how = "A quick run, with few rounds. " if document["is_quick"] else ""
-    yield f"{how}Measured {machine['measured_at'][:10]} by `make gpu`."
+    yield f"{quickly(document)}Measured {machine['measured_at'][:10]} by `make gpu`."
     yield ""
     for gpu in machine["gpus"]:
         yield f"- GPU: {_gpu(gpu)}"

@@ -49,15 +49,17 @@ def refresh(page: Path, documents: Mapping[str, Path], report: Path | None) -> l
         The names of the places that were written.
 
     Raises:
-        BenchError: a document is none, or a place has no end.
+        BenchError: a document is none, a report has no figures, or a place has no end.
         OSError: a file cannot be read or written.
     """
     before = page.read_text("utf-8")
     texts = {name: text for kind, path in documents.items() for name, text in _texts(kind, path)}
-    replace_sections(before, texts)  # a page with a broken place is left alone, its figures too
-    if report is not None:
-        texts["figures"] = figures.section(figures.copy_figures(report, page), page)
-    text, names = replace_sections(before, texts)
+    drawn = [] if report is None else figures.figures_of(report)
+    if drawn:
+        texts["figures"] = figures.section(drawn, page)
+    text, names = replace_sections(before, texts)  # before anything is copied: a broken page keeps its figures
+    if drawn:
+        figures.copy_figures(drawn, page)
     write_bytes(page, text.encode())
     return names
 

@@ -1,18 +1,19 @@
-"""Copies a report's figures into the folder beside a page, and shows them there."""
+"""A report's figures: copied into the folder beside a page, and shown there."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ganport_train.files import write_bytes
 
 from ganport_bench.errors import BenchError
 
-__all__ = ["copy_figures", "section"]
+__all__ = ["copy_figures", "figures_of", "section"]
 
 ENDING = ".png"
 
 
-def copy_figures(report: Path, page: Path) -> list[Path]:
-    """Copy every figure of a report to `PAGE-WITHOUT-ENDING/`; those of an earlier one that are no more are deleted.
+def figures_of(report: Path) -> list[Path]:
+    """Every figure of a report, by name.
 
     Raises:
         BenchError: the report has none.
@@ -20,16 +21,22 @@ def copy_figures(report: Path, page: Path) -> list[Path]:
     found = sorted(report.rglob(f"*{ENDING}"))
     if not found:
         raise BenchError(f"{report} holds no figures (*{ENDING}); name the folder of ganport bench --report")
+    return found
+
+
+def copy_figures(figures: Sequence[Path], page: Path) -> None:
+    """Copy them to `PAGE-WITHOUT-ENDING/`; those of an earlier report that are no more are deleted."""
     folder = page.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
-    for figure in found:
+    for figure in figures:
         write_bytes(folder / figure.name, figure.read_bytes())
-    for stale in set(folder.glob(f"*{ENDING}")) - {folder / figure.name for figure in found}:
+    for stale in set(folder.glob(f"*{ENDING}")) - {folder / figure.name for figure in figures}:
         stale.unlink()
-    return [folder / figure.name for figure in found]
 
 
-def section(figures: list[Path], page: Path) -> str:
-    """Every figure, one below the other, its name in words."""
-    shown = (figure.relative_to(page.parent).as_posix() for figure in figures)
-    return "\n\n".join(f"![{Path(path).stem.replace('-', ' ').replace('_', ' ')}]({path})" for path in shown)
+def section(figures: Sequence[Path], page: Path) -> str:
+    """Every figure as it lies beside the page, one below the other, its name in words."""
+    folder = page.with_suffix("").name
+    return "\n\n".join(
+        f"![{figure.stem.replace('-', ' ').replace('_', ' ')}]({folder}/{figure.name})" for figure in figures
+    )

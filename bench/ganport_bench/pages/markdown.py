@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["Document", "between", "interval", "table"]
+__all__ = ["Document", "between", "interval", "load", "quickly", "table"]
 
 Document = Mapping[str, Any]
 
@@ -23,6 +23,17 @@ def between(document: Document, form: str) -> str:
     """An interval, or empty where its ends are one, or where there is none."""
     low, high = document["low"], document["high"]
     return "" if low is None or low == high else f"{low:{form}} to {high:{form}}"
+
+
+def quickly(document: Document) -> str:
+    """What is to be known first of a quick run; empty of a full one."""
+    return "A quick run, with few rounds. " if document["is_quick"] else ""
+
+
+def load(machine: Document) -> str:
+    """What else the machine did, in a sentence."""
+    before, after = machine["load_average_1min"], machine["load_average_1min_after"]
+    return f"Load of one minute: {before:.1f} before and {after:.1f} after."
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ganport_bench.pages.markdown import Document, between, interval, table
+from ganport_bench.pages.markdown import Document, between, interval, load, quickly, table
 
 __all__ = ["sections"]
 
@@ -17,12 +17,8 @@ def sections(serving: Document) -> Iterator[tuple[str, str]]:
 
 def _machine(serving: Document) -> str:
     machine = serving["machine"]
-    how = "A quick run, with few rounds. " if serving["is_quick"] else ""
-    load = f"{machine['load_average_1min']:.1f} before and {machine['load_average_1min_after']:.1f} after"
-    return (
-        f"{how}Measured {machine['measured_at'][:10]} on {machine['cpu']}, {machine['cores']} cores. "
-        f"Load of one minute: {load}."
-    )
+    where = f"{machine['measured_at'][:10]} on {machine['cpu']}, {machine['cores']} cores"
+    return f"{quickly(serving)}Measured {where}. {load(machine)}"
 
 
 def _promises(serving: Document) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ganport_bench.pages.markdown import Document, between, interval, table
+from ganport_bench.pages.markdown import Document, between, interval, load, quickly, table
 
 __all__ = ["sections"]
 
@@ -26,14 +26,12 @@ def sections(whole: Document) -> Iterator[tuple[str, str]]:
 def _machine(whole: Document) -> str:
     machine = whole["machine"]
     system = machine["system"].partition("-")[0]
-    load = f"{machine['load_average_1min']:.1f} before and {machine['load_average_1min_after']:.1f} after"
     versions = ", ".join(f"{name} {version}" for name, version in machine["packages"].items() if version)
     took = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in whole["took_seconds"].items())
-    how = "A quick run, with few rounds. " if whole["is_quick"] else ""
     model = "" if whole["model"]["is_trained"] else "The generator was hardly trained, so that its images are noise. "
     return (
-        f"{how}{model}Measured {machine['measured_at'][:10]} on {machine['cpu']}, {machine['cores']} cores, {system}, "
-        f"Python {machine['python']}; {versions}. Load of one minute: {load}. It took: {took}."
+        f"{quickly(whole)}{model}Measured {machine['measured_at'][:10]} on {machine['cpu']}, {machine['cores']} cores, "
+        f"{system}, Python {machine['python']}; {versions}. {load(machine)} It took: {took}."
     )
 
 

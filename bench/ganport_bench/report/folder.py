@@ -90,7 +90,7 @@ def _swap(folder: Path, aside: Path, *, keeps_logs: bool) -> None:
             raise
         also = "".join(f", and {path} cannot be put back" for path in stuck)
         raise BenchError(
-            f"the report's folder {folder} cannot be replaced ({_why(error)}): the new one is {aside}{also}"
+            f"the report's folder {folder} cannot be replaced ({error.strerror or error}): the new one is {aside}{also}"
         ) from None
 
 
@@ -103,10 +103,6 @@ def _undo(renamed: Sequence[tuple[Path, Path]]) -> list[Path]:
         except OSError:
             stuck.append(target)
     return stuck
-
-
-def _why(error: OSError) -> str:
-    return error.strerror or str(error)
 
 
 def _is_report(page: Path) -> bool:

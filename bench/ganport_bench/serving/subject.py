@@ -11,9 +11,9 @@ from ganport_runtime.tuning import Budget
 
 from ganport_bench.command import OnStep
 from ganport_bench.own_cache import own_cache
+from ganport_bench.speed import subject as speed
 from ganport_bench.speed.model import make_bundle, make_run
 from ganport_bench.speed.selection import WANTED_DB
-from ganport_bench.speed.subject import Subject as Measured
 from ganport_bench.tuning import tune
 
 __all__ = ["Subject", "subject"]
@@ -55,7 +55,7 @@ def subject(
         on_step: called with a few words before each step.
     """
     chosen = bundle or make_bundle(run or make_run(folder, on_step), folder, on_step)
-    is_trained = Measured(chosen).is_trained
+    is_trained = speed.Subject(chosen).is_trained
     with Generator.open(chosen) as generator:
         is_tuned = generator.plan.tuned
     if is_tuned:

@@ -72,7 +72,7 @@ def take_rounds(
     while clock() < end and (wide := {name for name, one in taken.items() if one.is_wide(effort.wide)}):
         names = wide.union(best(taken))
         among = {name: system for name, system in systems.items() if name in names}
-        more = interleave(among, rounds=effort.more_rounds, warmup=0, pause=effort.pause_seconds)
+        more = interleave(among, rounds=effort.more_rounds, warmup=0, pause=effort.pause_seconds, seed=count)
         taken |= {name: taken[name].then(Taken(seconds, _numbers(count, seconds))) for name, seconds in more.items()}
         count += effort.more_rounds
     return taken

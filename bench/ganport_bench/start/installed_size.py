@@ -6,8 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ganport_bench.start.quantity import Quantity
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 __all__ = ["REQUIRED", "closure", "installed_bytes", "installed_quantities"]
 
@@ -42,24 +46,19 @@ def installed_quantities() -> Iterator[Quantity]:
 
 def closure(*roots: str) -> tuple[str, ...]:
     """Installed distributions: these, and what they require with the extras that are asked for, and so on."""
+    from packaging.requirements import Requirement  # here: the other parts of the benchmark need none
+
     found: dict[str, set[str]] = {}  # with which extras
-    waiting = list(roots)
+    waiting = [Requirement(root) for root in roots]
     while waiting:
-        name, extras = _asked(waiting.pop(0))
+        wanted = waiting.pop(0)
+        name, extras = _normal(wanted.name), {"", *wanted.extras}
         here = _distribution(name)
         if here is None or (name in found and extras <= found[name]):
             continue
         found.setdefault(name, set()).update(extras)
         waiting += _required(here, extras)
     return tuple(found)
-
-
-def _asked(line: str) -> tuple[str, set[str]]:
-    """The name in a requirement, and its extras, the empty one among them."""
-    from packaging.requirements import Requirement  # here: the other parts of the benchmark need none
-
-    requirement = Requirement(line)
-    return _normal(requirement.name), {"", *requirement.extras}
 
 
 def installed_bytes(name: str) -> int:
@@ -73,17 +72,13 @@ def installed_bytes(name: str) -> int:
     return sum(path.stat().st_size for path in files)
 
 
-def _required(here: Distribution, extras: set[str]) -> Iterator[str]:
+def _required(here: Distribution, extras: set[str]) -> "Iterator[Requirement]":
     from packaging.requirements import Requirement
 
     for line in here.requires or ():
         requirement = Requirement(line)
         if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in extras):
-            yield (
-                f"{requirement.name}[{','.join(sorted(requirement.extras))}]"
-                if requirement.extras
-                else requirement.name
-            )
+            yield requirement
 
 
 def _edited(here: Distribution) -> Iterator[Path]:

@@ -10,8 +10,8 @@ from ganport_bench.speed.effort import Effort as SpeedEffort
 __all__ = ["Effort", "effort_of"]
 
 # Of the seconds that are given, these shares go to tuning and to rounds of everyone's speed. The rest is for what takes
-# as long as it takes. Of the 720 s on two cores: opening, compiling and screening 150, ceilings 60, start 80, scenarios
-# 90 (LoadGen's own minimum), load 75, nodes 5. Below `QUICK_BELOW` all of it is done the quick way.
+# as long as it takes. Of the 720 s on two cores: opening, compiling and screening 200, ceilings 60, start 90, scenarios
+# 60 to 90 (LoadGen's own minimum), load 80, nodes 5. Below `QUICK_BELOW` all of it is done the quick way.
 TUNING, ROUNDS = 0.08, 0.27
 QUICK_BELOW = 500.0
 FULL_SECONDS, QUICK_SECONDS = 720.0, 300.0

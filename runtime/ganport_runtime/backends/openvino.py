@@ -22,7 +22,7 @@ from ganport_runtime.entries import Engine, Entry
 from ganport_runtime.errors import BundleError, ClosedError, PlanError
 from ganport_runtime.text import one_line
 
-__all__ = ["BACKEND", "OpenVino", "OpenVinoSession"]
+__all__ = ["BACKEND", "OpenVino", "OpenVinoSession", "shares"]
 
 OPTIONS = {
     "threads": NUMBER,  # CPU threads in all
@@ -106,9 +106,8 @@ class OpenVinoSession:
         self._is_closed = False
         first = self._model((1 if self._fixed else ANY, True))
         self.provider, self.precision, self._streams = first.provider, first.precision, first.streams
-        if self.is_sized:  # three streams share 64 images as 22, 22 and 20
-            shares = (part for bucket in BUCKETS if self._is_split(bucket) for part in self._shares(bucket))
-            self._fixed |= {part.stop - part.start for part in shares}
+        if self.is_sized:
+            self._fixed |= {part.stop - part.start for bucket in BUCKETS for part in shares(bucket, self._streams)}
 
     def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Compute the outputs, a large batch split evenly over the streams; several threads may call it at once."""
@@ -116,21 +115,14 @@ class OpenVinoSession:
         count = len(batch)
         indices = [self._index(name) for name in outputs]
         results = [_empty(count, self.outputs[index]) for index in indices]
-        is_split = self._is_split(count)
-        slices = self._shares(count) if is_split else [slice(0, count)]
+        slices = shares(count, self._streams)
         try:
-            self._run_parts(batch, slices, indices, results, is_split)
+            self._run_parts(batch, slices, indices, results, len(slices) > 1 or self._streams == 1)
         except (ClosedError, PlanError):
             raise
         except Exception as error:
             raise PlanError(f"openvino failed on {self.provider}: {one_line(str(error))}") from error
         return results
-
-    def _is_split(self, count: int) -> bool:
-        return self._streams == 1 or count >= EACH * self._streams
-
-    def _shares(self, count: int) -> list[slice]:
-        return list(parts(count, -(-count // self._streams)))
 
     def close(self) -> None:
         """Let go of every compiled model; runs under way hold on to theirs until they are done."""
@@ -191,6 +183,13 @@ class OpenVinoSession:
 
 
 BACKEND = OpenVino
+
+
+def shares(count: int, streams: int) -> list[slice]:
+    """A batch split evenly over the streams, 64 images over three as 22, 22 and 20; all of it where it is too small."""
+    if count < EACH * streams:
+        return [slice(0, count)]
+    return list(parts(count, -(-count // streams)))
 
 
 def _undivided(options: Mapping[str, str]) -> Mapping[str, str]:

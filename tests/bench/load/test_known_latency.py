@@ -10,6 +10,7 @@ from ganport_bench.load.rate_row import rate_row
 from ganport_bench.serving.arrivals import poisson
 from ganport_bench.serving.closed_loop import closed_loop
 from ganport_bench.serving.open_loop import open_loop
+from ganport_bench.serving.outcome import Outcome
 from numpy.typing import NDArray
 
 from tests.bench.load.open_inference import SHORT, described, measured, rows_of
@@ -95,6 +96,14 @@ def test_a_load_generator_that_falls_behind_voids_its_row() -> None:
     held_up = rate_row(late, None, connections=1, **settings)  # type: ignore[arg-type]
     assert not held_up.void, "all its connections waited for the server"
     assert held_up.saturated == "all 1 connections waited for answers"
+
+
+def test_a_client_that_is_late_by_more_than_a_quarter_of_the_bound_is_judged_void() -> None:
+    due = np.arange(100) / 100
+    late = Outcome(due, due + 0.003, due + 0.004, np.full(100, 200, np.int16), {}, {}, 0, 0, 0.1, 1.0, due, due)
+    facts = {"arrivals": "constant", "offered": 100, "capacity": 200, "begin": 0.0, "end": 1.0, "connections": 40}
+    assert rate_row(late, None, bound=0.008, **facts).void  # type: ignore[arg-type]
+    assert not rate_row(late, None, bound=0.016, **facts).void  # type: ignore[arg-type]
 
 
 def test_what_counts_is_due_after_the_lead() -> None:

@@ -1,4 +1,6 @@
 import asyncio
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -57,6 +59,29 @@ def test_every_request_is_accounted_for_once() -> None:
     assert outcome.statuses() == {200: 50, 429: 10, 503: 10}
     assert outcome.lost == {"closed without an answer": 10}
     assert int(np.count_nonzero(outcome.status == 0)) == 10
+
+
+def test_too_few_files_are_the_load_generators_own_fault() -> None:
+    """Where the soft limit is too low it is raised; where the hard one is, that is said."""
+    code = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (60, int(sys.argv[2])))
+from ganport_bench.serving.client import Client
+from ganport_bench.serving.exchange import Endpoint, OpenInferenceExchange
+from ganport_bench.serving.expected import AnyAnswer
+with Client(Endpoint("127.0.0.1", int(sys.argv[1]), OpenInferenceExchange()), AnyAnswer(), 100):
+    print("open")
+"""
+    with running(Fake()) as fake:
+        said = [
+            subprocess.run(
+                [sys.executable, "-c", code, str(fake.endpoint.port), str(hard)],
+                capture_output=True, text=True, check=False,
+            )
+            for hard in (1000, 60)
+        ]  # fmt: skip
+    assert said[0].stdout == "open\n", said[0].stderr
+    assert "raise the limit of open files (ulimit -n)" in said[1].stderr
 
 
 class Impatient(Fake):
