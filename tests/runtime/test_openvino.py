@@ -11,7 +11,7 @@ import onnx
 import pytest
 from ganport_runtime import BundleError, ClosedError, Discriminator, Generator, PlanError, latents
 from ganport_runtime.backends.openvino import OpenVino, OpenVinoSession, shares
-from ganport_runtime.backends.openvino_import import import_openvino
+from ganport_runtime.backends.openvino_import import openvino_core
 
 from tests.support.bundles import (
     SOME_GRAPH,
@@ -22,7 +22,7 @@ from tests.support.bundles import (
     make_weights,
 )
 
-HAS_BF16 = "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+HAS_BF16 = "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 OPTION_SETS: list[dict[str, str]] = [
     {},
     {"threads": "1"},

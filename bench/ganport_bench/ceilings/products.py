@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from ganport_runtime.backends.openvino_import import import_openvino
+from ganport_runtime.backends.openvino_import import import_openvino, openvino_core
 
 from ganport_bench.ceilings.int8_product import INPUT, Shape, int8_product
 from ganport_bench.errors import BenchError
@@ -67,7 +67,7 @@ def by_onnxruntime(shape: Shape, *, left: str) -> Product:
 def by_openvino(shape: Shape, *, left: str) -> Product:
     """int8 by OpenVINO's CPU plugin."""
     model, factor, wanted = int8_product(shape, left)
-    request = _request(import_openvino().Core().read_model(model), factor)
+    request = _request(openvino_core().read_model(model), factor)
     _compare("OpenVINO int8", request.get_output_tensor(0).data, wanted)
     return lambda: request.infer()
 
@@ -86,7 +86,7 @@ def by_openvino_float(shape: Shape, *, hint: str) -> Product:
 
 def _request(model: Any, left: npt.NDArray[Any], **options: str) -> Any:
     """A request whose left factor is in place and which has run once."""
-    compiled = import_openvino().Core().compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY", **options})
+    compiled = openvino_core().compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY", **options})
     hint = options.get("INFERENCE_PRECISION_HINT")
     used = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
     if hint not in (None, used):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from ganport_runtime.backends.openvino_import import import_openvino
+from ganport_runtime.backends.openvino_import import openvino_core
 
 from ganport_bench.ceilings.demand import BYTES
 from ganport_bench.nodes.products import Products
@@ -47,7 +47,7 @@ def executed_by_openvino(graph: bytes, settings: Mapping[str, str], z: npt.NDArr
 
 
 def _compile(graph: bytes, settings: Mapping[str, str], batch: int) -> Any:
-    core = import_openvino().Core()
+    core = openvino_core()
     model = core.read_model(graph)
     model.reshape([batch, *model.input(0).partial_shape[1:]])
     asked = {"PERF_COUNT": True, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}

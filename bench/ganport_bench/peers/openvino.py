@@ -1,12 +1,11 @@
 """OpenVINO's CPU plugin on the stock export: shapes open or fixed, one request or the batch split over streams."""
 
 from collections.abc import Sequence
-from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-from ganport_runtime.backends.openvino_import import import_openvino
+from ganport_runtime.backends.openvino_import import openvino_core
 
 from ganport_bench.errors import BenchError
 from ganport_bench.peers.protocol import TRANSFERS, Kind, Latents, Pixels, Session, Settings
@@ -31,7 +30,7 @@ class OpenVino:
         """Why it cannot run here, or None."""
         if find_spec("openvino") is None:
             return "openvino is not installed; pip install 'ganport[openvino]'"
-        if self._precision == "bf16" and "BF16" not in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        if self._precision == "bf16" and "BF16" not in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             return "OpenVINO reports that this processor computes no bfloat16"
         return None
 
@@ -51,7 +50,7 @@ class OpenVino:
     def open(self, settings: Settings, batch: int) -> Session:
         """Compile for the asked numbers, and see that they are what it computes with."""
         streams = int(settings["streams"])
-        model = _core().read_model(self._source.stock_export)
+        model = openvino_core().read_model(self._source.stock_export)
         if settings["shape"] == "fixed":
             model.reshape([batch // streams, self._source.latent_dim])
         asked = {
@@ -59,7 +58,7 @@ class OpenVino:
             "NUM_STREAMS": streams,
             "INFERENCE_PRECISION_HINT": HINTS[self._precision],
         }
-        compiled = _core().compile_model(model, "CPU", asked)
+        compiled = openvino_core().compile_model(model, "CPU", asked)
         used = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         if used != HINTS[self._precision]:
             raise BenchError(f"OpenVINO computes in {used} where {HINTS[self._precision]} was asked for")
@@ -85,8 +84,3 @@ class _Session:
 
     def close(self) -> None:
         self._requests = ()
-
-
-@cache
-def _core() -> Any:
-    return import_openvino().Core()

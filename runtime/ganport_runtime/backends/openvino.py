@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganport_runtime.backends.openvino_import import import_openvino
+from ganport_runtime.backends.openvino_import import import_openvino, openvino_core
 from ganport_runtime.backends.openvino_model import CompiledModel, compile_model, signature
 from ganport_runtime.backends.options import NUMBER, check_options, thread_choices, thread_count
 from ganport_runtime.backends.protocol import Tensor
@@ -74,7 +73,7 @@ class OpenVino:
         asked = {**DEFAULTS, **options}
         if count is not None:
             asked["threads"] = str(count)
-        core = _core()
+        core = openvino_core()
         with _in_a_file(model) as file:
             try:
                 graph = core.read_model(str(file))
@@ -210,9 +209,3 @@ def _in_a_file(model: bytes | Path) -> Iterator[Path]:
         file = Path(folder) / "graph.onnx"
         file.write_bytes(model)
         yield file
-
-
-@cache
-def _core() -> Any:
-    """The one entry to the library; it may be shared by threads."""
-    return import_openvino().Core()
