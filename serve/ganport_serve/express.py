@@ -7,7 +7,7 @@ where requests are refused for what they say.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -17,29 +17,33 @@ from ganport_runtime.serving import QueueFullError
 from ganport_runtime.serving.answer import Call
 
 from ganport_serve.edge import Edge, Target, target_of
+from ganport_serve.engine import Served
 from ganport_serve.exchange import GONE
+from ganport_serve.http_cycle import lines_of
 from ganport_serve.lifecycle import Lifecycle
 from ganport_serve.local_engine import LocalEngine
+from ganport_serve.metrics import Metrics
 from ganport_serve.noting import note_answer, note_refusal
 from ganport_serve.problem_answers import ProblemAnswer, answer_to
 from ganport_serve.problems import Problem, ProblemError
 from ganport_serve.service import Service
-from ganport_serve.v2.answer_json import reply_of
+from ganport_serve.v2.answer_json import image_reply
 from ganport_serve.v2.binary import header_length
-from ganport_serve.v2.core import Tensors, images_asked, latents_given, misfit
+from ganport_serve.v2.core import images_asked, latents_given, misfit
 from ganport_serve.v2.ledger import Record, record_of
 from ganport_serve.v2.models import named
 from ganport_serve.v2.parsed_request import ParsedRequest, parse
 
-__all__ = ["Admitted", "Express", "Passage"]
+__all__ = ["Admitted", "Books", "Express", "Passage", "Question"]
 
-Finish = Callable[[int, list[tuple[bytes, bytes]], bytes | bytearray | memoryview], None]
+Finish = Callable[[int, bytes, Sequence[bytes | memoryview]], None]
 Submit = Callable[[Callable[[Any], None]], Call[Any]]
 Outcome = Any  # uint8 [n, height, width, channels], or the error
 
 LARGEST = 65_536  # bytes of a body; more is not small talk, and is read part by part
 AGE = 0.02  # seconds for which the same words tell everybody that the queue is full
 MODEL = "generator"
+NAMED = b"%bx-request-id: %b\r\n"
 UNUSUAL = frozenset({b"transfer-encoding", b"content-encoding", b"accept-encoding", b"expect", b"upgrade"})
 
 
@@ -57,49 +61,66 @@ class Admitted(NamedTuple):
     headers: Mapping[bytes, bytes]
 
 
+class Question(NamedTuple):
+    """A request up to the bytes that follow its JSON: all of it that a client sends again and again.
+
+    Attributes:
+        admitted: its head.
+        parsed: its JSON.
+        start: where in the body the JSON ends.
+        served: the bundle that it was read for.
+    """
+
+    admitted: Admitted
+    parsed: ParsedRequest
+    start: int
+    served: Served
+
+
+class Books(NamedTuple):
+    """Where requests are counted.
+
+    Attributes:
+        metrics: of the server.
+        lifecycle: what is under way.
+        record: for the protocol.
+    """
+
+    metrics: Metrics
+    lifecycle: Lifecycle
+    record: Record
+
+    def left(self, admitted: Admitted, request_id: bytes, status: int, seconds: float) -> None:
+        """Count a request that is over, whatever became of it."""
+        path, target, _ = admitted
+        note_answer(self.metrics, request_id, "POST", path, route=target.route, status=status, seconds=seconds)
+        if status != HTTPStatus.OK:
+            self.record.failed(round(seconds * 1e9))
+
+
 class Passage:
     """One request on its way; on its event loop alone.
 
     Args:
-        service: that answers.
-        lifecycle: counts it.
-        record: counts it for the protocol.
-        parsed: what it asks for.
-        admitted: its head.
+        books: where it is counted.
+        question: what it asks for.
         request_id: its name in log and answer.
-        finish: gets status, headers and body.
+        finish: gets status, header lines and the parts of the body.
+
+    Attributes:
+        question: see there.
     """
 
-    __slots__ = (
-        "_admitted",
-        "_begun",
-        "_call",
-        "_finish",
-        "_lifecycle",
-        "_parsed",
-        "_record",
-        "_request_id",
-        "_service",
-    )
+    __slots__ = ("_begun", "_books", "_call", "_finish", "_request_id", "question")
 
-    def __init__(
-        self,
-        service: Service,
-        lifecycle: Lifecycle,
-        record: Record,
-        parsed: ParsedRequest,
-        admitted: Admitted,
-        request_id: bytes,
-        finish: Finish,
-    ) -> None:
-        self._service, self._lifecycle, self._record = service, lifecycle, record
-        self._parsed, self._admitted = parsed, admitted
+    def __init__(self, books: Books, question: Question, request_id: bytes, finish: Finish) -> None:
+        self._books, self.question = books, question
         self._request_id, self._finish, self._begun = request_id, finish, time.perf_counter()
         self._call: Call[Any] | None = None
 
     def start(self, submit: Submit) -> None:
         """Let it wait for the engine, or answer at once why it may not."""
-        self._lifecycle.enter()
+        self._books.lifecycle.enter()
         try:
             self._call = submit(self._arrive)
         except Exception as error:
@@ -109,7 +130,6 @@ class Passage:
         """Its client is gone: leave the queue."""
         if self._call is not None:
             self._call.cancel()
-        self._record.failed(self._nanoseconds())
         self._leave(GONE)
 
     def _arrive(self, outcome: Outcome) -> None:
@@ -118,37 +138,30 @@ class Passage:
             return
         begun = time.perf_counter()
         try:
-            reply = reply_of(self._parsed, {"image": outcome})
+            lines, text, numbers = image_reply(self.question.parsed, outcome)
         except Exception as error:  # such as no memory: nobody above would answer
             self._refuse(error)
             return
-        self._service.metrics.encoded("binary", time.perf_counter() - begun)
-        self._answer(HTTPStatus.OK, reply.headers, reply.body)
-        self._record.succeeded(len(outcome), self._nanoseconds())
+        self._finish(HTTPStatus.OK, NAMED % (lines, self._request_id), (text, numbers))
+        books, now = self._books, self._leave(HTTPStatus.OK)
+        books.metrics.encoded("binary", now - begun)
+        books.record.succeeded(len(outcome), round((now - self._begun) * 1e9))
 
     def _refuse(self, error: Exception) -> None:
         if isinstance(error, InputError):
-            error = misfit(self._parsed.call, error)
+            error = misfit(self.question.parsed.call, error)
         answer = answer_to(error)
-        metrics, problem = self._service.metrics, answer.problem
-        note_refusal(metrics, self._request_id, "POST", self._admitted.path, problem=problem, error=error)
-        self._record.failed(self._nanoseconds())
-        self._answer(problem.status, _without_length(answer), answer.body)
+        path, problem = self.question.admitted.path, answer.problem
+        note_refusal(self._books.metrics, self._request_id, "POST", path, problem=problem, error=error)
+        self._leave(problem.status)
+        self._finish(problem.status, NAMED % (_lines(answer), self._request_id), (answer.body,))
 
-    def _answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes | bytearray | memoryview) -> None:
-        headers.append((b"x-request-id", self._request_id))
-        self._leave(status)
-        self._finish(status, headers, body)
-
-    def _leave(self, status: int) -> None:
-        self._lifecycle.leave()
-        seconds = time.perf_counter() - self._begun
-        path, target, _ = self._admitted
-        metrics, route = self._service.metrics, target.route
-        note_answer(metrics, self._request_id, "POST", path, route=route, status=status, seconds=seconds)
-
-    def _nanoseconds(self) -> int:
-        return round((time.perf_counter() - self._begun) * 1e9)
+    def _leave(self, status: int) -> float:
+        """Count it as over; returns the clock."""
+        now = time.perf_counter()
+        self._books.lifecycle.leave()
+        self._books.left(self.question.admitted, self._request_id, status, now - self._begun)
+        return now
 
 
 class Refusal(NamedTuple):
@@ -157,14 +170,14 @@ class Refusal(NamedTuple):
     Attributes:
         error: of the queue.
         problem: what it is to a client.
-        headers: without the request's name and the body's length.
+        lines: its headers without the request's name and the body's length.
         body: the document.
         since: when it was put into words.
     """
 
     error: QueueFullError
     problem: Problem
-    headers: list[tuple[bytes, bytes]]
+    lines: bytes
     body: bytes
     since: float
 
@@ -172,7 +185,7 @@ class Refusal(NamedTuple):
     def of(cls, error: QueueFullError, since: float) -> "Refusal":
         """Put it into words."""
         answer = answer_to(error)
-        return cls(error, answer.problem, _without_length(answer), answer.body, since)
+        return cls(error, answer.problem, _lines(answer), answer.body, since)
 
 
 class Express:
@@ -186,8 +199,8 @@ class Express:
     """
 
     def __init__(self, service: Service, lifecycle: Lifecycle, edge: Edge, engine: LocalEngine) -> None:
-        self._service, self._lifecycle, self._edge, self._engine = service, lifecycle, edge, engine
-        self._record = record_of(service.metrics, MODEL)
+        self._service, self._edge, self._engine = service, edge, engine
+        self._books = Books(service.metrics, lifecycle, record_of(service.metrics, MODEL))
         self._refusal: Refusal | None = None
 
     def admit(self, scope: Mapping[str, Any]) -> Admitted | None:
@@ -208,26 +221,30 @@ class Express:
             return None
         return Admitted(path, target, headers)
 
-    def take(self, admitted: Admitted, body: bytes, finish: Finish) -> Passage | None:
-        """Start a whole request; None where it is answered at once, and else where it has to go the general way."""
-        if self._lifecycle.is_draining:  # since its head came
+    def take(self, admitted: Admitted, body: bytes, finish: Finish, known: Question | None = None) -> Passage | None:
+        """Start a whole request; None where it is answered at once, and else where it has to go the general way.
+
+        Args:
+            admitted: its head.
+            body: of it.
+            finish: gets the answer.
+            known: an earlier one whose head and JSON are the same, byte by byte.
+        """
+        if self._books.lifecycle.is_draining:  # since its head came
             return None
         refusal = self._full()
         if refusal is not None:
             self._refuse(refusal, admitted, finish)
             return None
-        headers, target = admitted.headers, admitted.target
         try:
-            model = named(self._engine.served, target.model, target.version)
-            start = header_length(headers.get(b"inference-header-content-length"), body)
-            parsed = parse(model, body[:start])
-            if not parsed.is_binary_image:
+            served = self._engine.served
+            question = known if known is not None and known.served is served else _read(admitted, body, served)
+            if not question.parsed.is_binary_image:
                 return None
-            submit = self._submit(parsed, parsed.tensors(body, start))
+            submit = self._submit(question, body)
         except Exception:  # the general way says what is wrong
             return None
-        request_id = self._edge.name(headers)
-        passage = Passage(self._service, self._lifecycle, self._record, parsed, admitted, request_id, finish)
+        passage = Passage(self._books, question, self._edge.name(admitted.headers), finish)
         passage.start(submit)
         return passage
 
@@ -245,26 +262,33 @@ class Express:
     def _refuse(self, refusal: Refusal, admitted: Admitted, finish: Finish) -> None:
         """Refuse what has no room before it is read: under overload that is most of what comes."""
         begun = time.perf_counter()
-        error, problem, headers, body, _ = refusal
-        metrics, request_id = self._service.metrics, self._edge.name(admitted.headers)
-        status, path, route = problem.status, admitted.path, admitted.target.route
-        note_refusal(metrics, request_id, "POST", path, problem=problem, error=error)
-        finish(status, [*headers, (b"x-request-id", request_id)], body)
-        seconds = time.perf_counter() - begun
-        note_answer(metrics, request_id, "POST", path, route=route, status=status, seconds=seconds)
-        self._record.failed(round(seconds * 1e9))
+        error, problem, lines, body, _ = refusal
+        books, request_id = self._books, self._edge.name(admitted.headers)
+        note_refusal(books.metrics, request_id, "POST", admitted.path, problem=problem, error=error)
+        finish(problem.status, NAMED % (lines, request_id), (body,))
+        books.left(admitted, request_id, problem.status, time.perf_counter() - begun)
 
-    def _submit(self, parsed: ParsedRequest, tensors: Tensors) -> Submit:
+    def _submit(self, question: Question, body: bytes) -> Submit:
+        parsed, engine = question.parsed, self._engine
         timeout = parsed.call.within(self._service.settings.request_timeout)
+        if parsed.is_one_seed:
+            seed = parsed.seed(body, question.start)
+            return partial(engine.submit_sample, count=1, seed=seed, start=0, timeout=timeout)
+        tensors = parsed.tensors(body, question.start)
         if "z" in tensors:
             z = latents_given(self._service, parsed.call, tensors)
-            return partial(self._engine.submit_latents, z=z, timeout=timeout)
+            return partial(engine.submit_latents, z=z, timeout=timeout)
         asked = images_asked(self._service, parsed.call, tensors)
-        return partial(
-            self._engine.submit_sample, count=asked.count, seed=asked.seed, start=asked.start, timeout=timeout
-        )
+        return partial(engine.submit_sample, count=asked.count, seed=asked.seed, start=asked.start, timeout=timeout)
 
 
-def _without_length(answer: ProblemAnswer) -> list[tuple[bytes, bytes]]:
-    """The headers without the body's length, which whoever writes the answer adds."""
-    return [pair for pair in answer.headers if pair[0] != b"content-length"]
+def _read(admitted: Admitted, body: bytes, served: Served) -> Question:
+    """Work out what a request asks for; of a form that has come before that is already done."""
+    model = named(served, admitted.target.model, admitted.target.version)
+    start = header_length(admitted.headers.get(b"inference-header-content-length"), body)
+    return Question(admitted, parse(model, body[:start]), start, served)
+
+
+def _lines(answer: ProblemAnswer) -> bytes:
+    """Header lines without the body's length, which whoever writes the answer adds."""
+    return lines_of(pair for pair in answer.headers if pair[0] != b"content-length")

@@ -1,11 +1,12 @@
 """HTTP/1.1 on one connection with an express lane: what is whole and small is answered without the application."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from ganport_serve.express import Admitted, Passage
+from ganport_serve.express import Admitted, Passage, Question
 from ganport_serve.http_config import Phase
-from ganport_serve.http_cycle import head_of
+from ganport_serve.http_cycle import head_of, lines_of
 from ganport_serve.http_protocol import HttpProtocol
 from ganport_serve.problems import Problem
 
@@ -13,25 +14,29 @@ __all__ = ["ExpressProtocol"]
 
 
 class Known(NamedTuple):
-    """A request of this connection that went through the express lane, whose head may come again.
+    """A request of this connection that took the express lane, and may come again with other numbers.
 
     Attributes:
-        head: its bytes up to the body.
-        size: bytes of head and body.
-        admitted: what the head says.
+        begin: its bytes up to its body, or up to the end of its JSON where that was read.
+        body: where its body begins.
+        size: bytes in all.
+        admitted: its head.
+        question: what it asks for, where that was read: not in vain, of a request that was refused.
     """
 
-    head: bytes
+    begin: bytes
+    body: int
     size: int
     admitted: Admitted
+    question: Question | None
 
 
 class ExpressProtocol(HttpProtocol):
     """Gathers a body before anybody is asked to answer it, where its head allows the express lane.
 
     One request at a time goes this way: what a client sends before it has its answer waits, as everywhere. A client
-    that asks again and again sends the same head each time; one that comes whole, byte by byte as the last one, with a
-    body of the same length, need not be parsed again.
+    that asks again and again sends the same head and JSON each time; a request that comes whole, byte by byte as the
+    last one up to its numbers, need not be parsed again.
     """
 
     def __init__(self, *args: Any, **keywords: Any) -> None:
@@ -45,16 +50,13 @@ class ExpressProtocol(HttpProtocol):
         self._whole = b""  # what came in one piece, while that may be one request
 
     def data_received(self, data: bytes) -> None:
-        """Take a request whose head is known; parse whatever else comes."""
+        """Take a request that is known up to its numbers; parse whatever else comes."""
         known = self._known
         is_fresh = self._phase is Phase.IDLE and not self._is_deaf and not self.flow.write_paused
-        if known is not None and is_fresh and len(data) == known.size and data.startswith(known.head):
-            self._enter(Phase.ANSWER)
-            if self._take(known.admitted, data[len(known.head) :]):
-                return
-            self._enter(Phase.IDLE)  # it has to be read after all
-        self._known, self._whole = None, data if is_fresh else b""
-        super().data_received(data)
+        self._whole = data if is_fresh else b""
+        if known is None or not is_fresh or not self._take_known(known, data):
+            self._known = None
+            super().data_received(data)
         self._whole = b""
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -94,27 +96,41 @@ class ExpressProtocol(HttpProtocol):
         self._parts.clear()
         self._enter(Phase.ANSWER)
         self._is_last = not self._keeps_alive()
-        self._learn(admitted, body)
         if not self._take(admitted, body):
             self._begin_cycle()
             self.cycle.body += body
             super().on_message_complete()
 
-    def _take(self, admitted: Admitted, body: bytes) -> bool:
+    def _take_known(self, known: Known, data: bytes) -> bool:
+        """Answer a request that is the known one but for its numbers; False where it has to be read."""
+        if len(data) != known.size or not data.startswith(known.begin):
+            return False
+        self._enter(Phase.ANSWER)
+        if self._take(known.admitted, data[known.body :], known.question):
+            return True
+        self._enter(Phase.IDLE)
+        return False
+
+    def _take(self, admitted: Admitted, body: bytes, known: Question | None = None) -> bool:
         """Answer a whole request, now or later; False where it has to go the general way."""
         assert self._express is not None
         self._is_waiting = True
-        passage = self._express.take(admitted, body, self._finish)
-        if not self._is_waiting:  # answered already
-            return True
-        self._passage, self._is_waiting = passage, passage is not None
-        return self._is_waiting
+        passage = self._express.take(admitted, body, self._finish, known)
+        if self._is_waiting:
+            self._passage, self._is_waiting = passage, passage is not None
+            if passage is None:
+                return False
+        if known is None:
+            self._learn(admitted, None if passage is None else passage.question, body)
+        return True
 
-    def _learn(self, admitted: Admitted, body: bytes) -> None:
-        """Remember a head that came in one piece with its body, and nothing else."""
-        end = self._whole.find(b"\r\n\r\n") + 4
-        if not self._is_last and len(self._whole) == end + len(body) and self._whole.endswith(body):
-            self._known = Known(self._whole[:end], len(self._whole), admitted)
+    def _learn(self, admitted: Admitted, question: Question | None, body: bytes) -> None:
+        """Remember a request that came in one piece, and nothing with it."""
+        whole = self._whole
+        at = whole.find(b"\r\n\r\n") + 4
+        if not self._is_last and len(whole) == at + len(body) and whole.endswith(body):
+            end = at if question is None else at + question.start
+            self._known = Known(whole[:end], at, len(whole), admitted, question)
 
     def shutdown(self) -> None:
         """Let the connection end with the answer that it waits for."""
@@ -123,14 +139,13 @@ class ExpressProtocol(HttpProtocol):
         else:
             super().shutdown()
 
-    def _finish(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes | bytearray | memoryview) -> None:
+    def _finish(self, status: int, lines: bytes, parts: Sequence[bytes | memoryview]) -> None:
         self._is_waiting, self._passage = False, None
         if self.transport.is_closing():
             return
-        named = (*self.server_state.default_headers, *headers)
-        lines = head_of(status, named, len(body), is_last=self._is_last)
-        lines.append(body)
-        self.transport.write(b"".join(lines))
+        length = sum([len(part) for part in parts])
+        head = head_of(status, (lines_of(self.server_state.default_headers), lines), length, is_last=self._is_last)
+        self.transport.write(b"".join((head, *parts)))
         if self._is_deaf:  # closed over what was not read, the connection would be reset and the answer lost
             self.transport.write_eof()
             self._enter(Phase.REFUSED)

@@ -8,27 +8,25 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from ganport_serve.problems import Problem, ProblemError
 
-__all__ = ["HttpCycle", "head_of"]
-
-Buffer = bytes | bytearray | memoryview
+__all__ = ["HttpCycle", "head_of", "lines_of"]
 
 
-def head_of(status: int, headers: Iterable[tuple[bytes, bytes]], length: int, *, is_last: bool) -> list[Buffer]:
-    """The head of an answer in pieces, to be joined.
+def lines_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Headers as they are sent."""
+    return b"".join([b"%b: %b\r\n" % pair for pair in headers])
+
+
+def head_of(status: int, lines: Iterable[bytes], length: int, *, is_last: bool) -> bytes:
+    """The head of an answer.
 
     Args:
         status: of the answer.
-        headers: without the two that it adds.
+        lines: of its headers, but for the two that this adds.
         length: bytes of the body.
         is_last: whether the connection ends with it.
     """
-    lines: list[Buffer] = [STATUS_LINE[status]]
-    for name, value in headers:
-        lines += (name, b": ", value, b"\r\n")
-    if is_last:
-        lines.append(b"connection: close\r\n")
-    lines.append(b"content-length: %d\r\n\r\n" % length)
-    return lines
+    close = b"connection: close\r\n" if is_last else b""
+    return b"%b%b%bcontent-length: %d\r\n\r\n" % (STATUS_LINE[status], b"".join(lines), close, length)
 
 
 class HttpCycle(RequestResponseCycle):
@@ -58,9 +56,9 @@ class HttpCycle(RequestResponseCycle):
             await self.flow.drain()
         if self.disconnected:
             return
-        named = (*self.default_headers, *headers)
-        lines = head_of(HTTPStatus.OK, named, len(body), is_last=not self.keep_alive)
-        self.transport.writelines((b"".join(lines), body))
+        lines = (lines_of(self.default_headers), lines_of(headers))
+        head = head_of(HTTPStatus.OK, lines, len(body), is_last=not self.keep_alive)
+        self.transport.writelines((head, body))
         self.response_started = self.response_complete = True
         self.message_event.set()
         if not self.keep_alive:

@@ -84,7 +84,10 @@ class Loaded:
     @property
     def breakdown(self) -> str | None:
         """Why one of its batchers broke down, or None."""
-        return next((batcher.breakdown for batcher in self._batchers if batcher.breakdown is not None), None)
+        for batcher in self._batchers:
+            if batcher.breakdown is not None:
+                return batcher.breakdown
+        return None
 
     @property
     def notes(self) -> dict[str, str]:

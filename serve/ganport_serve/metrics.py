@@ -1,13 +1,15 @@
 """What a server counts, for Prometheus and for people: requests, images, refusals, batches and where time goes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock
 
 from ganport_runtime.buckets import BUCKETS
 from ganport_runtime.serving import BatchReport
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Info, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
+from ganport_serve.answers import Answers
+from ganport_serve.distributions import Distributions
 from ganport_serve.engine import Load
 from ganport_serve.recent import Recent
 
@@ -45,11 +47,11 @@ class Metrics:
         self.recent = Recent()
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        self._requests = self._counter("ganport_requests", "Requests answered.", "protocol", "route", "status")
-        self._request_seconds = self._seconds("ganport_request_seconds", "From request to answer.", "protocol", "route")
+        self._answers = Answers(SECONDS)
+        self._registry.register(self._answers)
         self._images = self._counter("ganport_images", "Images made for clients.")
         self._refusals = self._counter("ganport_refusals", "Requests refused.", "reason")
-        self._batches = self._histogram("ganport_batch_images", "Images of one run.", BUCKETS, "role")
+        self._batches = self._distributions("ganport_batch_images", "Images of one run.", BUCKETS, "role")
         self._padding = self._counter("ganport_padding_images", "Rows that filled batches up to a bucket.", "role")
         self._failed = self._counter("ganport_failed_batches", "Runs in which the engine failed.", "role")
         self._queue = self._seconds("ganport_queue_seconds", "A request's time in the queue.", "role")
@@ -60,9 +62,7 @@ class Metrics:
         self._queued = Gauge("ganport_queue_images", "Images that wait.", registry=self._registry)
         self._running = Gauge("ganport_running_images", "Images in the engine.", registry=self._registry)
         # to look a child up by its labels takes longer than to count
-        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._reasons: dict[str, Counter] = {}
-        self._formats: dict[str, Histogram] = {}
         self._image_count = self._refused_count = 0
         self._lock = Lock()  # adding is no single step, and engines count from threads of their own
 
@@ -75,13 +75,7 @@ class Metrics:
             status: of HTTP, or the one that stands for a gRPC code.
             seconds: from its headers to the last byte of its answer.
         """
-        key = (protocol, route, status)
-        children = self._children.get(key)
-        if children is None:
-            counter = self._requests.labels(protocol, route, str(status))
-            children = self._children[key] = (counter, self._request_seconds.labels(protocol, route))
-        children[0].inc()
-        children[1].observe(seconds)
+        self._answers.add(protocol, route, status, seconds)
         if status < ANSWERED and route not in WATCHING:
             self.recent.latency(seconds)
 
@@ -102,18 +96,13 @@ class Metrics:
             self.images(report.images)
         self._batches.labels(role).observe(report.images)
         self._padding.labels(role).inc(report.bucket - report.images)
-        queue = self._queue.labels(role)
-        for seconds in report.queue_seconds:
-            queue.observe(seconds)
+        self._queue.labels(role).observe_all(report.queue_seconds)
         self._latents.labels(role).observe(report.latents_seconds)
         self._engine.labels(role).observe(report.engine_seconds)
 
     def encoded(self, image_format: str, seconds: float) -> None:
         """Count the encoding of one answer: `png`, `webp`, `npy`, `zip`, `json`, `binary`."""
-        child = self._formats.get(image_format)
-        if child is None:
-            child = self._formats[image_format] = self._encoding.labels(image_format)
-        child.observe(seconds)
+        self._encoding.labels(image_format).observe(seconds)
 
     def images(self, count: int) -> None:
         """Count images that were made; called by engines, by those of this process through `batch`."""
@@ -151,8 +140,10 @@ class Metrics:
     def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
         return Counter(name, documentation, labels, registry=self._registry)
 
-    def _seconds(self, name: str, documentation: str, *labels: str) -> Histogram:
-        return self._histogram(name, documentation, SECONDS, *labels)
+    def _seconds(self, name: str, documentation: str, *labels: str) -> Distributions:
+        return self._distributions(name, documentation, SECONDS, *labels)
 
-    def _histogram(self, name: str, documentation: str, bounds: tuple[float, ...], *labels: str) -> Histogram:
-        return Histogram(name, documentation, labels, buckets=bounds, registry=self._registry)
+    def _distributions(self, name: str, documentation: str, bounds: Sequence[float], *labels: str) -> Distributions:
+        made = Distributions(name, documentation, bounds, labels)
+        self._registry.register(made)
+        return made

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
@@ -11,6 +11,7 @@ __all__ = ["LATENCY_SECONDS", "Recent"]
 
 RATE_SECONDS = 5
 LATENCY_SECONDS = 30
+MOST = 512  # latencies that wait to be counted
 BINS_OF_E = 50.0  # bins of latency are 2 % wide, so that their middle is within 1 %
 
 
@@ -32,18 +33,20 @@ class Recent:
         self._clock = clock
         self._begun = clock()
         self._slots = [_Second() for _ in range(LATENCY_SECONDS + 1)]
+        self._fresh: deque[tuple[float, float]] = deque()  # when, and how long
         self._lock = Lock()
 
     def images(self, count: int) -> None:
         """Note that so many images were made."""
         with self._lock:
-            self._now().images += count
+            self._slot(int(self._clock())).images += count
 
     def latency(self, seconds: float) -> None:
         """Note how long one request took."""
-        index = math.floor(math.log(max(seconds, 1e-6)) * BINS_OF_E)
-        with self._lock:
-            self._now().latencies[index] += 1
+        self._fresh.append((self._clock(), seconds))  # and counted later: it comes with every request
+        if len(self._fresh) >= MOST:
+            with self._lock:
+                self._count()
 
     def images_per_second(self) -> float:
         """Images of the last five whole seconds, or of as many as there were yet, by second."""
@@ -63,15 +66,23 @@ class Recent:
         now = int(self._clock())
         merged: Counter[int] = Counter()
         with self._lock:
+            self._count()
             for slot in self._slots:
                 if now - LATENCY_SECONDS <= slot.number:
                     merged.update(slot.latencies)
         return merged
 
-    def _now(self) -> _Second:
-        number = int(self._clock())
+    def _count(self) -> None:
+        for _ in range(len(self._fresh)):  # others add at the other end meanwhile
+            when, seconds = self._fresh.popleft()
+            slot = self._slot(int(when))
+            if slot.number == int(when):
+                slot.latencies[math.floor(math.log(max(seconds, 1e-6)) * BINS_OF_E)] += 1
+
+    def _slot(self, number: int) -> _Second:
+        """The slot of a second; a later one where that second is long over."""
         slot = self._slots[number % len(self._slots)]
-        if slot.number != number:
+        if slot.number < number:
             slot.number, slot.images = number, 0
             slot.latencies.clear()
         return slot

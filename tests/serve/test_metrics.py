@@ -60,10 +60,12 @@ def test_batches_are_counted_by_their_images_and_time(server: Here) -> None:
     wait_until(lambda: status_of(server.port)["images"] == 100)
     found = figures(server.port)
     assert figure(found, "ganport_batch_images_sum", role="generator") == 100
-    assert figure(found, "ganport_batch_images_count", role="generator") == 2
-    assert figure(found, "ganport_batch_images_bucket", role="generator", le="64.0") == 2
-    assert figure(found, "ganport_batch_images_bucket", role="generator", le="32.0") <= 1
-    assert figure(found, "ganport_padding_images_total", role="generator") == 64 - 36
+    batches = figure(found, "ganport_batch_images_count", role="generator")
+    padding = figure(found, "ganport_padding_images_total", role="generator")
+    assert batches >= 2  # 36 are run as 32 and 4 where 64 take too long
+    assert padding == 64 - 36 if batches == 2 else padding < 64 - 36
+    assert figure(found, "ganport_batch_images_bucket", role="generator", le="64.0") == batches
+    assert figure(found, "ganport_batch_images_bucket", role="generator", le="32.0") <= batches - 1
     for name in ("queue", "latents", "engine"):
         assert figure(found, f"ganport_{name}_seconds_count", role="generator") >= 1
     assert figure(found, "ganport_engine_seconds_sum", role="generator") > 0

@@ -154,7 +154,7 @@ def test_an_answer_that_cannot_be_written_is_an_answer_too(
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(express, "reply_of", full)
+        patch.setattr(express, "image_reply", full)
         answer = generate(server.port, 7)
     assert answer.status == answer.problem["status"] == 500
     assert are_images(images_of(generate(server.port, 7)), weights, 7)

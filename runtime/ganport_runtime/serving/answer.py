@@ -21,6 +21,10 @@ class Outlet(Protocol[T_contra]):
     """Where the outcome of a request goes."""
 
     @property
+    def is_brief(self) -> bool:
+        """Whether the result is done with as soon as it was given, so that it may share its memory with others."""
+
+    @property
     def listeners(self) -> Sequence[Listener]:
         """What to call on which event loop once it is settled."""
 
@@ -38,10 +42,12 @@ class Call(Generic[T]):
     `settle`.
 
     Args:
-        callback: called on the event loop that runs now, with the result or the error; never once it was cancelled.
+        callback: called on the event loop that runs now, with the result or the error; never once it was cancelled. The
+            result is a view that keeps all of its batch in memory: it is to be used at once, or copied.
     """
 
     __slots__ = ("_callback", "_outcome", "_withdraw", "listeners")
+    is_brief = True
 
     def __init__(self, callback: Callable[[T | BaseException], object]) -> None:
         self._callback: Callable[[T | BaseException], object] | None = callback
@@ -76,6 +82,8 @@ class Answer(Future[T], Generic[T]):
     `cancel` succeeds while some of its images still wait; they leave the queue at once. A task that is cancelled while
     it awaits the answer cancels it, unless other tasks await it too.
     """
+
+    is_brief = False
 
     def __init__(self) -> None:
         super().__init__()

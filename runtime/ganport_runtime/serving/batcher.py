@@ -165,7 +165,8 @@ class Batcher(_Batching[NDArray[np.uint8]]):
     ) -> Call[NDArray[np.uint8]]:
         """`submit` for servers, of one image or more: images or the error go to a callback on the running event loop.
 
-        The callback is not called once the call was cancelled. What `submit` raises at once, this does too.
+        The callback is not called once the call was cancelled; what it keeps of the images it has to copy. What
+        `submit` raises at once, this does too.
         """
         key, first, number = image_range(seed, start, count)
         call: Call[NDArray[np.uint8]] = Call(callback)

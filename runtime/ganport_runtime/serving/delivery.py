@@ -86,7 +86,12 @@ class Delivery(Generic[T]):
         """The outputs of a request once it has them all, else None."""
         request = part.request
         if part.count == request.count:
-            return [_rows(array, position, part.count) for array in outputs]
+            rows = [array[position : position + part.count] for array in outputs]
+            return (
+                rows
+                if request.outlet.is_brief
+                else [_kept(its, array) for its, array in zip(rows, outputs, strict=True)]
+            )
         if request.is_settled:
             return None
         if request.results is None:
@@ -106,10 +111,9 @@ class Delivery(Generic[T]):
             self._observe = None
 
 
-def _rows(array: NDArray[Any], first: int, count: int) -> NDArray[Any]:
+def _kept(rows: NDArray[Any], batch: NDArray[Any]) -> NDArray[Any]:
     """Rows of a batch: a copy where a view would keep alive more than twice what it shows."""
-    rows = array[first : first + count]
-    return rows if 2 * count >= len(array) else rows.copy()
+    return rows if 2 * len(rows) >= len(batch) else rows.copy()
 
 
 def _failure(cause: Exception, images: int) -> Exception:

@@ -172,6 +172,7 @@ class Intake(Generic[T]):
         for request in late:
             self.drop(request)
         self.queue.renew()
+        self.staging.renew()
         self.tally.refused["deadline"] += len(late)
         return [(request.outlet, _late(request, now)) for request in late]
 

@@ -22,6 +22,8 @@ def limit_of(timeout: Any) -> float:
     """
     if timeout is None:
         return inf
+    if type(timeout) is float and timeout <= LONGEST_TIMEOUT:  # as of every request of a server
+        return timeout
     if isinstance(timeout, bool) or not isinstance(timeout, int | float | np.number) or timeout != timeout:
         raise InputError(f"timeout is {shown(timeout)}, wanted a number of seconds, or None")
     return LONGEST_TIMEOUT if timeout > LONGEST_TIMEOUT else float(timeout)

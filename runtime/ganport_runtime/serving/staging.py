@@ -43,6 +43,7 @@ class Staging(Generic[T]):
         parts: whose they are.
         count: rows, those of dropped requests included.
         seconds: what making them took.
+        earliest: no deadline of theirs is before it.
         has_dropped: whether some are of requests that were dropped.
     """
 
@@ -51,12 +52,8 @@ class Staging(Generic[T]):
         self.parts: list[Part[T]] = []
         self.count = 0
         self.seconds = 0.0
+        self.earliest = inf
         self.has_dropped = False
-
-    @property
-    def earliest(self) -> float:
-        """The first deadline of all."""
-        return min((part.request.deadline for part in self.parts), default=inf)
 
     @property
     def free(self) -> NDArray[Any]:
@@ -68,6 +65,11 @@ class Staging(Generic[T]):
         self.parts += parts
         self.count += count
         self.seconds += seconds
+        self.earliest = min(self.earliest, min(part.request.deadline for part in parts))
+
+    def renew(self) -> None:
+        """Look up the earliest deadline anew."""
+        self.earliest = min((part.request.deadline for part in self.parts), default=inf)
 
     def compact(self) -> None:
         """Take out the rows of requests that were dropped meanwhile."""
@@ -94,6 +96,8 @@ class Staging(Generic[T]):
         batch = Batch(parts, images, rows[:bucket], self.seconds, free_since, now)
         self._arrays = [rest, rows]
         self.parts, self.count, self.seconds = others, left, 0.0
+        if not others:
+            self.earliest = inf
         return batch
 
 

@@ -3,9 +3,10 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ganport_serve.problems import bad_field
@@ -34,7 +35,7 @@ class Output:
     opening: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ParsedRequest:
     """A request without the bytes that follow its JSON.
 
@@ -54,10 +55,29 @@ class ParsedRequest:
     outputs: tuple[Output, ...]
     opening: bytes
 
-    @property
+    @cached_property
     def is_binary_image(self) -> bool:
         """Whether it wants images as bytes, and nothing else."""
         return len(self.outputs) == 1 and self.outputs[0].binary and self.outputs[0].name == "image"
+
+    @cached_property
+    def is_one_seed(self) -> bool:
+        """Whether all that follows its JSON is one seed, as of most requests that make a server busy."""
+        slot = self.slots.get("seed")
+        return slot is not None and len(self.slots) == 1 and not self.arrays and slot.dtype == np.dtype("<u8")
+
+    def seed(self, body: bytes, start: int) -> int:
+        """The seed where `is_one_seed`; a fifth of what `tensors` takes.
+
+        Args:
+            body: of the request.
+            start: where its JSON ends.
+
+        Raises:
+            ProblemError: the bytes after the JSON are not as many as the JSON says.
+        """
+        self._check_tail(len(body) - start)
+        return int.from_bytes(body[start:], "little")
 
     def tensors(self, body: bytes, start: int) -> dict[str, NDArray[Any]]:
         """Every input of the request.
@@ -69,11 +89,13 @@ class ParsedRequest:
         Raises:
             ProblemError: the bytes after the JSON are not as many as the JSON says.
         """
-        given = len(body) - start
+        self._check_tail(len(body) - start)
+        return {**self.arrays, **{name: slot.array(body, start) for name, slot in self.slots.items()}}
+
+    def _check_tail(self, given: int) -> None:
         if given != self.tail:
             detail = f"{given} bytes follow the JSON, wanted {self.tail}: the sum of every binary_data_size"
             raise bad_field(HEADER_LENGTH, detail)
-        return {**self.arrays, **{name: slot.array(body, start) for name, slot in self.slots.items()}}
 
 
 def parse(model: Model, text: bytes) -> ParsedRequest:
