@@ -13,7 +13,7 @@ from ganport_bench.errors import BenchError
 from ganport_bench.serving.expected import Expected
 from ganport_bench.serving.outcome import OK, Log, Outcome
 
-__all__ = ["grpc_loop"]
+__all__ = ["CONNECT_SECONDS", "METHOD", "OPTIONS", "PATIENCE", "check", "grpc_loop", "request_of"]
 
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
 # channels of one process would share one connection to a server
@@ -48,7 +48,7 @@ async def _load(address: str, expected: Expected, clients: int, seconds: float, 
                 await asyncio.gather(*(channel.channel_ready() for channel in channels))
         except TimeoutError:
             raise BenchError(f"{address} takes no gRPC connection within {CONNECT_SECONDS:g} s") from None
-        log, request = Log(), _request(model)
+        log, request = Log(), request_of(model)
         begun, cpu = clock(), time.process_time()
         await asyncio.gather(*(_client(channel, request, expected, log, begun + seconds) for channel in channels))
         return log.outcome(begun, clock(), time.process_time() - cpu)
@@ -70,10 +70,12 @@ async def _client(
             log.lost[f"{error.code().name}: {error.details()}"] += 1
         else:
             log.answered[number], log.status[number] = clock(), OK
-            _check(answer.raw_output_contents[0], seed, expected, log)
+            check(answer, seed, expected, log)
 
 
-def _check(image: bytes, seed: int, expected: Expected, log: Log) -> None:
+def check(answer: ModelInferResponse, seed: int, expected: Expected, log: Log) -> None:
+    """Look at an answer, and note what is wrong with it or that it was compared."""
+    image = answer.raw_output_contents[0]
     fault = expected.fault(seed, image, 0, len(image))
     if fault is not None:
         log.wrong[fault] += 1
@@ -81,7 +83,8 @@ def _check(image: bytes, seed: int, expected: Expected, log: Log) -> None:
         log.checked += 1
 
 
-def _request(model: str) -> ModelInferRequest:
+def request_of(model: str) -> ModelInferRequest:
+    """A request for one image of a seed, which is its only raw content."""
     request = ModelInferRequest(model_name=model)
     request.inputs.add(name="seed", datatype="UINT64", shape=[1])
     request.outputs.add(name="image")
