@@ -64,6 +64,34 @@ def test_what_does_not_fit_is_refused_at_once_and_the_rest_is_right(held: Here, 
     assert status_of(held.port)["refused"] == 3
 
 
+def binary_request(seed: int) -> bytes:
+    """Head and body that are the same for every seed but for the last eight bytes."""
+    inputs = [{"name": "seed", "datatype": "UINT64", "shape": [1], "parameters": {"binary_data_size": 8}}]
+    outputs = [{"name": "image", "parameters": {"binary_data": True}}]
+    text = json.dumps({"inputs": inputs, "outputs": outputs}).encode()
+    return request("POST", INFER, text + seed.to_bytes(8, "little"), inference_header_content_length=str(len(text)))
+
+
+def test_a_connection_whose_requests_were_refused_is_answered_once_there_is_room(
+    held: Here, gate: Gate, weights: Weights
+) -> None:
+    gate.close()
+    with ThreadPoolExecutor(QUEUE + 1) as pool, connected(held.port) as connection:
+        running = pool.submit(generate, held.port, 100)
+        wait_until(lambda: busy(held.port) == (0, 1))
+        waiting = [pool.submit(generate, held.port, seed) for seed in range(QUEUE)]
+        wait_until(lambda: busy(held.port) == (QUEUE, 1))
+        for seed in range(3):
+            connection.sendall(binary_request(seed))
+            assert read_answer(connection).status == 429
+        gate.open()
+        for one in (running, *waiting):
+            assert one.result().status == 200
+        for seed in range(3):
+            connection.sendall(binary_request(seed))
+            assert are_images(images_of(read_answer(connection)), weights, seed)
+
+
 @pytest.mark.parametrize("padding", [0, 70_000])  # bytes: small and large requests are read in different ways
 def test_who_leaves_frees_the_queue(held: Here, gate: Gate, weights: Weights, padding: int) -> None:
     gate.close()
