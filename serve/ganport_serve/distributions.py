@@ -43,12 +43,6 @@ class Distribution:
         if len(self._fresh) >= MOST:
             self._count()
 
-    @property
-    def count(self) -> int:
-        """How many values there are."""
-        self._count()
-        return int(self._counts.sum())
-
     def read(self) -> tuple[list[int], float]:
         """How many values lie at or below each bound, and how many there are at all; their sum."""
         self._count()

@@ -105,7 +105,7 @@ class Passage:
         books: where it is counted.
         question: what it asks for.
         request_id: its name in log and answer.
-        finish: gets status, header lines and the parts of the body.
+        finish: gets status, header lines and the parts of the body; what it raises, it raises before it writes.
 
     Attributes:
         question: see there.
@@ -139,12 +139,13 @@ class Passage:
         begun = time.perf_counter()
         try:
             lines, text, numbers = image_reply(self.question.parsed, outcome)
+            encoded = time.perf_counter()
+            self._finish(HTTPStatus.OK, NAMED % (lines, self._request_id), (text, numbers))
         except Exception as error:  # such as no memory: nobody above would answer
             self._refuse(error)
             return
-        self._finish(HTTPStatus.OK, NAMED % (lines, self._request_id), (text, numbers))
         books, now = self._books, self._leave(HTTPStatus.OK)
-        books.metrics.encoded("binary", now - begun)
+        books.metrics.encoded("binary", encoded - begun)
         books.record.succeeded(len(outcome), round((now - self._begun) * 1e9))
 
     def _refuse(self, error: Exception) -> None:
@@ -222,7 +223,9 @@ class Express:
         return Admitted(path, target, headers)
 
     def take(self, admitted: Admitted, body: bytes, finish: Finish, known: Question | None = None) -> Passage | None:
-        """Start a whole request; None where it is answered at once, and else where it has to go the general way.
+        """Start a whole request; None where it was refused for want of room, and else where it goes the general way.
+
+        A passage may be answered when this returns: the queue may refuse it for other reasons.
 
         Args:
             admitted: its head.

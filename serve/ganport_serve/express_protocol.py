@@ -9,6 +9,7 @@ from ganport_serve.http_config import Phase
 from ganport_serve.http_cycle import head_of, lines_of
 from ganport_serve.http_protocol import HttpProtocol
 from ganport_serve.problems import Problem
+from ganport_serve.v2.parsed_request import LONGEST_REMEMBERED
 
 __all__ = ["ExpressProtocol"]
 
@@ -21,7 +22,7 @@ class Known(NamedTuple):
         body: where its body begins.
         size: bytes in all.
         admitted: its head.
-        question: what it asks for, where that was read: not in vain, of a request that was refused.
+        question: what it asks for; None where it was refused before that was read, or where it is long.
     """
 
     begin: bytes
@@ -120,7 +121,7 @@ class ExpressProtocol(HttpProtocol):
             self._passage, self._is_waiting = passage, passage is not None
             if passage is None:
                 return False
-        if known is None:
+        if self._known is None or (passage is not None and passage.question is not known):
             self._learn(admitted, None if passage is None else passage.question, body)
         return True
 
@@ -128,9 +129,12 @@ class ExpressProtocol(HttpProtocol):
         """Remember a request that came in one piece, and nothing with it."""
         whole = self._whole
         at = whole.find(b"\r\n\r\n") + 4
-        if not self._is_last and len(whole) == at + len(body) and whole.endswith(body):
-            end = at if question is None else at + question.start
-            self._known = Known(whole[:end], at, len(whole), admitted, question)
+        if self._is_last or len(whole) != at + len(body) or not whole.endswith(body):
+            return
+        if question is None or question.start > LONGEST_REMEMBERED:
+            self._known = Known(whole[:at], at, len(whole), admitted, None)
+        else:
+            self._known = Known(whole[: at + question.start], at, len(whole), admitted, question)
 
     def shutdown(self) -> None:
         """Let the connection end with the answer that it waits for."""
@@ -140,12 +144,13 @@ class ExpressProtocol(HttpProtocol):
             super().shutdown()
 
     def _finish(self, status: int, lines: bytes, parts: Sequence[bytes | memoryview]) -> None:
+        length = sum([len(part) for part in parts])
+        head = head_of(status, (lines_of(self.server_state.default_headers), lines), length, is_last=self._is_last)
+        data = b"".join((head, *parts))  # before anything else, for there may be no memory for it
         self._is_waiting, self._passage = False, None
         if self.transport.is_closing():
             return
-        length = sum([len(part) for part in parts])
-        head = head_of(status, (lines_of(self.server_state.default_headers), lines), length, is_last=self._is_last)
-        self.transport.write(b"".join((head, *parts)))
+        self.transport.write(data)
         if self._is_deaf:  # closed over what was not read, the connection would be reset and the answer lost
             self.transport.write_eof()
             self._enter(Phase.REFUSED)

@@ -113,15 +113,18 @@ class LocalEngine:
     def submit_sample(
         self, callback: Callable[[Any], object], count: int, *, seed: int, start: int, timeout: float
     ) -> Call[NDArray[np.uint8]]:
-        """`sample` without a task: images or the error go to a callback on the running loop; refusals raise at once."""
+        """`sample` without a task: images or the error go to a callback on the running loop; refusals raise at once.
+
+        The callback is done with the images when it returns.
+        """
         batcher = self._working().batcher
-        return batcher.submit_call(callback, count, seed=seed, start=start, timeout=timeout)
+        return batcher.submit_call(callback, count, seed=seed, start=start, timeout=timeout, is_brief=True)
 
     def submit_latents(
         self, callback: Callable[[Any], object], z: NDArray[np.float32], *, timeout: float
     ) -> Call[NDArray[np.uint8]]:
         """`generate` without a task, as `submit_sample`."""
-        return self._working().batcher.submit_latents_call(callback, z, timeout=timeout)
+        return self._working().batcher.submit_latents_call(callback, z, timeout=timeout, is_brief=True)
 
     async def examine(self, images: NDArray[np.uint8], *, timeout: float | None = None) -> Scores:
         """Logits and features of images."""
@@ -203,13 +206,7 @@ async def _images(submit: Callable[[Callable[[Any], object]], Call[NDArray[np.ui
 
     call = submit(tell)
     try:
-        images = await waiter
+        return await waiter
     except asyncio.CancelledError:
         call.cancel()
         raise
-    return images if 2 * images.nbytes >= _size(images) else images.copy()
-
-
-def _size(images: NDArray[np.uint8]) -> int:
-    """Bytes that a view keeps in memory."""
-    return images.nbytes if images.base is None else int(images.base.nbytes)

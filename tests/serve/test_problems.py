@@ -4,10 +4,11 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from select import select
+from types import ModuleType
 from typing import Any
 
 import pytest
-from ganport_serve import express
+from ganport_serve import express, express_protocol
 
 from tests.support.bundles import Weights
 from tests.support.http_client import (
@@ -21,6 +22,7 @@ from tests.support.http_client import (
     read_answer,
     request,
     seed_request,
+    wait_until,
 )
 from tests.support.serving import Here, serving_here
 
@@ -147,14 +149,20 @@ def test_a_refused_request_leaves_the_connection_usable(server: Here, weights: W
             assert are_images(images_of(read_answer(connection)), weights, 5)
 
 
+@pytest.mark.parametrize(("module", "function"), [(express, "image_reply"), (express_protocol, "head_of")])
 def test_an_answer_that_cannot_be_written_is_an_answer_too(
-    server: Here, weights: Weights, monkeypatch: pytest.MonkeyPatch
+    server: Here, weights: Weights, monkeypatch: pytest.MonkeyPatch, module: ModuleType, function: str
 ) -> None:
-    def full(*_: object) -> None:
-        raise MemoryError
+    real, failures = getattr(module, function), iter((MemoryError(),))
+
+    def full(*arguments: Any, **keywords: Any) -> Any:
+        for failure in failures:
+            raise failure
+        return real(*arguments, **keywords)
 
     with monkeypatch.context() as patch:
-        patch.setattr(express, "image_reply", full)
+        patch.setattr(module, function, full)
         answer = generate(server.port, 7)
     assert answer.status == answer.problem["status"] == 500
+    wait_until(lambda: server.server._lifecycle.active == 0)
     assert are_images(images_of(generate(server.port, 7)), weights, 7)

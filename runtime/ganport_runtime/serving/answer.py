@@ -42,15 +42,15 @@ class Call(Generic[T]):
     `settle`.
 
     Args:
-        callback: called on the event loop that runs now, with the result or the error; never once it was cancelled. The
-            result is a view that keeps all of its batch in memory: it is to be used at once, or copied.
+        callback: called on the event loop that runs now, with the result or the error; never once it was cancelled.
+        is_brief: whether the callback is done with the result when it returns, which may then be a view of a batch.
     """
 
-    __slots__ = ("_callback", "_outcome", "_withdraw", "listeners")
-    is_brief = True
+    __slots__ = ("_callback", "_outcome", "_withdraw", "is_brief", "listeners")
 
-    def __init__(self, callback: Callable[[T | BaseException], object]) -> None:
+    def __init__(self, callback: Callable[[T | BaseException], object], *, is_brief: bool = False) -> None:
         self._callback: Callable[[T | BaseException], object] | None = callback
+        self.is_brief = is_brief
         self._outcome: T | BaseException | None = None
         self._withdraw: Callable[[], bool] | None = None
         self.listeners: Sequence[Listener] = ((get_running_loop(), self._tell),)

@@ -162,14 +162,15 @@ class Batcher(_Batching[NDArray[np.uint8]]):
         seed: int = 0,
         start: int = 0,
         timeout: float | None = None,
+        is_brief: bool = False,
     ) -> Call[NDArray[np.uint8]]:
         """`submit` for servers, of one image or more: images or the error go to a callback on the running event loop.
 
-        The callback is not called once the call was cancelled; what it keeps of the images it has to copy. What
-        `submit` raises at once, this does too.
+        The callback is not called once the call was cancelled. Where it `is_brief`, it is done with the images when it
+        returns: they may be a view that keeps a whole batch in memory. What `submit` raises at once, this does too.
         """
         key, first, number = image_range(seed, start, count)
-        call: Call[NDArray[np.uint8]] = Call(callback)
+        call: Call[NDArray[np.uint8]] = Call(callback, is_brief=is_brief)
         self._core.submit_call(call, (key, first), number, timeout)
         return call
 
@@ -201,10 +202,11 @@ class Batcher(_Batching[NDArray[np.uint8]]):
         z: NDArray[np.float32],
         *,
         timeout: float | None = None,
+        is_brief: bool = False,
     ) -> Call[NDArray[np.uint8]]:
         """`submit_latents` for servers, as `submit_call` is `submit`; `z` has one row or more."""
         rows = _kept(batch_of("z", z, "float32", self._shape), z)
-        call: Call[NDArray[np.uint8]] = Call(callback)
+        call: Call[NDArray[np.uint8]] = Call(callback, is_brief=is_brief)
         self._core.submit_call(call, rows, len(rows), timeout)
         return call
 

@@ -87,11 +87,9 @@ class Delivery(Generic[T]):
         request = part.request
         if part.count == request.count:
             rows = [array[position : position + part.count] for array in outputs]
-            return (
-                rows
-                if request.outlet.is_brief
-                else [_kept(its, array) for its, array in zip(rows, outputs, strict=True)]
-            )
+            if request.outlet.is_brief:
+                return rows
+            return [_kept(its, array) for its, array in zip(rows, outputs, strict=True)]
         if request.is_settled:
             return None
         if request.results is None:

@@ -69,7 +69,8 @@ class Staging(Generic[T]):
 
     def renew(self) -> None:
         """Look up the earliest deadline anew."""
-        self.earliest = min((part.request.deadline for part in self.parts), default=inf)
+        left = (part.request.deadline for part in self.parts if not part.request.is_settled)
+        self.earliest = min(left, default=inf)
 
     def compact(self) -> None:
         """Take out the rows of requests that were dropped meanwhile."""
@@ -83,6 +84,7 @@ class Staging(Generic[T]):
             position += part.count
         self.parts = [part for part in self.parts if not part.request.is_settled]
         self.count, self.has_dropped = kept, False
+        self.renew()
 
     def cut(self, images: int, bucket: int, free_since: float, now: float) -> Batch[T]:
         """Hand out the first `images` rows as a batch; the others come first in the next one."""

@@ -15,7 +15,7 @@ from ganport_serve.v2.core import InferenceCall
 from ganport_serve.v2.models import VERSION, Model, TensorSpec
 from ganport_serve.v2.request_json import Document, read
 
-__all__ = ["Output", "ParsedRequest", "parse"]
+__all__ = ["LONGEST_REMEMBERED", "Output", "ParsedRequest", "parse"]
 
 LONGEST_REMEMBERED = 4096  # bytes; longer JSON carries its numbers and hardly comes twice
 
