@@ -1,7 +1,6 @@
-"""Histograms for Prometheus to which a value is added in a tenth of a microsecond, and counted when somebody looks.
+"""Histograms for Prometheus to which values are added as they come, and counted many at a time or when somebody looks.
 
-The library's own take a lock and some Python for each value. Next to an engine that has just emptied the caches that is
-ten times what it is elsewhere, and comes with every request.
+The library's own take a lock and some Python for each value, which comes with every request, several times.
 """
 
 from collections import deque

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 TOKEN = "GANPORT_TOKEN"
 MAX_COUNT = 1024  # images of one request where it is not given and the queue holds as many
-# When Python looks for garbage: among so many new objects, which takes it a millisecond, where its own 700 would cost
-# throughput and tens of thousands stop everybody for a tenth of a second; and hardly ever among all that there is.
+# When Python looks for garbage: among so many new objects at a time, for its own 700 would cost throughput, and tens of
+# thousands stop every client for as long as several batches take; and hardly ever among all that there is.
 GARBAGE = (5_000, 10, 1_000)
 PORTS = {"min": 0, "max": 65535}
 

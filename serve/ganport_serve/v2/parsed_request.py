@@ -67,7 +67,7 @@ class ParsedRequest:
         return slot is not None and len(self.slots) == 1 and not self.arrays and slot.dtype == np.dtype("<u8")
 
     def seed(self, body: bytes, start: int) -> int:
-        """The seed where `is_one_seed`; a fifth of what `tensors` takes.
+        """The seed where `is_one_seed`, without an array around it.
 
         Args:
             body: of the request.
