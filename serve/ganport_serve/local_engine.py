@@ -193,7 +193,7 @@ class LocalEngine:
 
 
 async def _images(submit: Callable[[Callable[[Any], object]], Call[NDArray[np.uint8]]]) -> NDArray[np.uint8]:
-    """Wait for what a callback gets, on a plain future of the loop: an `Answer`, for any thread, has locks of its own."""
+    """Wait for what a callback gets, on a plain future of the loop; an `Answer` is for any thread, and has locks."""
     waiter: asyncio.Future[NDArray[np.uint8]] = asyncio.get_running_loop().create_future()
 
     def tell(outcome: Any) -> None:
