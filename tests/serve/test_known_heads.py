@@ -3,13 +3,16 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from ganport_runtime import Generator
+from ganport_serve import express
 
-from tests.support.http_client import connected, read_answer
-from tests.support.serving import Serving, serving
+from tests.support.bundles import make_bundle, make_weights
+from tests.support.http_client import ask, connected, read_answer
+from tests.support.serving import Serving, serving, serving_here
 
 OUTPUT = {"name": "image", "parameters": {"binary_data": True}}
 HEADER = json.dumps(
@@ -59,3 +62,25 @@ def test_what_is_wrong_after_it_is_refused_and_what_is_right_answered(here: Serv
         for piece in (asking(8)[:40], asking(8)[40:]):  # one in two
             connection.sendall(piece)
         assert read_answer(connection).body.endswith(generator.sample(1, seed=8).tobytes())
+
+
+def test_it_is_read_once_for_each_bundle(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, reads = express._read, list[bytes]()
+
+    def counted(admitted: Any, body: bytes, served: Any) -> Any:
+        reads.append(body)
+        return read(admitted, body, served)
+
+    monkeypatch.setattr(express, "_read", counted)
+    other = make_bundle(tmp_path / "other.ganport", make_weights(seed=1))
+    change = json.dumps({"path": str(other)}).encode()
+    with serving_here(bundle, token="open-sesame") as here, connected(here.port) as connection:
+        for path, wanted in ((bundle, 1), (other, 2)):
+            if path == other:
+                assert ask(here.port, "POST", "/admin/bundle", change, authorization="Bearer open-sesame").status == 200
+            with Generator.open(path, threads=1) as generator:
+                for seed in range(3):
+                    head, body = asking(seed).split(b"\r\n\r\n", 1)
+                    connection.sendall(head + b"\r\nauthorization: Bearer open-sesame\r\n\r\n" + body)
+                    assert read_answer(connection).body.endswith(generator.sample(1, seed=seed).tobytes())
+            assert len(reads) == wanted
