@@ -1,0 +1,1 @@
+"""What images and features are worth, measured through the runtime."""
