@@ -1,4 +1,4 @@
-"""What a graph is run on: latents for its one float input, drawn here or read from a file, batch by batch."""
+"""What graphs are run on: the seeds of all latents, and batches of inputs, drawn or read from a file."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,22 @@ import onnx_ir
 from ganport_runtime.latents import latents
 from onnx_ir import DataType
 
-from ganport_export import seeds
 from ganport_export.errors import ExportError
-from ganport_export.onnx_session import Feed
 
-__all__ = ["Feeds", "Input", "drawn_feeds", "feeds_of_file", "read_input"]
+SAMPLES_SEED = 0  # samples.png: `ganport generate --seed 0` makes the same
+MODULE_CHECK_SEED = 1000  # whether a user's module is a generator at all
+PARITY_SEEDS = (1001, 1002, 1003)  # graphs against the network in float64
+CALIBRATION_SEED = 1101  # ranges of values, for int8 and fp16
+HELD_OUT_SEED = 1102  # choices that are made by measured image error
+FIDELITY_SEED = 1103  # what the manifest says of a variant, and its strip
+PROBE_SEED = 1104  # the images that a plan must make before it is used
 
-BATCH = 16  # inputs at a time, where the graph lets it be chosen
+
+AT_ONCE = 16  # inputs at a time, where the graph lets it be chosen
 IMAGES = 128  # drawn for each of the three ends
+
+Feed = Mapping[str, npt.NDArray[Any]]
+"""A graph's inputs by name, for one batch."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -45,7 +53,7 @@ class Input:
 
     def batches(self, rows: Floats) -> Sequence[Feed]:
         """Rows as feeds; for a fixed batch, the first rows again where the last batch is not full."""
-        size = self.batch or BATCH
+        size = self.batch or AT_ONCE
         if self.batch is not None:
             rows = np.take(rows, range(math.ceil(len(rows) / size) * size), axis=0, mode="wrap")
         return [{self.name: rows[at : at + size]} for at in range(0, len(rows), size)]
@@ -101,7 +109,7 @@ def drawn_feeds(of: Input) -> Feeds:
         )
     calibration, held_out, measured = (
         of.batches(latents(seed, 0, IMAGES, math.prod(fixed)).reshape(-1, *fixed))
-        for seed in (seeds.CALIBRATION, seeds.HELD_OUT, seeds.FIDELITY)
+        for seed in (CALIBRATION_SEED, HELD_OUT_SEED, FIDELITY_SEED)
     )
     return Feeds(calibration, held_out, measured, f"{IMAGES} latents N(0, 1)")
 

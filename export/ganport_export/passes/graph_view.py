@@ -1,4 +1,4 @@
-"""What passes ask of a node before they touch it: what to call it, where it stands, which constants it takes."""
+"""What passes ask of a graph before they touch it."""
 
 import logging
 from collections.abc import Iterator
@@ -7,8 +7,6 @@ from typing import Any
 import numpy.typing as npt
 import onnx_ir
 from onnx_ir.passes import common
-
-__all__ = ["ONNX_DOMAINS", "constant_array", "infer_shapes", "is_operator", "label", "nested_nodes", "opset_version"]
 
 ONNX_DOMAINS = ("", "ai.onnx")  # two spellings of one domain
 

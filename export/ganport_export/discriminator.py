@@ -1,4 +1,4 @@
-"""How near a discriminator's graph comes to its network: figures, and the gates they must pass."""
+"""Makes the discriminator's graph, which must pass the gates against the network in float64."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -6,12 +6,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from ganport_runtime.manifest import ImageInfo
+from ganport_train.networks import Discriminator
 
-from ganport_export.errors import ParityError
-from ganport_export.generator_parity import BATCHES, NO_BUNDLE
-from ganport_export.reference import Pixels
-
-__all__ = ["DISCRIMINATOR_GATES", "DiscriminatorGate", "DiscriminatorParity", "measure_discriminator"]
+from ganport_export.errors import Observer, ParityError, Progress
+from ganport_export.generator import BATCHES, NO_BUNDLE
+from ganport_export.graph import to_file
+from ganport_export.inputs import PARITY_SEEDS
+from ganport_export.reference import Pixels, discriminator_reference
+from ganport_export.session import DiscriminatorSession
+from ganport_export.trace import EXAMPLES, DiscriminatorGraph, build_graph, discriminator_signature
+from ganport_export.variants import Graph
 
 Floats = npt.NDArray[np.floating[Any]]
 Outputs = tuple[Floats, Floats]  # logits [n], features [n, F]
@@ -77,3 +83,34 @@ def _error(all_wanted: Floats, wanted: Floats, outputs: Floats) -> float:
     if wanted.shape != outputs.shape:
         raise ParityError(f"an output has the shape {outputs.shape}, the network's has {wanted.shape}")
     return float(np.max(np.abs(wanted - outputs)) / max(1.0, np.max(np.abs(all_wanted))))
+
+
+FORM, PRECISION = "conv", "fp32"
+
+
+def discriminator_graph(
+    network: Discriminator, image: ImageInfo, generated: Pixels, observer: Observer, progress: Progress
+) -> Graph:
+    """Export a discriminator and measure its graph against the network, on generated images and on noise.
+
+    Args:
+        network: float32, in eval mode.
+        image: the images' sizes.
+        generated: uint8 [64 or more, height, width, channels].
+        observer: told of what stays unfolded.
+        progress: told what is being done.
+
+    Raises:
+        ExportError: the network cannot be traced; a `ParityError`: the graph is over a gate.
+    """
+    progress("tracing the discriminator, and measuring it against the network in float64")
+    signature = discriminator_signature(image, network.feature_dim)
+    example = torch.from_numpy(generated[:EXAMPLES])
+    data = to_file(build_graph(DiscriminatorGraph(network), example, signature, observer))
+    noise = np.random.default_rng(PARITY_SEEDS[0]).integers(0, 256, (max(BATCHES), *image.shape), dtype=np.uint8)
+    parity = measure_discriminator(
+        DiscriminatorSession(data), lambda pixels: discriminator_reference(network, pixels), (generated, noise)
+    )
+    graph = Graph("discriminator", FORM, PRECISION, data, parity=parity.to_json())
+    DISCRIMINATOR_GATES[graph.precision].check(graph.id, parity)
+    return graph
