@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ganport_bench.throughput import Throughput
-    from ganport_bench.tuning import Tuning
     from ganport_runtime.manifest import Manifest
+    from ganport_runtime.tuning.tuner import Tuning
     from ganport_train.config import TrainingConfig
 
 STEPS = 1500
@@ -98,7 +98,7 @@ def _export(run: Path, bundle: Path) -> "Manifest":
 
 
 def _tune(bundle: Path, seconds: float) -> "Tuning":
-    from ganport_bench.tuning import tune
+    from ganport_runtime.tuning.tuner import tune
 
     from ganport_cli.tuning_report import show_choices, tuning_progress
 
