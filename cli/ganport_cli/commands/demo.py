@@ -11,7 +11,7 @@ from ganport_cli.terminal import Json, console, print_json, table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ganport_bench.throughput import Throughput
+    from ganport_bench.timing import Throughput
     from ganport_runtime.manifest import Manifest
     from ganport_runtime.tuning.tuner import Tuning
     from ganport_train.config import TrainingConfig
@@ -122,7 +122,7 @@ def _generate(bundle: Path, grid: Path) -> str:
 
 
 def _bench(run: Path, bundle: Path) -> "Sequence[Throughput]":
-    from ganport_bench.throughput import compare
+    from ganport_bench.timing import compare
 
     rows = compare(run, bundle)
     cells = (
