@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ganport_bench.load.latency import BEYOND, latency_of
+from ganport_bench.client.outcome import BEYOND, latency_of
 from ganport_bench.speed.ceilings import Ceilings
 from ganport_bench.speed.document import Results, few_calls, row
 from ganport_bench.speed.measured import Comparison, Measured, speedup
