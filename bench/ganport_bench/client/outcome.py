@@ -1,11 +1,10 @@
 """What became of every request of a load: when it was due, sent and answered, and whether the answer was right."""
 
-import math
 from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +13,6 @@ OK = 200
 REFUSED = (429, 503, 504)
 NEVER = float("nan")
 CHECKED = 8  # one request in so many asks for an image that is known
-PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
-BEYOND = 10  # answers above a percentile, or one that is slow by accident would be it
-MILLI = 1e3
 
 Times = NDArray[np.float64]
 
@@ -219,38 +215,3 @@ class OutcomeLog:
 def nothing(reason: str) -> Outcome:
     """The outcome of a load that could not run at all."""
     return OutcomeLog(lost=Counter({reason: 1})).outcome(0.0, 0.0, 0.0)
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Percentiles of one load.
-
-    Attributes:
-        samples: number of answers.
-        percentiles: of all answers, however few, seconds; empty if there are none.
-    """
-
-    samples: int
-    percentiles: Mapping[float, float]
-
-    @property
-    def known(self) -> dict[float, float]:
-        """The percentiles for which there are enough answers, seconds."""
-        return {percent: value for percent, value in self.percentiles.items() if self.samples >= least_samples(percent)}
-
-    def to_json(self) -> dict[str, Any]:
-        """Milliseconds as `p50` and so on, where there are enough answers."""
-        return {f"p{percent:g}": MILLI * value for percent, value in self.known.items()}
-
-
-def least_samples(percent: float) -> int:
-    """How many answers a percentile needs: 20 for p50, 100 for p90, 1,000 for p99, 10,000 for p99.9."""
-    return math.ceil(round(BEYOND / (1 - percent / 100), 6))
-
-
-def latency_of(seconds: Times) -> Latency:
-    """Percentiles of latencies, float64 [answers] seconds."""
-    if not len(seconds):
-        return Latency(0, {})
-    values = np.percentile(seconds, PERCENTILES)
-    return Latency(len(seconds), dict(zip(PERCENTILES, map(float, values), strict=True)))

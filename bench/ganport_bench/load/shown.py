@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ganport_bench.client.outcome import least_samples
 from ganport_bench.tables import Table, listed, number, percent
+from ganport_bench.timing import least_samples
 
 PERCENTILES = ("p50", "p90", "p99", "p99.9")
 ANSWERS = ("answers/s", *(f"{name} ms" for name in PERCENTILES), "queue ms", "compute ms")

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganport_bench.client.loops import closed_loop
-from ganport_bench.client.outcome import OK, REFUSED, Latency, Outcome, latency_of
+from ganport_bench.client.outcome import OK, REFUSED, Outcome
 from ganport_bench.client.processes import Worker
 from ganport_bench.effort import Effort, OnStep
 from ganport_bench.errors import BenchError
 from ganport_bench.load.servers import ReadyServer
 from ganport_bench.load.statistics import ServerTimes
+from ganport_bench.timing import Latency, latency_of
 
 WINDOWS = 3
 THRESHOLD = 0.1

@@ -1,6 +1,6 @@
-from ganport_bench.client.outcome import Latency
 from ganport_bench.load.knee import Bound, Knee, RateRow, knee_of
 from ganport_bench.load.sweep import Answers
+from ganport_bench.timing import Latency
 
 ANSWERS = Answers(100, Latency(1, {50: 0.01}), 0.01, 0, 0, 1, 0, {}, {}, {}, 0, 0.1)
 
