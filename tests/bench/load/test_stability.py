@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 from ganport_bench.client.loops import closed_loop
+from ganport_bench.client.outcome import Outcome
 from ganport_bench.load.sweep import StabilityRule
-from ganport_bench.timing import Outcome, latency_of, least_samples
+from ganport_bench.timing import latency_of, least_samples
 
 from tests.bench.client.fake_server import EXPECTED, Fake, running
 
