@@ -8,8 +8,8 @@ import onnx
 import onnx.defs
 import onnx.version_converter
 import onnx_ir
+from ganport_runtime import atomic
 from ganport_runtime.text import one_line
-from ganport_train import files
 
 from ganport_export.errors import ExportError, Observer, OutputError
 from ganport_export.passes.graph_view import ONNX_DOMAINS, opset_version
@@ -64,7 +64,7 @@ def write_onnx(out: Path, data: bytes) -> None:
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        files.write_bytes(out, data)
+        atomic.write_bytes(out, data)
     except OSError as error:
         raise OutputError(f"{out} cannot be written ({error.strerror or error}): name another place") from error
 
