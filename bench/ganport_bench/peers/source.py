@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 import torch
+from ganport_export.inputs import GeneratorInputs
 from ganport_export.reference import make_reference
 from ganport_export.trace import GeneratorGraph, quiet_exporter
 from ganport_train.checkpoints import load_networks
@@ -88,8 +89,8 @@ class NetworkSource:
 
     def reference(self, seed: int, count: int) -> tuple[Latents, Pixels]:
         """The first latents of a seed and what the network makes of them in float64."""
-        reference = make_reference(self.network, seed, count, self.latent_dim)
-        return reference.latents, reference.pixels
+        reference = make_reference(self.network, GeneratorInputs(self.latent_dim), seed, count)
+        return reference.inputs["z"], reference.pixels
 
     @cached_property
     def stock_export(self) -> bytes:
