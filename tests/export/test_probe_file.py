@@ -5,8 +5,8 @@ import io
 import numpy as np
 import pytest
 import torch
-from ganport_export import seeds
-from ganport_export.probe import make_probe
+from ganport_export.bundle_writer import make_probe
+from ganport_export.inputs import PROBE_SEED
 from ganport_runtime import latents
 from ganport_train.networks import Discriminator, Generator
 
@@ -31,7 +31,7 @@ def test_probe_holds_what_the_networks_make_in_float64(networks: tuple[Generator
         z, image, logit = (archive[name] for name in ("z", "image", "logit"))
         assert len(archive.files) == 3
     assert (z.dtype, image.dtype, logit.dtype) == (np.float32, np.uint8, np.float32)
-    assert np.array_equal(z, latents(seeds.PROBE, 0, 8, 6))
+    assert np.array_equal(z, latents(PROBE_SEED, 0, 8, 6))
     values = generator.double()(torch.from_numpy(z).double()).permute(0, 2, 3, 1).numpy()
     assert np.array_equal(image, np.rint((values + 1) * 127.5))
     pixels = torch.from_numpy(image).double().permute(0, 3, 1, 2) / 127.5 - 1

@@ -10,7 +10,7 @@ import torch
 from ganport_bench.ceilings import multiply_adds, work_of
 from ganport_bench.errors import BenchError
 from ganport_bench.peers.source import NetworkSource
-from ganport_export.passes import to_phase
+from ganport_export.passes.to_phase import to_phase
 from ganport_train.networks import Generator
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
