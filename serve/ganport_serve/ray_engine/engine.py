@@ -9,6 +9,7 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -282,7 +283,7 @@ class RayEngine:
             call.add_done_callback(self._calls.discard)
             call.add_done_callback(lambda _: self._send())
             for one in jobs:
-                one.future.add_done_callback(lambda _, call=call, jobs=jobs: _cancel_unwanted(call, jobs))
+                one.future.add_done_callback(partial(_cancel_unwanted, call, jobs))
 
     def _next_jobs(self) -> list[_WaitingJob]:
         """The next jobs of one bundle and network that together fit one batch."""
@@ -397,7 +398,7 @@ class RayEngine:
         return self._cluster
 
 
-def _cancel_unwanted(call: asyncio.Task[None], jobs: Sequence[_WaitingJob]) -> None:
+def _cancel_unwanted(call: asyncio.Task[None], jobs: Sequence[_WaitingJob], _: object) -> None:
     """Cancel a call for which no request waits any more."""
     if not call.done() and all(one.future.cancelled() for one in jobs):
         call.cancel()
