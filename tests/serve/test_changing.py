@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ganport_serve.background import is_left_behind
+from ganport_serve.bundles import is_left_behind
 
 from tests.serve.conftest import Gate
 from tests.support.bundles import Weights, make_bundle, make_weights

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from ganport_serve.v2.datatypes import DTYPES
+from ganport_serve.v2.models import DTYPES
 
 from ganport_bench.serving.exchange import HOST, binary_head, infer_path, post
 

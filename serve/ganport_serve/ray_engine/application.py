@@ -11,7 +11,7 @@ from ganport_runtime import InputError
 from ganport_runtime.plan import Request
 from ray.serve import Application
 
-from ganport_serve.loaded import Options
+from ganport_serve.bundles import Options
 from ganport_serve.ray_engine.deployment import Needs, application
 from ganport_serve.settings import Settings
 

@@ -16,9 +16,9 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, 
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview
 
+from ganport_serve.bundles import Options
 from ganport_serve.engine import Served
 from ganport_serve.errors import NotReadyError, ServeError
-from ganport_serve.loaded import Options
 from ganport_serve.ray_engine import environment
 from ganport_serve.ray_engine.deployment import APPLICATION, DEPLOYMENT, Needs, application, needs_of
 from ganport_serve.ray_engine.messages import Delivery, Parcel

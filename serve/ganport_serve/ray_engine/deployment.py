@@ -10,7 +10,7 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.schema import LoggingConfig
 
-from ganport_serve.loaded import Options
+from ganport_serve.bundles import Options
 from ganport_serve.ray_engine.outbox import UNDER_WAY
 from ganport_serve.ray_engine.replica import GeneratorReplica
 from ganport_serve.settings import Settings

@@ -13,8 +13,7 @@ from functools import partial
 from ganport_runtime.buckets import TOP
 from ganport_runtime.serving import DeadlineError, QueueFullError
 
-from ganport_serve.errors import NotReadyError
-from ganport_serve.lifecycle import DRAINING
+from ganport_serve.errors import DRAINING, NotReadyError
 from ganport_serve.ray_engine.messages import Delivery, ImageJob, Job, Made, Parcel
 from ganport_serve.ray_engine.troubles import Trouble, error_of
 

@@ -14,9 +14,9 @@ from ganport_runtime import Bundle, BundleError, PlanError
 from ganport_runtime.serving import BatchReport, QueueFullError, Scores
 from numpy.typing import NDArray
 
+from ganport_serve.bundles import Loaded, Options
 from ganport_serve.engine import Served
 from ganport_serve.errors import no_discriminator
-from ganport_serve.loaded import Loaded, Options
 from ganport_serve.metrics import Metrics
 from ganport_serve.ray_engine.change import CHANGE_SECONDS
 from ganport_serve.ray_engine.messages import Delivery, ImageJob, Job, LatentJob, Made, Parcel, ReplicaState
