@@ -42,6 +42,7 @@ CHUNK = 256 * 2**10
 # Of JSON. Parsing holds the interpreter, at some 100 MB a second for the worst documents: liveness waits as long.
 LONGEST_JSON = 8 * 2**20
 SECURITY: Headers = ((b"x-content-type-options", b"nosniff"), (b"cross-origin-resource-policy", b"same-origin"))
+WATCHED_AFTER = 0.25  # seconds after which a request is given up where its client has left
 FRESH = (b"cache-control", b"no-store")
 log = logging.getLogger(__name__)
 
@@ -79,17 +80,27 @@ class Request:
         headers: names in lower case; several of one name are joined by commas.
         params: parts of the path that its route names.
         hold: what it holds in memory.
+        begun: when it came, by `time.perf_counter`.
+        is_read: whether its body has come, or it has none.
+        ending: why it is cancelled: the error that its client, if any, is told.
+        watcher: looks whether its client leaves.
     """
 
-    __slots__ = ("_query", "_receive", "_service", "headers", "hold", "method", "params", "path")
+    __slots__ = ("_query", "_receive", "_service", "begun", "ending", "headers", "hold", "is_read", "method", "params",
+                 "path", "watcher")  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, service: Service) -> None:
+        self.begun = time.perf_counter()
         self.method, self.path, self._query = scope["method"], scope["path"], scope["query_string"]
         self.headers: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
             self.headers[name] = self.headers[name] + b", " + value if name in self.headers else value
         self.params: Mapping[str, str] = {}
         self.hold, self._receive, self._service = service.budget.hold(), receive, service
+        length = self.headers.get(b"content-length", b"0")
+        self.is_read = length == b"0" and b"transfer-encoding" not in self.headers
+        self.ending: Exception | None = None
+        self.watcher: asyncio.Task[None] | None = None
 
     def header(self, name: str) -> str:
         """A header's value, or an empty string."""
@@ -108,8 +119,7 @@ class Request:
         Raises:
             ProblemError: 413, it is too large; 408, it does not arrive; 503, other requests hold too much.
         """
-        length = self.headers.get(b"content-length", b"")
-        if length == b"0" or not (length or b"transfer-encoding" in self.headers):
+        if self.is_read:
             return b""
         parts: list[bytes] = []
         size, settings = 0, self._service.settings
@@ -125,6 +135,9 @@ class Request:
                         self.hold.take(len(part))
                         parts.append(part)
                     if not message.get("more_body", False):
+                        self.is_read = True
+                        if self._service.lifecycle.is_draining:
+                            raise refuse("draining", DRAINING, retry_after=1.0)
                         return parts[0] if len(parts) == 1 else b"".join(parts)
         except TimeoutError:
             detail = f"the request's body took longer than {settings.body_timeout:g} seconds; send it at once"
@@ -144,23 +157,8 @@ class Request:
         check_json_size(len(body))
         return await self._service.in_turn(len(body), lambda: decode_json(body or b"{}", kind, wanted))
 
-    async def while_connected(self, work: Awaitable[T]) -> T:
-        """The result of work that is cancelled when the client leaves; the body must have been read.
-
-        Raises:
-            ClientGoneError: the client has left.
-        """
-        task, gone = asyncio.ensure_future(work), asyncio.ensure_future(self._disconnected())
-        try:
-            await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                raise ClientGoneError
-            return task.result()
-        finally:
-            for one in (task, gone):
-                one.cancel()
-
-    async def _disconnected(self) -> None:
+    async def disconnected(self) -> None:
+        """Wait until the client leaves; once the body has been read."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
@@ -239,36 +237,76 @@ class Application:
         self._hosts = host_names(settings) if settings.token is None else None
         self._prefix, self._numbers = secrets.token_hex(4).encode(), itertools.count(1)
         self._find = lru_cache(maxsize=256)(self._match)
+        self._pending: dict[Request, asyncio.Task[Any]] = {}
+        self._is_sweeping = False
+
+    def end(self, *, unread: bool) -> None:
+        """Refuse requests under way since the server stops: those whose bodies have not come, or all."""
+        for request, task in [*self._pending.items()]:
+            if not (unread and request.is_read) and request.ending is None:
+                request.ending = refuse("draining", DRAINING, retry_after=1.0)
+                task.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        begun = time.perf_counter()
         service = self._service
         request = Request(scope, receive, service)
         request_id = self._id(request.headers)
         status, route = GONE, None
         service.lifecycle.enter()
+        task = asyncio.current_task()
+        assert task is not None
+        self._pending[request] = task
+        if not self._is_sweeping:
+            self._is_sweeping = True
+            asyncio.get_running_loop().call_later(WATCHED_AFTER, self._sweep)
         try:
             try:
                 route, request.params = self._find(request.path)
                 response = await self._answer(request, route)
-            except (ClientGoneError, asyncio.CancelledError):
-                raise
+            except asyncio.CancelledError:
+                if request.ending is None or isinstance(request.ending, ClientGoneError):
+                    raise
+                task.uncancel()
+                response = self._refuse(request, request_id, request.ending)
             except Exception as error:
                 response = self._refuse(request, request_id, error)
             await _write(send, response, request_id, is_head=request.method == "HEAD")
             status = response.status
-        except ClientGoneError:
-            pass
+        except asyncio.CancelledError:
+            if request.ending is None:
+                raise
         finally:
+            del self._pending[request]
+            if request.watcher is not None:
+                request.watcher.cancel()
             request.hold.release()
             service.lifecycle.leave()
-            seconds = time.perf_counter() - begun
-            name = UNMATCHED if route is None else route.path
-            service.metrics.request("http", name, status, seconds)
-            if log.isEnabledFor(logging.DEBUG):
-                figures = {"status": int(status), "route": name, "milliseconds": round(seconds * 1e3, 3)}
-                log.debug("request", extra=_described(request, request_id) | figures)
+            self._note(request, request_id, UNMATCHED if route is None else route.path, status)
+
+    def _note(self, request: Request, request_id: bytes, route: str, status: int) -> None:
+        seconds = time.perf_counter() - request.begun
+        self._service.metrics.request("http", route, status, seconds)
+        if log.isEnabledFor(logging.DEBUG):
+            figures = {"status": int(status), "route": route, "milliseconds": round(seconds * 1e3, 3)}
+            log.debug("request", extra=_described(request, request_id) | figures)
+
+    def _sweep(self) -> None:
+        """Watch the clients of requests that have been under way for a while; most are answered sooner."""
+        self._is_sweeping = bool(self._pending)
+        if not self._pending:
+            return
+        asyncio.get_running_loop().call_later(WATCHED_AFTER, self._sweep)
+        limit = time.perf_counter() - WATCHED_AFTER
+        for request, task in self._pending.items():
+            if request.begun < limit and request.is_read and request.watcher is None:
+                request.watcher = asyncio.ensure_future(self._watch(request, task))
+
+    async def _watch(self, request: Request, task: "asyncio.Task[Any]") -> None:
+        await request.disconnected()
+        if request in self._pending and request.ending is None:
+            request.ending = ClientGoneError()
+            task.cancel()
 
     async def _answer(self, request: Request, route: Route | None) -> Response:
         self._admit(request)

@@ -105,9 +105,9 @@ def within_files(settings: Settings) -> Settings:
     if soft == resource.RLIM_INFINITY or wanted <= room:
         return settings
     grpc = 0 if settings.grpc_port is None else min(settings.max_grpc_connections, room // 5)
-    limits = {"max_connections": min(settings.max_connections, room - grpc), "max_grpc_connections": max(1, grpc)}
-    log.warning("the limit on open files leaves fewer connections", extra={"files": soft, **limits})
-    return replace(settings, **limits)
+    http = min(settings.max_connections, room - grpc)
+    log.warning("the limit on open files leaves fewer connections", extra={"files": soft, "http": http, "grpc": grpc})
+    return replace(settings, max_connections=http, max_grpc_connections=max(1, grpc))
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -43,9 +43,8 @@ class LogWriter(logging.Handler):
         super().__init__()
         self.lost, self._told = 0, 0
         self._descriptor = descriptor
-        self._lines: queue.Queue[bytes | None] = queue.Queue(LONGEST_QUEUE)
-        self._thread = threading.Thread(target=self._write, name="ganport-log", daemon=True)
-        self._thread.start()
+        self._lines: queue.Queue[bytes] = queue.Queue(LONGEST_QUEUE)
+        threading.Thread(target=self._write, name="ganport-log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue an event; drop it where the queue is full."""
@@ -54,22 +53,20 @@ class LogWriter(logging.Handler):
         except queue.Full:
             self.lost += 1
 
-    def close(self) -> None:
-        """Write the last lines, unless nobody reads them."""
-        try:
-            self._lines.put_nowait(None)
-            self._thread.join(LAST_LINES)
-        except queue.Full:
-            pass
-        super().close()
+    def flush(self) -> None:
+        """Wait until everything is written, but not for long."""
+        end = time.monotonic() + LAST_LINES
+        while self._lines.unfinished_tasks and time.monotonic() < end:
+            time.sleep(0.001)
 
     def _write(self) -> None:
-        while (line := self._lines.get()) is not None:
-            self._put(line)
+        while True:
+            self._put(self._lines.get())
+            self._lines.task_done()
             if (lost := self.lost - self._told) and self._lines.qsize() < LONGEST_QUEUE // 2:
                 self._told += lost
                 record = logging.makeLogRecord({"levelno": logging.WARNING, "levelname": "WARNING"})
-                record.msg, record.lost = "events were lost, since stderr was not read", lost
+                vars(record).update(msg="events were lost, since stderr was not read", lost=lost)
                 self._put(self.format(record).encode() + b"\n")
 
     def _put(self, line: bytes) -> None:

@@ -79,7 +79,7 @@ async def _examine(service: Service, request: Request, values: dict[str, Any], n
         request.hold.take(images.nbytes - size)
     else:
         images = found
-    return await request.while_connected(service.engine.examine(images, timeout=settings.request_timeout))
+    return await service.engine.examine(images, timeout=settings.request_timeout)
 
 
 async def _content(service: Service, request: Request, shape: tuple[int, int, int]) -> list[bytes] | Images:

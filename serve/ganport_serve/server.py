@@ -16,16 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import granian.net
 import uvloop
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
-from granian.net import SocketHolder
+from granian.log import LogLevels
 from granian.server.embed import Server as GranianServer
 
 from ganport_serve.admin import swap
 from ganport_serve.app import make_app
 from ganport_serve.engine import Engine, Served
 from ganport_serve.errors import ServeError
+from ganport_serve.http import Application
 from ganport_serve.listening import BACKLOG, bind_grpc, is_loopback, listen, reachable, within_files
 from ganport_serve.metrics import Metrics
 from ganport_serve.service import Service
@@ -170,25 +172,27 @@ class HttpServer(GranianServer):
     Granian binds its own otherwise, and would share a port with another server without a word.
     """
 
-    def __init__(self, service: Service, listener: socket.socket) -> None:
-        settings = service.settings
+    def __init__(self, app: Application, settings: Settings, listener: socket.socket) -> None:
         limits = HTTP1Settings(
             header_read_timeout=round(settings.idle_timeout * 1000),
             max_buffer_size=max(8192, settings.max_header),
         )
         super().__init__(
-            make_app(service),
+            app,
             interface=Interfaces.ASGINL,
             http=HTTPModes.http1,
             http1_settings=limits,
             websockets=False,
             backpressure=settings.max_connections,
-            log_enabled=False,
+            log_level=LogLevels.error,
+            log_dictconfig={"incremental": True, "handlers": {}, "loggers": {}},  # leave this process's log as it is
         )
         self._listener = listener
 
     def _init_shared_socket(self) -> None:
-        self._ssp, self._shd = None, SocketHolder(self._listener.detach(), False, BACKLOG)
+        holder: Any = granian.net.SocketHolder  # whose published signature is that of an older version
+        self._shd: Any = holder(self._listener.detach(), False, BACKLOG)
+        self._ssp = None
 
 
 class Listeners:
@@ -201,6 +205,7 @@ class Listeners:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._grpc = None if service.settings.grpc_port is None else GrpcServer(service)
+        self._app = make_app(service)
         self._http: HttpServer | None = None
         self._serving: asyncio.Task[None] | None = None
 
@@ -222,7 +227,7 @@ class Listeners:
             listener.close()
             raise
         address = Address(f"http://{reachable(settings.host, listener.getsockname()[1])}", grpc_address)
-        self._http = HttpServer(self._service, listener)
+        self._http = HttpServer(self._app, settings, listener)
         self._serving = asyncio.create_task(self._http.serve())
         return address
 
@@ -235,14 +240,16 @@ class Listeners:
         lifecycle = self._service.lifecycle
         seconds, begun = self._service.settings.drain_timeout, time.monotonic()
         lifecycle.stop()
+        self._app.end(unread=True)
         grpc_end = None if self._grpc is None else asyncio.create_task(self._grpc.stop(FOREVER))
         lost = await lifecycle.drained(seconds)
-        left = 0 if lost else max(seconds - (time.monotonic() - begun), LAST_BYTES)
+        self._app.end(unread=False)
+        left = LAST_BYTES if lost else max(seconds - (time.monotonic() - begun), LAST_BYTES)
         if self._grpc is not None and grpc_end is not None:
             await asyncio.wait((grpc_end,), timeout=min(left, LAST_BYTES))
             await asyncio.wait((asyncio.create_task(self._grpc.stop(None)),), timeout=LAST_BYTES)
         if self._http is not None and self._serving is not None:
-            self._http.stop()
+            self._http.stop()  # type: ignore[no-untyped-call]
             await asyncio.wait((self._serving,), timeout=left)
         if lost:
             raise ServeError(

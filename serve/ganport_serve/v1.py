@@ -274,7 +274,7 @@ async def _answer(service: Service, request: Request, wish: Wish) -> Response:
     if request.method == "HEAD":
         return Response(None, headers)
     request.hold.take(pixels)
-    images = await request.while_connected(wish.make())
+    images = await wish.make()
     begun = time.perf_counter()
     body = await service.in_thread(FORMATS[wish.format].encode, images, wish.first)
     service.metrics.encoded(wish.format, time.perf_counter() - begun)

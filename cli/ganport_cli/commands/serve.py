@@ -72,9 +72,9 @@ def serve(
     log_requests: Annotated[bool, typer.Option("--log-requests", help="Log every request as an event.")] = False,
     json: Json = False,
 ) -> None:
-    """Serve a bundle until SIGTERM or Ctrl-C. With GANPORT_TOKEN set, clients need the token; POST /admin/bundle needs
-    GANPORT_ADMIN_TOKEN, or GANPORT_TOKEN where there is no other.
+    """Serve a bundle until SIGTERM or Ctrl-C. With GANPORT_TOKEN set, clients need the token.
 
+    POST /admin/bundle needs GANPORT_ADMIN_TOKEN, or GANPORT_TOKEN where there is no other.
     SIGHUP loads the command line's bundle again, also where POST /admin/bundle has put another in its place.
 
     Example: ganport serve emoji.ganport --port 8000
@@ -129,7 +129,10 @@ def _run(
         if is_told_to_end():  # before the server's own loop heard of signals
             server.stop()
 
-    server.run(partial(_ready, json=json), listening)
+    try:
+        server.run(partial(_ready, json=json), listening)
+    finally:
+        logging.getLogger().handlers[0].flush()  # before what the command says of an error
     if is_left_behind():
         _leave()
 
@@ -166,7 +169,6 @@ def _print_ready(address: "Address", served: "Served") -> None:
 
 def _leave() -> None:
     """End this process although a thread still loads a bundle that is no longer wanted, which takes seconds."""
-    logging.shutdown()
     sys.stdout.flush()
     os._exit(0)
 

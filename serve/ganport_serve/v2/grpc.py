@@ -361,7 +361,7 @@ def detail_of(problem: Problem) -> str:
 
 async def _abort(context: Context, problem: Problem) -> None:
     """End a call with the code of a problem; trailing `retry-after-ms` says when asking again helps."""
-    trailers = ()
+    trailers: tuple[tuple[str, str], ...] = ()
     if problem.retry_after is not None:
         trailers = (("retry-after-ms", str(max(1, round(problem.retry_after * 1000)))),)
     await context.abort(grpc.StatusCode[REASONS[problem.reason].code], detail_of(problem), trailers)

@@ -6,10 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
 from ganport_runtime import InputError
 from ganport_runtime.text import shown
-from numpy.typing import NDArray
 
 from ganport_serve.errors import NotReadyError
 from ganport_serve.http import Request, Response, Route, check_json_size, json_response
@@ -41,7 +39,6 @@ ENCODING = "Content-Encoding"
 _WINDOWS = {b"gzip": zlib.MAX_WBITS + 16, b"deflate": zlib.MAX_WBITS}  # deflate on the web is zlib's format
 _FAST = 1  # pixels hardly shrink at any level
 _LARGEST_RATIO = 1032  # that deflate reaches
-WATCHED = 16  # images of a request from which on it is cancelled where its client leaves; fewer are made in no time
 
 
 def routes(service: Service) -> list[Route]:
@@ -59,7 +56,7 @@ def routes(service: Service) -> list[Route]:
         *_of_model(service, "/config", lambda model: json_response(config_document(service, model))),
         *_of_model(service, "/stats", lambda model: json_response(statistics(service, [model]))),
         Route("/v2/repository/index", POST=partial(_index, service)),
-        *(Route(path, GET=(refusing := partial(_refuse, detail)), POST=refusing) for path, detail in NOT_SERVED.items()),
+        *(Route(path, GET=partial(_refuse, text), POST=partial(_refuse, text)) for path, text in NOT_SERVED.items()),
     ]
 
 
@@ -105,7 +102,7 @@ async def _infer(service: Service, request: Request) -> Response:
     start = header_length(request.headers.get(b"inference-header-content-length"), body)
     check_json_size(start)
     parsed = await service.in_turn(start, lambda: parse(model, body[:start]))
-    outputs = await run(service, parsed.call, parsed.tensors(body, start), request)
+    outputs = await run(service, parsed.call, parsed.tensors(body, start))
     begun = time.perf_counter()
     text = sum(outputs[output.name].size for output in parsed.outputs if not output.binary)
     request.hold.take(4 * text)
@@ -160,14 +157,13 @@ def _deflated(body: bytes, encoding: bytes) -> bytes:
     return stream.compress(body) + stream.flush()
 
 
-async def run(service: Service, call: InferenceCall, tensors: Tensors, request: Request | None = None) -> Tensors:
+async def run(service: Service, call: InferenceCall, tensors: Tensors) -> Tensors:
     """Every output of the model for these inputs, counted in the protocol's statistics.
 
     Args:
         service: that answers.
         call: what is asked; a request's own timeout counts where it is shorter than the server's.
         tensors: each input that `call` declares, of the dtype and shape declared.
-        request: of HTTP, whose work is given up where its client leaves; gRPC cancels by itself.
 
     Raises:
         ProblemError: numbers are out of range, with the field.
@@ -176,7 +172,7 @@ async def run(service: Service, call: InferenceCall, tensors: Tensors, request: 
     counted = service.metrics.models[call.model.name]
     begun = time.perf_counter_ns()
     try:
-        outputs = await _outputs(service, call, tensors, request)
+        outputs = await _outputs(service, call, tensors)
     except BaseException:
         counted.failed(time.perf_counter_ns() - begun)
         raise
@@ -185,7 +181,7 @@ async def run(service: Service, call: InferenceCall, tensors: Tensors, request: 
     return outputs
 
 
-async def _outputs(service: Service, call: InferenceCall, tensors: Tensors, request: Request | None) -> Tensors:
+async def _outputs(service: Service, call: InferenceCall, tensors: Tensors) -> Tensors:
     engine, timeout = service.engine, call.within(service.settings.request_timeout)
     try:
         if "image" in tensors:
@@ -193,15 +189,10 @@ async def _outputs(service: Service, call: InferenceCall, tensors: Tensors, requ
             scores = await engine.examine(tensors["image"], timeout=timeout)
             return {"logit": scores.logits, "features": scores.features}
         if "z" in tensors:
-            z: NDArray[np.float32] = tensors["z"]
-            _check_count(service, call, "z", "shape", len(z))
-            count, work = len(z), engine.generate(z, timeout=timeout)
-        else:
-            count, seed, start = _images_asked(service, call, tensors)
-            work = engine.sample(count, seed=seed, start=start, timeout=timeout)
-        if request is not None and count >= WATCHED:
-            return {"image": await request.while_connected(work)}
-        return {"image": await work}
+            _check_count(service, call, "z", "shape", len(tensors["z"]))
+            return {"image": await engine.generate(tensors["z"], timeout=timeout)}
+        count, seed, start = _images_asked(service, call, tensors)
+        return {"image": await engine.sample(count, seed=seed, start=start, timeout=timeout)}
     except InputError as error:
         raise _misfit(call, error) from None
 

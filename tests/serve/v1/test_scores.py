@@ -176,7 +176,7 @@ def test_a_wrong_body_is_refused(client: httpx.Client, name: str) -> None:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
-    assert problem.get("field", "") == field
+    assert problem.get("field", "").startswith(field)
     assert "Traceback" not in answer.text
     assert "\n" not in problem["detail"]
 
