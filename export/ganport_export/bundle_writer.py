@@ -19,7 +19,7 @@ from ganport_runtime import Bundle, __version__, atomic
 from ganport_runtime.bundle import MANIFEST
 from ganport_runtime.manifest import DiscriminatorInfo, GeneratorInfo, Manifest, Probe
 from ganport_train.grid import grid
-from ganport_train.networks import Discriminator
+from ganport_train.networks import DcganDiscriminator
 from torch import nn
 
 from ganport_export.aside import OLD, PARTIAL, hidden_folder, remove_leftovers
@@ -152,7 +152,7 @@ class ProbeFile:
         return Probe(PROBE_FILE, sha256(self.data), PROBE_IMAGES)
 
 
-def make_probe(network: nn.Module, latent_dim: int, discriminator: Discriminator | None = None) -> ProbeFile:
+def make_probe(network: nn.Module, latent_dim: int, discriminator: DcganDiscriminator | None = None) -> ProbeFile:
     """Run a generator, and the discriminator on what it makes, in float64.
 
     Raises:

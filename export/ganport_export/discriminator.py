@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from ganport_runtime.manifest import ImageInfo
-from ganport_train.networks import Discriminator
+from ganport_train.networks import DcganDiscriminator
 
 from ganport_export.errors import Observer, ParityError, Progress
 from ganport_export.generator import BATCHES, NO_BUNDLE
@@ -89,7 +89,7 @@ FORM, PRECISION = "conv", "fp32"
 
 
 def discriminator_graph(
-    network: Discriminator, image: ImageInfo, generated: Pixels, observer: Observer, progress: Progress
+    network: DcganDiscriminator, image: ImageInfo, generated: Pixels, observer: Observer, progress: Progress
 ) -> Graph:
     """Export a discriminator and measure its graph against the network, on generated images and on noise.
 
