@@ -31,7 +31,7 @@ def make_tiny_bundle(run: Path, folder: Path) -> Path:
 def measure_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few and short turns, one thread, small products, and the peers that need no compiler."""
     from ganport_bench.ceilings import measure_bandwidth, measure_peaks
-    from ganport_bench.overhead.null_backend import measure_overhead
+    from ganport_bench.null_backend import measure_overhead
     from ganport_bench.peers import Contender, Source, peers_of
 
     def some_peers(source: Source) -> tuple[Contender, ...]:
@@ -45,5 +45,5 @@ def measure_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ganport_bench.speed.measure.peers_of", some_peers)
     for module in ("threads", "eager", "onnxruntime", "openvino"):
         monkeypatch.setattr(f"ganport_bench.peers.{module}.thread_choices", lambda: (1,))
-    monkeypatch.setattr("ganport_bench.tuning.turns.TURN_SECONDS", 0.001)
-    monkeypatch.setattr("ganport_bench.tuning.turns.ROUNDS", 2)
+    monkeypatch.setattr("ganport_runtime.tuning.tuner.TURN_SECONDS", 0.001)
+    monkeypatch.setattr("ganport_runtime.tuning.tuner.ROUNDS", 2)

@@ -1,0 +1,34 @@
+"""A bundle of several variants, a cache of its own for each test, and short turns."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.bundles import Weights, make_variety, make_weights
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _short_turns() -> Iterator[None]:
+    """Few turns, long enough for the tests' tiny networks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ganport_runtime.tuning.tuner.TURN_SECONDS", 0.001)
+        patch.setattr("ganport_runtime.tuning.tuner.ROUNDS", 2)
+        yield
+
+
+@pytest.fixture(scope="module")
+def weights() -> Weights:
+    return make_weights()
+
+
+@pytest.fixture(scope="module")
+def variety(tmp_path_factory: pytest.TempPathFactory, weights: Weights) -> Path:
+    """Two forms of fp32 and a real int8."""
+    return make_variety(tmp_path_factory.mktemp("tuning") / "variety.ganport", weights)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GANPORT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
