@@ -164,9 +164,7 @@ class Metrics:
     def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
         return Counter(name, documentation, labels, registry=self._registry)
 
-    def _histogram(
-        self, name: str, documentation: str, *labels: str, buckets: Iterable[float] = SECONDS
-    ) -> Histogram:
+    def _histogram(self, name: str, documentation: str, *labels: str, buckets: Iterable[float] = SECONDS) -> Histogram:
         return Histogram(name, documentation, labels, buckets=tuple(buckets), registry=self._registry)
 
 

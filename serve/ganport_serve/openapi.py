@@ -400,6 +400,7 @@ def _protocol_paths(served: Served, structs: _Structs) -> Document:
 
 def _server_paths(settings: Settings, structs: _Structs) -> Document:
     """Status, metrics, change of bundle, this document and the pages."""
+
     def get(name: str, summary: str, kind: str, schema: Document) -> Document:
         return _operation(name, "server", summary, {kind: schema})
 
