@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import granian.net
 import uvloop
+from granian import net
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
@@ -190,7 +190,7 @@ class HttpServer(GranianServer):
         self._listener = listener
 
     def _init_shared_socket(self) -> None:
-        holder: Any = granian.net.SocketHolder  # whose published signature is that of an older version
+        holder = vars(net)["SocketHolder"]  # whose published signature is that of an older version
         self._shd: Any = holder(self._listener.detach(), False, BACKLOG)
         self._ssp = None
 
