@@ -16,16 +16,16 @@ from ganport_cli.plan_options import (
     Threads,
     open_network,
     plan_document,
+    plans_in_use,
 )
-from ganport_cli.plans_in_use import plans_in_use
 from ganport_cli.terminal import Json, console, print_json, progress
 
 if TYPE_CHECKING:
     from ganport_runtime import Generator
 
-    from ganport_cli.image_outputs import Wanted
+    from ganport_cli.image_outputs import ImageRange
 
-Write = Callable[["Generator", Path, "Wanted", Callable[[int], None]], int]
+Write = Callable[["Generator", Path, "ImageRange", Callable[[int], None]], int]
 
 OutOption = Annotated[Path, typer.Option(help="grid.png, images.npy, or a folder: one PNG an image, named by number.")]
 IMAGES_OF_A_SEED = 2**64
@@ -54,9 +54,9 @@ def generate(
     write = _writer(out, count, overwrite=overwrite)
     from ganport_runtime import Generator
 
-    from ganport_cli.image_outputs import Wanted
+    from ganport_cli.image_outputs import ImageRange
 
-    wanted = Wanted(count, seed, start, batch)
+    wanted = ImageRange(count, seed, start, batch)
     options = {"device": device, "precision": precision, "backend": backend}
     with open_network(Generator, bundle, threads=threads, **options) as generator:
         plans = plans_in_use(generator.plans, count, batch)
@@ -80,8 +80,7 @@ def generate(
 def _writer(out: Path, count: int, *, overwrite: bool) -> Write:
     """What writes to a path of this kind, once the path is seen to be free."""
     from ganport_cli import image_outputs
-    from ganport_cli.files import check_free
-    from ganport_cli.image_grid import MAX_IMAGES
+    from ganport_cli.outputs import MAX_IMAGES, check_free
 
     kind = "" if out.is_dir() else out.suffix.lower()
     if kind not in ("", ".png", ".npy"):
@@ -96,7 +95,7 @@ def _writer(out: Path, count: int, *, overwrite: bool) -> Write:
     return image_outputs.to_grid if kind == ".png" else image_outputs.to_array
 
 
-def _write_with_bar(write: Write, generator: "Generator", out: Path, wanted: "Wanted") -> int:
+def _write_with_bar(write: Write, generator: "Generator", out: Path, wanted: "ImageRange") -> int:
     """Write, showing progress; where Ctrl-C ends it, say what is there and how to go on."""
     with progress("images") as bar:
         task = bar.add_task("generating", total=wanted.count, note="")
