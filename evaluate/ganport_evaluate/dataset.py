@@ -71,9 +71,9 @@ def _usable(
     large = counts >= MIN_CLASS_IMAGES
     kept = np.flatnonzero(large[labels])
     renumbered = np.cumsum(large) - 1
-    small = ", ".join(f"{class_names[index]} ({counts[index]})" for index in np.flatnonzero(~large))
+    small = ", ".join(f"{class_names[index]} ({counts[index]})" for index in np.flatnonzero(~large).tolist())
     note = f"classes of fewer than {MIN_CLASS_IMAGES} images cannot be split and are left out: {small}"
-    names = tuple(class_names[index] for index in np.flatnonzero(large))
+    names = tuple(class_names[index] for index in np.flatnonzero(large).tolist())
     return kept, renumbered[labels[kept]], names, (note,) if small else ()
 
 
