@@ -39,7 +39,7 @@ class Network:
         precision: str = AUTO,
         backend: str = AUTO,
         threads: int | None = None,
-        one_plan: bool = True,
+        one_plan: bool = False,
     ) -> Self:
         """Open a bundle with the fastest plan known for this machine.
 
@@ -50,9 +50,10 @@ class Network:
                 and takes fp32 where nothing was tuned.
             backend: `auto`, `onnxruntime`, `openvino` or `tensorrt`.
             threads: CPU threads for one run, or None for what the plan says; a number leaves the tuning record aside.
-            one_plan: one plan for every batch size, the one that tuning chose, so that an image of a seed is the same
-                whatever the count. False: each batch size has the plan that is fastest for it, which costs the memory
-                of several plans; the images of a seed then differ a little between batch sizes.
+
+            one_plan: one plan for every batch size, the one that does best over all of them by the tuning record; what
+                is made then does not depend on the batch size where that plan's engine adds up in one order. Else each
+                batch size has the plan that is fastest for it.
 
         Raises:
             InputError: an argument has another value.

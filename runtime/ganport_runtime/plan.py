@@ -18,13 +18,13 @@ MAX_THREADS = 1024
 
 @dataclass(frozen=True)
 class Request:
-    """What the caller asked for; `auto` leaves a choice open."""
+    """What the caller asked for; `auto` leaves a choice open, `one_plan` wants one choice for all batch sizes."""
 
     device: str = AUTO
     precision: str = AUTO
     backend: str = AUTO
     threads: int | None = None
-    one_plan: bool = True
+    one_plan: bool = False
 
     def __post_init__(self) -> None:
         one_of("device", self.device, (AUTO, *reversed(DEVICES)))
@@ -131,20 +131,20 @@ def list_plans(bundle: Bundle, role: Role, request: Request) -> tuple[list[Candi
     refusals: list[Refusal] = []
     lack_of = cache(lambda backend, device: load_backend(backend).refusal(device))  # asked once, not for each entry
     for candidate in _candidates(bundle, role, request):
-        other = unasked(candidate, request)
-        reason = other or _unmeasured(candidate, request)
+        unasked = _unasked(candidate, request)
+        reason = unasked or _unmeasured(candidate, request)
         reason = reason or _impossible(candidate, lack_of(candidate.backend, candidate.device))
         if reason is None:
             available.append(candidate)
         else:
-            refusals.append(Refusal(candidate, reason, is_unasked=other is not None))
+            refusals.append(Refusal(candidate, reason, is_unasked=unasked is not None))
     return available, refusals
 
 
 def refusal_of(candidate: Candidate, request: Request) -> str | None:
     """Why this machine or the request leaves out a candidate that was measured, whatever its precision; or None."""
     lack = load_backend(candidate.backend).refusal(candidate.device)
-    return unasked(candidate, request) or _impossible(candidate, lack)
+    return _unasked(candidate, request) or _impossible(candidate, lack)
 
 
 def _candidates(bundle: Bundle, role: Role, request: Request) -> Iterator[Candidate]:
@@ -168,7 +168,7 @@ def _preference(bundle: Bundle, candidate: Candidate) -> tuple[int, bool]:
     return precisions.index(candidate.precision), bundle.variant_of(candidate.entry).form != PREFERRED_FORM
 
 
-def unasked(candidate: Candidate, request: Request) -> str | None:
+def _unasked(candidate: Candidate, request: Request) -> str | None:
     """Why the caller's request leaves a candidate out."""
     if request.device not in (AUTO, candidate.device):
         return f"its device is {candidate.device}, {request.device} was asked for"

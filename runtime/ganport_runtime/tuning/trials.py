@@ -2,10 +2,9 @@
 
 import ctypes
 import gc
-import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -149,13 +148,6 @@ class Trial:
     difference: Difference | None = None
     seconds: dict[int, float] = field(default_factory=dict)
 
-    @property
-    def extra_settings(self) -> int:
-        """How many of its settings are not the backend's default."""
-        entry, device = self.candidate.entry, self.candidate.device
-        default, *_ = load_backend(self.candidate.backend).settings_to_try(entry, device)
-        return len(set(self.candidate.options.items()) - set(default.items()))
-
     def call(self, bucket: int) -> Callable[[], object]:
         """What makes the images of one batch of a bucket."""
         z = self.reference.z[:bucket]
@@ -246,7 +238,7 @@ def open_trial(bundle: Bundle, candidate: Candidate, reference: Reference) -> Tr
 FIRST = (1, 8)  # the buckets at which a plan shows whether it is far behind: some are best at single images alone
 FAR = 0.5  # of the fastest of its kind at all of them: dropped at once
 CLOSE = 0.8  # of the fastest, at any bucket: measured again in turns with it
-CONTENDERS, EXACT, SPECIALISTS = 4, 2, 2  # how many are: over all buckets, of fp32, and at one bucket alone
+MOST = 5  # plans a bucket, and as many of fp32, that are measured again
 
 
 class FieldOfTrials:
@@ -256,20 +248,11 @@ class FieldOfTrials:
         bundle: whose plans.
         reference: what their images are compared with.
         budget: what they must keep.
-        untuned: the plan that runs without tuning, or None; it is measured beside the fastest.
-        goal: the buckets that the plan for all batch sizes is chosen by.
+        untuned: the plan that runs without tuning, or None; it is measured beside the fastest at every bucket.
     """
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        reference: Reference,
-        budget: Budget,
-        untuned: Candidate | None,
-        goal: Sequence[int] = BUCKETS,
-    ) -> None:
+    def __init__(self, bundle: Bundle, reference: Reference, budget: Budget, untuned: Candidate | None) -> None:
         self._bundle, self._reference, self._budget, self._untuned = bundle, reference, budget, untuned
-        self._goal = goal
         self.open: list[Trial] = []
         self.dropped: list[Trial] = []
         self.refused: list[RefusedPlan] = []
@@ -303,17 +286,10 @@ class FieldOfTrials:
         self.refused.append(RefusedPlan.of(candidate, reason))
 
     def finalists(self, bucket: int) -> list[Trial]:
-        """The plans to be measured against each other at a bucket.
-
-        They are the fastest over all buckets that count, of all and of fp32, the untuned one, and the bucket's fastest.
-        """
-        own = self._close_to_fastest((bucket,), self.open, SPECIALISTS)
+        """The plans to be measured against each other at a bucket: the fastest of all and of fp32, and the untuned."""
+        everyone, exact = (self._close_to_fastest(bucket, trials) for trials in (self.open, self._exact))
         untuned = [trial for trial in self.open if trial.candidate == self._untuned]
-        if bucket not in self._goal:
-            return list(dict.fromkeys((*own, *untuned)))
-        everyone = self._close_to_fastest(self._goal, self.open, CONTENDERS)
-        exact = self._close_to_fastest(self._goal, self._exact, EXACT)
-        return list(dict.fromkeys((*everyone, *exact, *untuned, *own)))
+        return list(dict.fromkeys((*everyone, *exact, *untuned)))
 
     def keep(self, kept: Iterable[Trial]) -> None:
         """Close every plan but these; their figures stay."""
@@ -335,15 +311,9 @@ class FieldOfTrials:
         """Whether a plan is a finalist at some bucket."""
         return any(trial in self.finalists(bucket) for bucket in BUCKETS)
 
-    def _close_to_fastest(self, buckets: Sequence[int], trials: list[Trial], most: int) -> list[Trial]:
-        """The fastest over these buckets by their geometric mean, and those that are close to it."""
-
-        def speed(trial: Trial) -> float:
-            return math.exp(-sum(math.log(trial.seconds[bucket]) for bucket in buckets) / len(buckets))
-
-        speeds = {trial: speed(trial) for trial in trials}
-        order = sorted(trials, key=lambda trial: -speeds[trial])
-        return [trial for trial in order if speeds[trial] >= CLOSE * speeds[order[0]]][:most]
+    def _close_to_fastest(self, bucket: int, trials: list[Trial]) -> list[Trial]:
+        order = sorted(trials, key=lambda trial: trial.seconds[bucket])
+        return [trial for trial in order if CLOSE * trial.seconds[bucket] <= order[0].seconds[bucket]][:MOST]
 
     def _far_behind(self, trial: Trial) -> str | None:
         """That it is far slower than the fastest of its kind, or None.

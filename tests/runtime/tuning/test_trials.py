@@ -13,8 +13,6 @@ from onnx import helper, numpy_helper
 
 from tests.support.bundles import Weights, generator_graph, make_manifest, write_manifest, write_variant
 
-pytestmark = pytest.mark.slow
-
 
 def broken_at_batch_2(weights: Weights) -> onnx.ModelProto:
     """The generator, whose images are black in batches of two: what a graph compiled for one bucket may be."""
