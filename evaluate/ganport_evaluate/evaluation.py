@@ -39,7 +39,7 @@ PACKAGES = ("numpy", "scikit-learn", "scipy", "onnx", "onnxruntime")
 
 
 @dataclass(frozen=True)
-class Measured:
+class RepresentationResult:
     """What was measured on one representation; both probes are None without labels."""
 
     name: str
@@ -73,7 +73,7 @@ class Evaluation:
     seed: int
     dataset: Dataset
     floor: Accuracy | None
-    results: tuple[Measured, ...]
+    results: tuple[RepresentationResult, ...]
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def _measure(
     on_step: Callable[[str], None],
     *,
     projections: bool,
-) -> Measured:
+) -> RepresentationResult:
     title, points = representation.title, representation.points
     linear = neighbors = None
     if dataset.labels is not None:
@@ -177,16 +177,8 @@ def _measure(
     if projections:
         on_step(f"{title}: {', '.join(installed_titles())}")
         drawn = project(points, seed)
-    return Measured(
-        representation.name,
-        title,
-        representation.is_control,
-        representation.dimensions,
-        linear,
-        neighbors,
-        clusters,
-        drawn,
-    )
+    about = (representation.name, title, representation.is_control, representation.dimensions)
+    return RepresentationResult(*about, linear, neighbors, clusters, drawn)
 
 
 def _notes(dataset: Dataset, *, projections: bool) -> list[str]:
@@ -200,19 +192,16 @@ def _notes(dataset: Dataset, *, projections: bool) -> list[str]:
     return notes
 
 
-def _result_to_json(result: Measured) -> dict[str, Any]:
+def _result_to_json(result: RepresentationResult) -> dict[str, Any]:
     clusters = asdict(result.clusters)
     clusters.pop("assignment")
     return {
-        "name": result.name,
-        "title": result.title,
-        "is_control": result.is_control,
-        "dimensions": result.dimensions,
-        "linear_probe": _probe_to_json(result.linear_probe),
-        "nearest_neighbors": _probe_to_json(result.nearest_neighbors),
+        **{name: getattr(result, name) for name in ("name", "title", "is_control", "dimensions")},
+        "linear_probe": _score_to_json(result.linear_probe),
+        "nearest_neighbors": _score_to_json(result.nearest_neighbors),
         "clusters": clusters,
     }
 
 
-def _probe_to_json(probe: ClassScore | None) -> dict[str, Any] | None:
-    return None if probe is None else {"accuracy": asdict(probe.accuracy), probe.setting: probe.chosen}
+def _score_to_json(score: ClassScore | None) -> dict[str, Any] | None:
+    return None if score is None else {"accuracy": asdict(score.accuracy), score.setting: score.chosen}

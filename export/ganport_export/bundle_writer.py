@@ -17,7 +17,7 @@ from ganport_runtime import Bundle, __version__, atomic
 from ganport_runtime.bundle import MANIFEST
 from ganport_runtime.manifest import DiscriminatorInfo, GeneratorInfo, Manifest, Probe
 from ganport_train.grid import grid
-from ganport_train.networks import Discriminator
+from ganport_train.networks import DcganDiscriminator
 from torch import nn
 
 from ganport_export.engines import BuiltEngine
@@ -132,7 +132,9 @@ class ProbeFile:
         return Probe(PROBE_FILE, sha256(self.data), PROBE_IMAGES)
 
 
-def make_probe(network: nn.Module, inputs: GeneratorInputs, discriminator: Discriminator | None = None) -> ProbeFile:
+def make_probe(
+    network: nn.Module, inputs: GeneratorInputs, discriminator: DcganDiscriminator | None = None
+) -> ProbeFile:
     """Run a generator, and the discriminator on what it makes, in float64.
 
     Raises:

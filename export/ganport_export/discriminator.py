@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from ganport_runtime.manifest import ImageInfo
-from ganport_train.networks import Discriminator
+from ganport_train.networks import DcganDiscriminator
 
 from ganport_export.errors import Observer, ParityError, Progress
 from ganport_export.generator import BATCHES, NO_BUNDLE
@@ -87,7 +87,7 @@ def _error(all_wanted: Floats, wanted: Floats, outputs: Floats) -> float:
 
 
 def discriminator_graph(
-    network: Discriminator, image: ImageInfo, generated: Pixels, observer: Observer, progress: Progress
+    network: DcganDiscriminator, image: ImageInfo, generated: Pixels, observer: Observer, progress: Progress
 ) -> ExportedGraph:
     """Export a discriminator and measure its graph against the network, on generated images and on noise.
 

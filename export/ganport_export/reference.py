@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from ganport_train.networks import Discriminator
+from ganport_train.networks import DcganDiscriminator
 from torch import Tensor, nn
 
 from ganport_export.errors import ModuleError, Observer, user_code
@@ -108,7 +108,7 @@ def check_values(reference: Reference, observer: Observer) -> None:
         observer("the network makes the same image of every latent")
 
 
-def discriminator_reference(network: Discriminator, pixels: Pixels) -> tuple[Floats, Floats]:
+def discriminator_reference(network: DcganDiscriminator, pixels: Pixels) -> tuple[Floats, Floats]:
     """Logits float64 [n] and features float64 [n, F] of pixels uint8 [n, height, width, channels]."""
     images = torch.from_numpy(pixels.transpose(0, 3, 1, 2) / 127.5 - 1)
     with in_float64(network):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import onnx_ir
 import torch
 from ganport_runtime.manifest import ImageInfo
-from ganport_train.networks import Discriminator
+from ganport_train.networks import DcganDiscriminator
 from onnx_ir import DataType
 from torch import Tensor, nn
 
@@ -42,7 +42,7 @@ class GeneratorGraph(nn.Module):
 class DiscriminatorGraph(nn.Module):
     """Pixels to logit and features; the cast from uint8 first, as TensorRT wants it."""
 
-    def __init__(self, network: Discriminator) -> None:
+    def __init__(self, network: DcganDiscriminator) -> None:
         super().__init__()
         self.network = network
 

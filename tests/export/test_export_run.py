@@ -185,7 +185,7 @@ def test_other_checkpoints_and_weights_make_other_graphs(run: Path, bundle: Bund
 def test_networks_with_statistics_far_from_neutral_keep_to_the_gate(
     kernel: int, activation: Any, channels: int
 ) -> None:
-    from ganport_train.networks import Generator as Network
+    from ganport_train.networks import DcganGenerator as Network
 
     network = Network(resolution=32, channels=channels, width=4, kernel=kernel, latent_dim=10, activation=activation)
     randomize(network).requires_grad_(False)
