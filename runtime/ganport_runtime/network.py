@@ -13,7 +13,7 @@ from ganport_runtime.checks import allocate
 from ganport_runtime.errors import ClosedError
 from ganport_runtime.manifest import Manifest, Role
 from ganport_runtime.opening import Running, Signature, open_plans
-from ganport_runtime.plan import AUTO, Plan, Request
+from ganport_runtime.plan import AUTO, Plan, PlanRequest
 
 __all__ = ["Network"]
 
@@ -59,7 +59,7 @@ class Network:
             BundleError: the bundle is missing, malformed or altered, or holds no such network.
             PlanError: nothing on this machine can run it; the text says why.
         """
-        request = Request(device, precision, backend, threads, one_plan)
+        request = PlanRequest(device, precision, backend, threads, one_plan)
         bundle = Bundle.open(path)
         return cls(bundle, open_plans(bundle, cls.role, request, cls.signature))
 

@@ -8,9 +8,19 @@ from ganport_runtime.backends import BACKENDS, Session, Tensor, engine_versions,
 from ganport_runtime.backends.protocol import thread_count
 from ganport_runtime.batches import BUCKETS, TOP
 from ganport_runtime.bundle import Bundle
-from ganport_runtime.errors import BundleError, PlanError, one_line
+from ganport_runtime.errors import BundleError, InputError, PlanError, one_line
 from ganport_runtime.manifest import Manifest, Role
-from ganport_runtime.plan import UNTUNED, Candidate, Plan, Refusal, Request, by_reason, list_plans, refusal_of, unasked
+from ganport_runtime.plan import (
+    UNTUNED,
+    Candidate,
+    Plan,
+    PlanRequest,
+    Refusal,
+    by_reason,
+    list_plans,
+    refusal_of,
+    unasked,
+)
 from ganport_runtime.self_test import Subject, probe
 from ganport_runtime.tuning.record import MeasuredPlan, TuningRecord, find_record, winners
 
@@ -54,7 +64,7 @@ class RankedCandidate:
 
 
 def rank_candidates(
-    bundle: Bundle, role: Role, request: Request, available: Sequence[Candidate]
+    bundle: Bundle, role: Role, request: PlanRequest, available: Sequence[Candidate]
 ) -> dict[int, tuple[RankedCandidate, ...]]:
     """For every bucket the candidates to try, in this order: the measured ones, then the untuned ones.
 
@@ -126,7 +136,7 @@ class Running:
     session: Session
 
 
-def open_plans(bundle: Bundle, role: Role, request: Request, signature: SignatureOf) -> dict[int, Running]:
+def open_plans(bundle: Bundle, role: Role, request: PlanRequest, signature: SignatureOf) -> dict[int, Running]:
     """Open, for every bucket, the first of its choices that really runs; a plan of several buckets is opened once.
 
     Where one plan is asked for, it is the first choice that really runs at every bucket.
@@ -187,7 +197,7 @@ class _Opener:
     """Opens each candidate once and remembers what came of it."""
 
     def __init__(
-        self, bundle: Bundle, role: Role, request: Request, signature: SignatureOf, refusals: list[Refusal]
+        self, bundle: Bundle, role: Role, request: PlanRequest, signature: SignatureOf, refusals: list[Refusal]
     ) -> None:
         self._what = (bundle, role)
         self._request, self._signature, self._refusals = request, signature, refusals
@@ -269,6 +279,10 @@ def _load(bundle: Bundle, candidate: Candidate, threads: int | None) -> Session:
     except BundleError as error:
         file = bundle.path / entry.file
         raise BundleError(f"{file} cannot be loaded by {error}; export it again or update the library") from error
+    except (PlanError, InputError):
+        raise
+    except Exception as error:  # such as a library that is installed and cannot be imported
+        raise PlanError(one_line(f"{candidate.backend} failed: {type(error).__name__}: {error}")) from error
 
 
 def _plan(bundle: Bundle, role: Role, candidate: Candidate, session: Session, threads: int | None) -> Plan:

@@ -11,7 +11,7 @@ from ganport_runtime.buckets import BUCKETS
 from ganport_runtime.differences import compare
 from ganport_runtime.entries import Role, Variant
 from ganport_runtime.opening import open_candidate
-from ganport_runtime.plan import Refusal, Request, by_reason
+from ganport_runtime.plan import PlanRequest, Refusal, by_reason
 from ganport_runtime.probe import read_probe
 from ganport_runtime.survey import survey
 from torch import nn
@@ -111,7 +111,7 @@ class BundleSource:
 
     def _opened(self) -> tuple[Generator, str]:
         """The variant by ONNX Runtime or, where that is not here, OpenVINO."""
-        available, refusals = survey(self.bundle, ROLE, Request(device="cpu", precision=PRECISION))
+        available, refusals = survey(self.bundle, ROLE, PlanRequest(device="cpu", precision=PRECISION))
         for candidate in available:
             if candidate.entry != self.variant:
                 continue

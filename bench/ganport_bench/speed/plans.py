@@ -8,7 +8,7 @@ from ganport_runtime.backends import BACKENDS, load_backend
 from ganport_runtime.buckets import BUCKETS, TOP, bucket_of
 from ganport_runtime.entries import Role
 from ganport_runtime.opening import open_candidate
-from ganport_runtime.plan import AUTO, DEVICES, Candidate, Request
+from ganport_runtime.plan import AUTO, DEVICES, Candidate, PlanRequest
 from ganport_runtime.survey import refusal_of
 from ganport_runtime.tuning import MeasuredPlan, TuningRecord
 
@@ -60,7 +60,7 @@ class OnePlan:
 
     def refusal(self) -> str | None:
         """Why this machine leaves it out, or None."""
-        return refusal_of(self.candidate, Request())
+        return refusal_of(self.candidate, PlanRequest())
 
     def settings(self, batch: int) -> tuple[Settings, ...]:
         """The options that tuning found to be the fastest, or else the default ones; without a record, all choices."""

@@ -177,7 +177,7 @@ ANY = 0  # the batch size of the model that takes any
 Way = tuple[int, bool]  # batch size, and whether it is one of several parts that run side by side
 
 
-class OpenVino(Backend):
+class OpenVinoBackend(Backend):
     """OpenVINO on the CPU."""
 
     name = "openvino"
@@ -338,7 +338,7 @@ class OpenVinoSession:
         return next(index for index, tensor in enumerate(self.outputs) if tensor.name == name)
 
 
-BACKEND = OpenVino
+BACKEND = OpenVinoBackend
 
 
 def shares(count: int, streams: int) -> list[slice]:

@@ -125,7 +125,7 @@ class MeasuredPlan:
 
 
 @dataclass(frozen=True)
-class Choice:
+class TunedChoice:
     """How the tuner chose the plan for all batch sizes.
 
     Attributes:
@@ -183,7 +183,7 @@ class TuningRecord:
     machine: Mapping[str, Any]
     engines: Mapping[str, str]
     plans: tuple[MeasuredPlan, ...] = field(default_factory=tuple)
-    choice: Choice | None = None
+    choice: TunedChoice | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object of the record's file."""
@@ -206,7 +206,7 @@ class TuningRecord:
             machine=fields.mapping("machine"),
             engines={key: engines.text(key) for key in engines.document},
             plans=tuple(MeasuredPlan.read(item) for item in fields.items("plans")),
-            choice=None if choice is None else Choice.read(choice),
+            choice=None if choice is None else TunedChoice.read(choice),
         )
 
     def ranked(self, plans: Iterable[MeasuredPlan]) -> tuple[MeasuredPlan, ...]:

@@ -17,17 +17,17 @@ from ganport_runtime.backends import engine_versions
 from ganport_runtime.batches import BUCKETS, TOP, bucket_of
 from ganport_runtime.checks import whole_number
 from ganport_runtime.opening import open_candidate
-from ganport_runtime.plan import Candidate, Refusal, Request, by_reason, list_plans
-from ganport_runtime.tuning.record import Budget, Choice, MeasuredPlan, TuningRecord, save, winners
+from ganport_runtime.plan import Candidate, PlanRequest, Refusal, by_reason, list_plans
+from ganport_runtime.tuning.record import Budget, MeasuredPlan, TunedChoice, TuningRecord, save, winners
 from ganport_runtime.tuning.timing import turns_of
-from ganport_runtime.tuning.trials import Family, FieldOfTrials, Reference, RefusedPlan, Trial, families
+from ganport_runtime.tuning.trials import Family, FieldOfTrials, PlanTrial, ReferenceImages, RefusedPlan, families
 from ganport_runtime.tuning.turns import ROUNDS, Race
 
 Progress = Callable[[int, int, str], None]
 """Told how many steps are done, of how many, and what comes next."""
 
 
-class Steps:
+class TuningSteps:
     """The steps of one tuning.
 
     Args:
@@ -200,7 +200,7 @@ def tune(
     reference, untuned = _reference(bundle, clock), _untuned(bundle)
     found, refused = families(bundle, "generator")
     found.sort(key=lambda family: family.first != untuned)
-    steps = Steps(on_progress, len(found) + ROUNDS)
+    steps = TuningSteps(on_progress, len(found) + ROUNDS)
     with closing(FieldOfTrials(bundle, reference, limits, untuned, goal)) as field:
         skipped = _try_out(field, found, steps, lambda: clock() - begun < TRYING * seconds)
         for candidate in skipped:
@@ -235,8 +235,8 @@ def tune(
 
 
 def _choose(
-    field: FieldOfTrials, goal: Sequence[int], steps: Steps, has_time: Callable[[], bool]
-) -> tuple[str, Choice]:
+    field: FieldOfTrials, goal: Sequence[int], steps: TuningSteps, has_time: Callable[[], bool]
+) -> tuple[str, TunedChoice]:
     """Let the fastest plans take turns, put their medians in the place of rough figures, and choose one."""
     finalists = {bucket: field.finalists(bucket) for bucket in BUCKETS}
     field.keep(trial for trials in finalists.values() for trial in trials)
@@ -257,24 +257,24 @@ def _choose(
         for bucket in turns:
             trials[name].seconds[bucket] = race.seconds(name, bucket)
     if lead is None:
-        return chosen, Choice(None, "", 1.0, 1.0, 1.0, race.rounds, True)
+        return chosen, TunedChoice(None, "", 1.0, 1.0, 1.0, race.rounds, True)
     ratio, low, high = (float(f"{one:.4g}") for one in (lead.ratio, lead.low, lead.high))
-    return chosen, Choice(None, runner_up or "", ratio, low, high, lead.rounds, lead.is_certain)
+    return chosen, TunedChoice(None, runner_up or "", ratio, low, high, lead.rounds, lead.is_certain)
 
 
 def _untuned(bundle: Bundle) -> Candidate | None:
     """What runs without tuning."""
-    available, _ = list_plans(bundle, "generator", Request())
+    available, _ = list_plans(bundle, "generator", PlanRequest())
     return available[0] if available else None
 
 
-def _reference(bundle: Bundle, clock: Callable[[], float]) -> Reference:
+def _reference(bundle: Bundle, clock: Callable[[], float]) -> ReferenceImages:
     """The images of the fp32 plan that runs without tuning, on the CPU where it can.
 
     Raises:
         PlanError: no fp32 plan runs here; the text says why.
     """
-    available, refusals = list_plans(bundle, "generator", Request(precision="fp32"))
+    available, refusals = list_plans(bundle, "generator", PlanRequest(precision="fp32"))
     for candidate in sorted(available, key=lambda candidate: candidate.device != "cpu"):
         try:
             running = open_candidate(bundle, "generator", candidate, Generator.signature)
@@ -286,7 +286,7 @@ def _reference(bundle: Bundle, clock: Callable[[], float]) -> Reference:
     raise PlanError(f"no fp32 plan of {bundle.path} runs here, to compare the others with: {by_reason(refusals)}")
 
 
-def _images(candidate: Candidate, generator: Generator, clock: Callable[[], float]) -> Reference:
+def _images(candidate: Candidate, generator: Generator, clock: Callable[[], float]) -> ReferenceImages:
     """As many images as are made in a second or two, a multiple of the top bucket, `IMAGES` at most."""
     first = generator.sample(TOP, seed=SEED)
     begun = clock()
@@ -294,14 +294,14 @@ def _images(candidate: Candidate, generator: Generator, clock: Callable[[], floa
     batches = int(REFERENCE_SECONDS / max(clock() - begun, 1e-6))
     count = min(IMAGES, max(1, batches) * TOP)
     rest = generator.sample(count - TOP, seed=SEED, start=TOP)
-    return Reference(candidate, latents(SEED, 0, count, generator.latent_dim), np.concatenate([first, rest]))
+    return ReferenceImages(candidate, latents(SEED, 0, count, generator.latent_dim), np.concatenate([first, rest]))
 
 
 def _try_out(
-    field: FieldOfTrials, found: Sequence[Family], steps: Steps, has_time: Callable[[], bool]
+    field: FieldOfTrials, found: Sequence[Family], steps: TuningSteps, has_time: Callable[[], bool]
 ) -> list[Candidate]:
     """Try every family's first plan, then the others where that is still in the running; return what was left out."""
-    tried: list[tuple[Family, Trial]] = []
+    tried: list[tuple[Family, PlanTrial]] = []
     skipped: list[Candidate] = []
     for family in found:
         steps.begin(str(family.first))

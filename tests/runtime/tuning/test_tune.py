@@ -13,7 +13,7 @@ from ganport_runtime import BundleError, Generator, InputError, PlanError, laten
 from ganport_runtime.backends import engine_versions
 from ganport_runtime.batches import BUCKETS
 from ganport_runtime.tuning.record import Budget, TuningRecord
-from ganport_runtime.tuning.trials import Trial
+from ganport_runtime.tuning.trials import PlanTrial
 from ganport_runtime.tuning.tuner import Tuning, tune
 
 from tests.support.bundles import (
@@ -139,9 +139,9 @@ def test_what_is_certain_and_what_plans_for_each_batch_size_would_add_is_said(tu
 
 
 def test_a_plan_can_be_chosen_for_one_batch_size(variety: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rough = Trial.call
+    rough = PlanTrial.call
 
-    def slowed(trial: Trial, bucket: int) -> Callable[[], object]:
+    def slowed(trial: PlanTrial, bucket: int) -> Callable[[], object]:
         """OpenVINO is fast at single images alone."""
         call, slow = rough(trial, bucket), (trial.candidate.backend == "openvino") == (bucket > 1)
 
@@ -151,7 +151,7 @@ def test_a_plan_can_be_chosen_for_one_batch_size(variety: Path, cache: Path, mon
 
         return slowed_call
 
-    monkeypatch.setattr(Trial, "call", slowed)
+    monkeypatch.setattr(PlanTrial, "call", slowed)
     for for_batch, backend in ((1, "openvino"), (48, "onnxruntime"), (None, "onnxruntime")):
         tuning = tune(variety, budget=Budget(0), seconds=8, for_batch=for_batch)
         assert tuning.record.choice is not None
