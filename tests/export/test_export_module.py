@@ -154,7 +154,7 @@ def test_randomize_moves_what_folding_must_account_for() -> None:
 class Stubborn(torch.nn.Module):
     """Goes to no float64."""
 
-    def _apply(self, fn: Any, recurse: bool = True) -> Self:  # noqa: ARG002
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
         if fn(torch.zeros(1)).dtype == torch.float64:
             raise RuntimeError("no")
         return self
