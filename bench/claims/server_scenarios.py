@@ -49,33 +49,19 @@ MILLI, MICRO = 1e3, 1e6
 
 @dataclass(frozen=True)
 class ServersEffort:
-    """How long everything is measured.
+    """How long everything is measured."""
 
-    Attributes:
-        rounds: turns of every system with many clients that count.
-        turn_seconds: of one turn.
-        lead_seconds: at its beginning that do not count, while caches and threads get warm again.
-        single_rounds: turns with one client.
-        single_seconds: of one of them.
-        peak_seconds: for each measurement of a server's capacity.
-        overload_seconds: of three times its capacity.
-        requests: in a row while memory is sampled.
-        known: seeds whose images are compared.
-        plans: precisions that are asked for.
-        tuning_seconds: for a bundle that has no record on this machine.
-    """
-
-    rounds: int = 4
-    turn_seconds: float = 1.3
-    lead_seconds: float = 0.3
-    single_rounds: int = 7
-    single_seconds: float = 0.3
-    peak_seconds: float = 2.0
-    overload_seconds: float = 30.0
-    requests: int = 200_000
-    known: int = 64
-    plans: tuple[str, ...] = PLANS
-    tuning_seconds: float = 100.0
+    rounds: int = 4  # turns of every system with many clients that count
+    turn_seconds: float = 1.3  # of one turn
+    lead_seconds: float = 0.3  # at its beginning that do not count, while caches and threads get warm again
+    single_rounds: int = 7  # turns with one client
+    single_seconds: float = 0.3  # of one of them
+    peak_seconds: float = 2.0  # for each measurement of a server's capacity
+    overload_seconds: float = 30.0  # of three times its capacity
+    requests: int = 200_000  # in a row while memory is sampled
+    known: int = 64  # seeds whose images are compared
+    plans: tuple[str, ...] = PLANS  # precisions that are asked for
+    tuning_seconds: float = 100.0  # for a bundle that has no record on this machine
 
 
 FULL = ServersEffort()
@@ -383,27 +369,16 @@ def one_client_found(
 
 @dataclass(frozen=True)
 class Overload:
-    """A server at three times its capacity.
+    """A server at three times its capacity."""
 
-    Attributes:
-        asked: the precision.
-        server: the server.
-        peaks: images a second in closed loops before and after, by the number of clients.
-        offered: requests a second.
-        max_queue: images that may wait in the server.
-        outcome: of the load.
-        cpu: that the server used meanwhile.
-        seconds: for how long requests were due.
-    """
-
-    asked: str
-    server: StartedServer
-    peaks: Mapping[int, Sequence[float]]
-    offered: float
-    max_queue: int
-    outcome: Outcome
-    cpu: Cpu
-    seconds: float
+    asked: str  # the precision
+    server: StartedServer  # the server
+    peaks: Mapping[int, Sequence[float]]  # images a second in closed loops before and after, by the number of clients
+    offered: float  # requests a second
+    max_queue: int  # images that may wait in the server
+    outcome: Outcome  # of the load
+    cpu: Cpu  # that the server used meanwhile
+    seconds: float  # for how long requests were due
 
     @property
     def peak(self) -> float:

@@ -117,17 +117,11 @@ BASELINES: Mapping[str, Starter] = {LITSERVE: start_litserve, TRITON: start_trit
 
 @dataclass(frozen=True)
 class Calls:
-    """Calls of the generator in a row.
+    """Calls of the generator in a row."""
 
-    Attributes:
-        images: of one call.
-        seconds: of each call, float64 [calls].
-        cpu_seconds: of the process during all of them.
-    """
-
-    images: int
-    seconds: NDArray[np.float64]
-    cpu_seconds: float
+    images: int  # of one call
+    seconds: NDArray[np.float64]  # of each call, float64 [calls]
+    cpu_seconds: float  # of the process during all of them
 
     @property
     def images_per_second(self) -> float:
@@ -195,23 +189,14 @@ def _calls(seconds: float, images: int) -> Calls:
 
 @dataclass(frozen=True)
 class Setup:
-    """Everything that is measured around one plan.
+    """Everything that is measured around one plan."""
 
-    Attributes:
-        asked: the precision that was asked for.
-        offline: the generator without a server.
-        golden: what every answer is compared with.
-        client: the process that makes the load.
-        servers: by name.
-        missing: servers that could not be started, and why.
-    """
-
-    asked: str
-    offline: Offline
-    golden: GoldenImages
-    client: Worker
-    servers: Mapping[str, StartedServer]
-    missing: Mapping[str, str]
+    asked: str  # the precision that was asked for
+    offline: Offline  # the generator without a server
+    golden: GoldenImages  # what every answer is compared with
+    client: Worker  # the process that makes the load
+    servers: Mapping[str, StartedServer]  # by name
+    missing: Mapping[str, str]  # servers that could not be started, and why
 
     @property
     def ganport(self) -> StartedServer:
@@ -293,15 +278,10 @@ def _must_be_right(outcome: Outcome) -> None:
 
 @dataclass(frozen=True)
 class Cpu:
-    """CPU seconds of a server.
+    """CPU seconds of a server."""
 
-    Attributes:
-        total: of all its processes.
-        loop: of its first process's first thread, where an asyncio server has its event loop.
-    """
-
-    total: float
-    loop: float
+    total: float  # of all its processes
+    loop: float  # of its first process's first thread, where an asyncio server has its event loop
 
     def __sub__(self, other: "Cpu") -> "Cpu":
         return Cpu(self.total - other.total, self.loop - other.loop)
