@@ -22,7 +22,7 @@ from ganport_bench.client.processes import NICENESS, ServerProcess, Worker, fami
 from ganport_bench.client.requests import Endpoint, LitServeEncoder, SeedEncoder
 from ganport_bench.effort import OnStep
 from ganport_bench.errors import BenchError
-from ganport_bench.load.servers import GANPORT, ServerAddress, StartedServer, start_ganport
+from ganport_bench.load.servers import GANPORT, ServerAddress, StartedServer, golden_images, start_ganport
 from ganport_bench.records import CACHE
 from ganport_runtime import Generator
 from ganport_runtime.buckets import TOP
@@ -151,10 +151,6 @@ class Offline:
         self._worker = worker
         self.plan, self.precision = worker(_open, str(bundle), precision)
 
-    def golden(self, seeds: int) -> GoldenImages:
-        """The first image of that many seeds."""
-        return GoldenImages(self._worker(_images, seeds))
-
     def calls(self, seconds: float, images: int = TOP) -> Calls:
         """`sample(images)` again and again, with another seed each time."""
         return self._worker(_calls, seconds, images)
@@ -168,10 +164,6 @@ def _open(bundle: str, precision: str) -> tuple[str, str]:
     generator = Generator.open(bundle, precision=precision, one_plan=True)  # as the servers
     _opened.append(generator)
     return str(generator.plan), generator.plan.precision
-
-
-def _images(seeds: int) -> list[bytes]:
-    return [_opened[0].sample(1, seed=seed).tobytes() for seed in range(seeds)]
 
 
 def _calls(seconds: float, images: int) -> Calls:
@@ -222,9 +214,10 @@ def set_up(bundle: Path, asked: str, baselines: Mapping[str, Starter], known: in
     missing: dict[str, str] = {}
     with ExitStack() as stack:
         on_step(f"{asked}: the generator without a server")
-        offline = Offline(stack.enter_context(Worker("the generator without a server")), bundle, asked)
+        alone = stack.enter_context(Worker("the generator without a server"))
+        golden = alone(golden_images, str(bundle), asked, known)
+        offline = Offline(alone, bundle, asked)
         client = stack.enter_context(Worker("the load generator"))
-        golden = offline.golden(known)
         for name, start in {GANPORT: start_ganport, **baselines}.items():
             on_step(f"{asked}: starting {name}")
             try:

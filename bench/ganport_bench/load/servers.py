@@ -163,14 +163,14 @@ class ServedBundle:
         """Make the images that answers are compared with, and start the server."""
         on_step("making the images that answers are compared with")
         with Worker("the generator without a server") as alone:
-            images = alone(_images, str(self.bundle), self.precision)
+            golden = alone(golden_images, str(self.bundle), self.precision, KNOWN)
         on_step(f"starting {GANPORT}")
         with start_ganport(self.bundle, self.precision) as started:
             renice(started.pid)
             endpoint = started.endpoint
             statistics, missing = _statistics(ServerAddress(endpoint.host, endpoint.port), MODEL)
             facts = {"plan": started.plan, "niceness": str(NICENESS)}
-            yield ReadyServer(GANPORT, endpoint, GoldenImages(images), BY_IMAGES, statistics, missing, facts)
+            yield ReadyServer(GANPORT, endpoint, golden, BY_IMAGES, statistics, missing, facts)
 
 
 @dataclass(frozen=True)
@@ -211,10 +211,10 @@ def _printed_document(printed: str) -> dict[str, Any] | None:
     return document
 
 
-def _images(bundle: str, precision: str) -> list[bytes]:
-    """The first image of each known seed."""
-    with Generator.open(bundle, precision=precision) as generator:
-        return [generator.sample(1, seed=seed).tobytes() for seed in range(KNOWN)]
+def golden_images(bundle: str, precision: str, seeds: int) -> GoldenImages:
+    """The first image of that many seeds, by the plan that servers run."""
+    with Generator.open(bundle, precision=precision, one_plan=True) as generator:
+        return GoldenImages([generator.sample(1, seed=seed).tobytes() for seed in range(seeds)])
 
 
 def _statistics(address: ServerAddress, model: str) -> tuple[Statistics | None, str]:
