@@ -69,6 +69,7 @@ def test_a_load_generator_that_falls_behind_voids_its_row() -> None:
     held_up = offered(1).row(late_by(0.05), None, 100.0, bound=1.0)
     assert not held_up.void, "all its connections waited for the server"
     assert held_up.saturated == "all 1 connections waited for answers"
+    assert offered(1).row(late_by(0.05), None, 100.0, bound=0.02).in_time == 0, "counted from when requests were due"
 
 
 def test_a_rate_is_held_while_99_percent_are_answered_within_the_bound() -> None:
