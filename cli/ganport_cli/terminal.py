@@ -1,4 +1,4 @@
-"""What a command shows: people's text and progress on stderr, one JSON document on stdout when asked."""
+"""Output of commands: text and progress for people on stderr, one JSON document on stdout where it is asked for."""
 
 import ctypes
 import json
