@@ -20,7 +20,7 @@ from ganport_bench.figures import Figure
 from ganport_bench.load.servers import GANPORT, StartedServer
 from ganport_bench.timing import Estimate, Seconds, System, difference, interleave, median, ratio
 from ganport_runtime.buckets import TOP
-from server_setup import CLIENTS, GRPC, HTTP, Calls, Cpu, Setup, awake, cpu_of
+from server_setup import CLIENTS, GRPC, HTTP, Cpu, GeneratorCalls, Setup, awake, cpu_of
 
 PLANS = ("auto", "fp32")  # as tuned, and exact
 PERCENTILES = (50, 90, 99)
@@ -169,7 +169,7 @@ class OfflineTurns:
 
     def __init__(self, setup: Setup, seconds: float) -> None:
         self._offline, self._seconds = setup.offline, seconds
-        self._turns: list[Calls] = []
+        self._turns: list[GeneratorCalls] = []
 
     def __call__(self) -> float:
         """One turn; seconds of an image."""
@@ -177,7 +177,7 @@ class OfflineTurns:
         return 1 / self._turns[-1].images_per_second
 
     @property
-    def counted(self) -> list[Calls]:
+    def counted(self) -> list[GeneratorCalls]:
         """The rounds that count."""
         return self._turns[WARMUP:]
 

@@ -118,8 +118,8 @@ BASELINES: Mapping[str, Starter] = {LITSERVE: start_litserve, TRITON: start_trit
 
 
 @dataclass(frozen=True)
-class Calls:
-    """Calls of the generator in a row."""
+class GeneratorCalls:
+    """GeneratorCalls of the generator in a row."""
 
     images: int  # of one call
     seconds: NDArray[np.float64]  # of each call, float64 [calls]
@@ -153,7 +153,7 @@ class Offline:
         self._worker = worker
         self.plan, self.precision = worker(_open, str(bundle), precision)
 
-    def calls(self, seconds: float, images: int = TOP) -> Calls:
+    def calls(self, seconds: float, images: int = TOP) -> GeneratorCalls:
         """`sample(images)` again and again, with another seed each time."""
         return self._worker(_calls, seconds, images)
 
@@ -168,7 +168,7 @@ def _open(bundle: str, precision: str) -> tuple[str, str]:
     return str(generator.plan), generator.plan.precision
 
 
-def _calls(seconds: float, images: int) -> Calls:
+def _calls(seconds: float, images: int) -> GeneratorCalls:
     sample = _opened[0].sample
     for seed in range(WARM_CALLS):
         sample(images, seed=seed)
@@ -178,7 +178,7 @@ def _calls(seconds: float, images: int) -> Calls:
         sample(images, seed=seed)
         seed += 1
         times.append(time.perf_counter())
-    return Calls(images, np.diff(times), time.process_time() - cpu)
+    return GeneratorCalls(images, np.diff(times), time.process_time() - cpu)
 
 
 @dataclass(frozen=True)
