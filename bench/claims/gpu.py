@@ -144,12 +144,7 @@ def _normal(name: str) -> str:
 
 
 def measure(root: Path, run: Path | None, *, quick: bool) -> None:
-    """Test, measure, and write the page.
-
-    Args:
-        root: the source tree.
-        run: a training run; None: one is trained here.
-        quick: few rounds.
+    """Test, measure, and write the page; without a run one is trained.
 
     Raises:
         GpuError: tests fail or do not run, a command fails, or the page cannot be written.
@@ -223,16 +218,7 @@ def _reason(skipped: ET.Element) -> str:
 
 
 def run_benchmark(root: Path, results: Path, run: Path | None, *, quick: bool) -> dict[str, Any]:
-    """Train unless a run is given, export with engines, and measure.
-
-    Args:
-        root: the source tree.
-        results: gets `bench.json` and `report/`.
-        run: a training run, or None.
-        quick: few rounds.
-
-    Returns:
-        The document of `ganport bench --json`.
+    """Train unless a run is given, export with engines, and measure: the document of `ganport bench --json`.
 
     Raises:
         GpuError: a command failed; its own message is on the terminal.

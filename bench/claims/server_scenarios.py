@@ -98,12 +98,7 @@ def _at_most(name: str, title: str, unit: str, estimate: Estimate | None, wanted
 class ServerTurns:
     """A system of `interleave`: loads a server, returns the seconds of an image, keeps every turn.
 
-    Args:
-        server: what is loaded.
-        protocol: `HTTP` or `gRPC`.
-        load: makes the load.
-        begin: seconds of a turn that do not count.
-        end: where what counts ends.
+    Of each turn the seconds from `begin` to `end` count.
     """
 
     def __init__(
@@ -341,13 +336,7 @@ def one_client(setup: Setup, effort: ServersEffort) -> tuple[list[dict[str, Any]
 def one_client_found(
     asked: str, seconds: Mapping[str, Seconds], faults: str
 ) -> tuple[list[dict[str, Any]], list[Figure]]:
-    """Rows and figures from the medians of turns.
-
-    Args:
-        asked: the precision.
-        seconds: of `sample(1)` without a server as `bare`, and of a request by protocol; float64 [rounds] each.
-        faults: what was lost or wrong, or empty.
-    """
+    """Rows and figures from medians of turns: of `sample(1)` as `bare`, of a request by protocol, float64 [rounds]."""
     rows, figures = [], []
     bare = median(seconds[BARE]).scaled(MILLI)
     for protocol, taken in seconds.items():
@@ -538,14 +527,7 @@ def memory(setup: Setup, requests: int) -> tuple[list[dict[str, Any]], list[Figu
 def memory_found(
     asked: str, plan: str, outcome: Outcome, resident: Seconds
 ) -> tuple[list[dict[str, Any]], list[Figure]]:
-    """Row and figure from samples: the last tenth of the time against the second one, when the server is warm.
-
-    Args:
-        asked: the precision.
-        plan: as the server reports it.
-        outcome: of the requests.
-        resident: bytes, float64 [samples].
-    """
+    """Row and figure from samples in bytes: the last tenth of the time against the second one."""
     tenths = [float(np.median(part)) for part in np.array_split(resident, 10)]
     warm, last = tenths[1], tenths[-1]
     row = {

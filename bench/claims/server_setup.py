@@ -200,14 +200,7 @@ class Setup:
 
 @contextmanager
 def set_up(bundle: Path, asked: str, baselines: Mapping[str, Starter], known: int, on_step: OnStep) -> Iterator[Setup]:
-    """Start everything around a bundle's generator; baselines may be missing.
-
-    Args:
-        bundle: whose generator is served.
-        asked: the precision; `auto`: the fastest plan known.
-        baselines: servers beside ganport's.
-        known: seeds whose images are compared.
-        on_step: called with a few words before each step.
+    """Start everything around a bundle's generator; baselines may be missing. `known` seeds' images are compared.
 
     Raises:
         BenchError: `ganport serve` does not start, or makes other images than the generator alone.

@@ -114,14 +114,7 @@ class Schedule:
         return cls(arrivals, ARRIVALS[arrivals](rate, end), effort.lead_seconds, end, connections)
 
     def row(self, outcome: Outcome, server: ServerTimes | None, capacity: float, bound: float) -> RateRow:
-        """What came of it.
-
-        Args:
-            outcome: of the load.
-            server: the server's own times.
-            capacity: the closed loop's best rate.
-            bound: seconds within which an answer is in time.
-        """
+        """What came of it, with `capacity` and `bound` as in `rates`."""
         counts = (outcome.due >= self.begin) & (outcome.due < self.end)
         good = counts & (outcome.status == OK)
         in_time = good & (outcome.answered - outcome.due <= bound)
@@ -147,13 +140,7 @@ def rates(
 ) -> Iterator[RateRow]:
     """Ascending rates, with both kinds of arrivals at each, until a few in a row are not held.
 
-    Args:
-        server: what is loaded.
-        client: the process that makes the load.
-        effort: which rates, how long.
-        capacity: the closed loop's best rate, requests per second.
-        bound: seconds within which an answer is in time.
-        on_step: called with a few words before each rate.
+    `capacity` is the closed loop's best rate, requests per second. Within `bound` seconds an answer is in time.
     """
 
     def offer(arrivals: str, rate: float) -> RateRow:

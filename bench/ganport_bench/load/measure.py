@@ -54,13 +54,8 @@ class Load:
 def measure(target: LoadTarget, effort: Effort, on_step: OnStep, *, bound_seconds: float | None = None) -> Load:
     """Load a server with clients that wait, which shows its capacity, then with rates around that.
 
-    The load is made by a process of its own.
-
-    Args:
-        target: the server; it is started if necessary.
-        effort: how long.
-        on_step: called with a few words before each step.
-        bound_seconds: within which an answer is in time; None: ten times the median latency of a single client.
+    The load is made by a process of its own. An answer is in time within `bound_seconds`; None: within ten times the
+    median latency of a single client.
 
     Raises:
         BenchError: the server does not start, does not answer, or ends.

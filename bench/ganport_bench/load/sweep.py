@@ -80,13 +80,7 @@ class Answers:
 
 
 def answers_of(outcome: Outcome, chosen: NDArray[np.bool_], per_second: float) -> Answers:
-    """The answers of a load.
-
-    Args:
-        outcome: of the whole load.
-        chosen: the requests that count, all with good answers; bool [requests].
-        per_second: good answers in the seconds that count.
-    """
+    """The answers of a load; `chosen`, bool [requests], are the requests that count, all with good answers."""
     statuses, good = outcome.statuses(), np.equal(outcome.status, OK)
     return Answers(
         per_second=per_second,
@@ -185,12 +179,6 @@ class ConcurrencyRow:
 
 def sweep(server: ReadyServer, client: Worker, effort: Effort, on_step: OnStep) -> list[ConcurrencyRow]:
     """A row for each number of clients, ascending; one client is always measured first.
-
-    Args:
-        server: what is loaded.
-        client: the process that makes the load.
-        effort: numbers of clients, and windows.
-        on_step: called with a few words before each row.
 
     Raises:
         BenchError: no clients, or a number of them below 1.
