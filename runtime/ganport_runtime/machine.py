@@ -45,7 +45,7 @@ GPU_SECONDS = 20  # a driver that wakes its GPU up takes seconds
 
 
 @dataclass(frozen=True)
-class Gpu:
+class NvidiaGpu:
     """One NVIDIA GPU as its driver describes it."""
 
     name: str
@@ -73,7 +73,7 @@ class Host:
     cores: int
     cpu_quota: float | None
     memory_bytes: int | None
-    gpus: tuple[Gpu, ...]
+    gpus: tuple[NvidiaGpu, ...]
     gpu_note: str
 
 
@@ -83,16 +83,16 @@ def this_host() -> Host:
     return Host(platform.platform(), cpu_model(), usable_cores(), cpu_quota(), memory_bytes(), gpus, gpu_note)
 
 
-def parse_gpus(lines: Iterable[str]) -> tuple[Gpu, ...]:
+def parse_gpus(lines: Iterable[str]) -> tuple[NvidiaGpu, ...]:
     """The GPUs in what `nvidia-smi --query-gpu=name,driver_version,memory.total,compute_cap` prints as CSV."""
     rows = [[cell.strip() for cell in line.split(",")] for line in lines if line.strip()]
     return tuple(
-        Gpu(name, driver, int(memory) if memory.isdigit() else None, capability)
+        NvidiaGpu(name, driver, int(memory) if memory.isdigit() else None, capability)
         for name, driver, memory, capability in rows
     )
 
 
-def _gpus() -> tuple[tuple[Gpu, ...], str]:
+def _gpus() -> tuple[tuple[NvidiaGpu, ...], str]:
     program = shutil.which("nvidia-smi")
     if program is None:
         found = find_library("cuda")

@@ -197,10 +197,10 @@ def _check_ports(port: int, grpc_port: int | None) -> None:
 
 def _check_opening(opening: dict[str, Any]) -> None:
     from ganport_runtime import InputError
-    from ganport_runtime.plan import Request
+    from ganport_runtime.plan import PlanRequest
 
     try:
-        Request(**opening)
+        PlanRequest(**opening)
     except InputError as error:
         raise typer.BadParameter(f"--{error}") from None
 

@@ -177,7 +177,7 @@ ANY = 0  # the batch size of the model that takes any
 Way = tuple[int, bool]  # batch size, and whether it is one of several parts that run side by side
 
 
-class OpenVino(Backend):
+class OpenVinoBackend(Backend):
     """OpenVINO on the CPU."""
 
     name = "openvino"
@@ -240,14 +240,13 @@ class OpenVinoSession:
     layer for another that had to share its core. A batch that is too small for it runs undivided on all threads.
     """
 
-    pads_to_bucket = False
-
     def __init__(self, core: Any, graph: Any, entry: Entry, options: Mapping[str, str]) -> None:
         self.options = options
         self.inputs, self.outputs = signature(graph)
         self._core, self._graph, self._entry = core, graph, entry
         self._compiling = Lock()
         self.is_sized = options["shape"] == "static"
+        self.pads_to_bucket = self.is_sized  # so that no batch runs by another model, whose last bits differ
         self._fixed = frozenset(BUCKETS) if self.is_sized else frozenset()
         self._models: dict[Way, CompiledModel] = {}
         self._idle: dict[Way, deque[Any]] = {}  # infer requests; no two threads may share one
@@ -339,7 +338,7 @@ class OpenVinoSession:
         return next(index for index, tensor in enumerate(self.outputs) if tensor.name == name)
 
 
-BACKEND = OpenVino
+BACKEND = OpenVinoBackend
 
 
 def shares(count: int, streams: int) -> list[slice]:

@@ -9,7 +9,7 @@ import onnx_ir
 import pytest
 from ganport_export import ExportError
 from ganport_export.errors import QuantizeError
-from ganport_export.graph import serialize
+from ganport_export.graph import to_bytes
 from ganport_export.passes.to_fused import to_fused
 from ganport_export.passes.to_phase import to_phase
 from ganport_export.quantize import KINDS, Quantized, quantize
@@ -60,9 +60,9 @@ def psnr_db(wanted: Array, made: Array) -> float:
 @pytest.mark.parametrize("activation", ["Relu", "LeakyRelu"])
 def test_int8_makes_the_same_images(kind: str, activation: str) -> None:
     model = in_form(kind, activation=activation)
-    before = serialize(model)
+    before = to_bytes(model)
     made = quantized(model, kind, LATENT_DIM)
-    assert serialize(model) == before
+    assert to_bytes(model) == before
     x = feeds(3, LATENT_DIM)[0]["x"]
     assert 30 < psnr_db(run(model, x), run(made.model, x)) < 80
     assert made.kept_float == ()
@@ -121,7 +121,7 @@ def test_onnx_runtime_runs_u8s8_in_int8(tmp_path: Path) -> None:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
-    onnxruntime.InferenceSession(serialize(made), options, providers=["CPUExecutionProvider"])
+    onnxruntime.InferenceSession(to_bytes(made), options, providers=["CPUExecutionProvider"])
     operators = [node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node]
     assert operators.count("QLinearConv") == 4
     assert operators.count("QLinearConcat") == 1
@@ -313,7 +313,7 @@ def test_what_a_subgraph_reads_too_stays_as_it_is() -> None:
 
 
 def digest(model: onnx_ir.Model) -> str:
-    return hashlib.sha256(serialize(model)).hexdigest()
+    return hashlib.sha256(to_bytes(model)).hexdigest()
 
 
 def test_the_same_graph_and_inputs_give_the_same_file() -> None:
@@ -343,5 +343,5 @@ def test_any_small_network_keeps_its_output(data: st.DataObject) -> None:
     model = model_of(graph, constants, (inputs, 5, 5))
     kind = draw(st.sampled_from(KINDS))
     made = quantized(model, kind, inputs, 5, 5)
-    (y,) = OnnxSession(serialize(made.model), threads=1)(feeds(3, inputs, 5, 5)[0]).values()
+    (y,) = OnnxSession(to_bytes(made.model), threads=1)(feeds(3, inputs, 5, 5)[0]).values()
     assert psnr_db(run(model, feeds(3, inputs, 5, 5)[0]["x"]), y) > 28
