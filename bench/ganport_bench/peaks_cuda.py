@@ -78,7 +78,8 @@ class EventTurns:
             self._work()
         end.record()
         end.synchronize()
-        return begin.elapsed_time(end) / 1e3 / calls
+        milliseconds: float = begin.elapsed_time(end)
+        return milliseconds / 1e3 / calls
 
 
 def cuda_product(shape: ProductShape, *, precision: str, device: str = "cuda") -> Product:
