@@ -184,10 +184,11 @@ class NetworkSource:
 
     def reference(self, seed: int, count: int) -> tuple[Latents, Pixels]:
         """The first latents of a seed and what the network makes of them in float64."""
+        from ganport_export.inputs import GeneratorInputs
         from ganport_export.reference import make_reference
 
-        reference = make_reference(self.network, seed, count, self.latent_dim)
-        return reference.latents, reference.pixels
+        reference = make_reference(self.network, GeneratorInputs(self.latent_dim), seed, count)
+        return reference.inputs["z"], reference.pixels
 
     @cached_property
     def stock_export(self) -> bytes:

@@ -129,7 +129,7 @@ def test_where_nothing_can_be_written_the_document_is_printed(
     ganport: Ganport, skipped: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ganport_bench.report.write_report", refuse)
-    monkeypatch.setattr("ganport_runtime.cache.write_whole", refuse)
+    monkeypatch.setattr("ganport_runtime.atomic.write_bytes", refuse)
     outcome = ganport("bench", "b.ganport", "--report", tmp_path / "report")
     assert (outcome.exit_code, outcome.document["format"]) == (1, 2)
     assert outcome.last_line.endswith("what was measured is on stdout")
