@@ -25,6 +25,11 @@ def console(plain_width: int = PLAIN_WIDTH) -> Console:
     return Console(stderr=True, width=None if sys.stderr.isatty() else plain_width, highlight=False)
 
 
+def say(text: str) -> None:
+    """Print text for people on stderr as it is: long lines are not broken, brackets are no markup."""
+    console().print(text, markup=False, soft_wrap=True)
+
+
 def print_json(document: Mapping[str, Any]) -> None:
     """Print the one JSON document of a command on stdout; a NaN or infinity in it is a defect and raises."""
     print(json.dumps(document, indent=2, allow_nan=False))
