@@ -13,6 +13,10 @@ from typing import Any
 
 CPU_INFO = Path("/proc/cpuinfo")
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+GPU_QUERY = "name,driver_version,memory.total,compute_cap"
+GPU_SECONDS = 20  # a driver that wakes its GPU up takes seconds
+NVIDIA = Path("/proc/driver/nvidia")  # what the kernel module says, without waking a GPU up
 
 
 def cpu_model(cpu_info: Path = CPU_INFO) -> str:
@@ -37,11 +41,6 @@ def cpu_quota() -> float | None:
     """Processors' worth of time that a container grants, or None without a limit."""
     words = CPU_QUOTA.read_text(encoding="utf-8").split() if CPU_QUOTA.exists() else []
     return int(words[0]) / int(words[1]) if len(words) == 2 and words[0].isdigit() else None
-
-
-MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-GPU_QUERY = "name,driver_version,memory.total,compute_cap"
-GPU_SECONDS = 20  # a driver that wakes its GPU up takes seconds
 
 
 @dataclass(frozen=True)
@@ -113,9 +112,6 @@ def memory_bytes() -> int | None:
     limits = [path.read_text(encoding="utf-8").strip() for path in MEMORY_LIMITS if path.exists()]
     physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return min([physical, *(int(limit) for limit in limits if limit.isdigit())])
-
-
-NVIDIA = Path("/proc/driver/nvidia")  # what the kernel module says, without waking a GPU up
 
 
 def facts() -> dict[str, Any]:

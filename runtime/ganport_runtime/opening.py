@@ -26,6 +26,9 @@ from ganport_runtime.tuning.record import MeasuredPlan, TuningRecord, find_recor
 
 Signature = tuple[Tensor, ...]
 """The graph's one input, then its outputs."""
+UNMEASURED = "not tuned: the tuning record holds no measured plan of what was asked for"
+UNOPENED = "not tuned: no plan of the tuning record that was asked for could be used"
+THREADS = "not tuned: a number of threads was asked for, and tuning chooses its own"
 
 
 def check_signature(promised: Signature, session: Session, where: str) -> None:
@@ -47,11 +50,6 @@ def _shown(tensors: Signature) -> str:
         f"{tensor.name} {tensor.dtype} [{', '.join('batch' if size is None else str(size) for size in tensor.shape)}]"
         for tensor in tensors
     )
-
-
-UNMEASURED = "not tuned: the tuning record holds no measured plan of what was asked for"
-UNOPENED = "not tuned: no plan of the tuning record that was asked for could be used"
-THREADS = "not tuned: a number of threads was asked for, and tuning chooses its own"
 
 
 @dataclass(frozen=True)

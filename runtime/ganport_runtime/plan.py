@@ -14,6 +14,8 @@ DEVICES = ("cuda", "cpu")  # fastest first
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")  # of plans; bf16 is what an engine makes of an fp32 graph
 UNTUNED = "not tuned: the safest fast default, nothing was measured on this machine"
 MAX_THREADS = 1024
+UNTUNED_PRECISIONS = ("fp32",)  # what `auto` may take with no measurement on this machine
+PREFERRED_FORM = "deconv"  # as trained
 
 
 @dataclass(frozen=True)
@@ -122,10 +124,6 @@ def by_reason(refusals: Iterable[Refusal]) -> str:
     for refusal in refusals:
         candidates.setdefault(refusal.reason, []).append(str(refusal.candidate))
     return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in candidates.items())
-
-
-UNTUNED_PRECISIONS = ("fp32",)  # what `auto` may take with no measurement on this machine
-PREFERRED_FORM = "deconv"  # as trained
 
 
 def list_plans(bundle: Bundle, role: Role, request: PlanRequest) -> tuple[list[Candidate], list[Refusal]]:

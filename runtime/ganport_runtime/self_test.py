@@ -23,6 +23,9 @@ from ganport_runtime.manifest import Manifest, Role
 
 MAX_BYTES = 256 * 2**20  # what a damaged or hostile archive may unpack to
 REMEDY = "copy the bundle again or export it again"
+MARGIN_DB = 6.0  # below what the variant's fidelity promises: other processors round elsewhere, errors are larger
+PROMISED = ("fp16", "int8")  # precisions of the variants themselves, which their fidelity speaks of
+LOGIT_TOLERANCES = {"fp32": 2e-3, "fp16": 5e-2, "bf16": 1e-1, "int8": 2.5e-1}  # of the largest logit, or of 1
 
 
 @dataclass(frozen=True)
@@ -80,9 +83,6 @@ def _check(name: str, array: NDArray[np.generic], dtype: str, shape: tuple[int, 
         raise ValueError(f"{name} holds NaN or infinity")
 
 
-MARGIN_DB = 6.0  # below what the variant's fidelity promises: other processors round elsewhere, errors are larger
-
-
 @dataclass(frozen=True)
 class Tolerance:
     """The least that a plan's images must keep to: PSNRs in dB, and the largest difference of 255, if any."""
@@ -100,8 +100,6 @@ FLOORS = {
     "bf16": Tolerance(30, 24),
     "int8": Tolerance(28, 22),
 }
-PROMISED = ("fp16", "int8")  # precisions of the variants themselves, which their fidelity speaks of
-LOGIT_TOLERANCES = {"fp32": 2e-3, "fp16": 5e-2, "bf16": 1e-1, "int8": 2.5e-1}  # of the largest logit, or of 1
 
 
 @dataclass(frozen=True)

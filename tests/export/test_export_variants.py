@@ -27,6 +27,8 @@ from PIL import Image
 
 from tests.export.conftest import ExportModule
 
+pytestmark = pytest.mark.slow
+
 REFERENCE = "generator-deconv-fp32"
 VARIANTS = [
     REFERENCE,

@@ -47,6 +47,8 @@ OPTIONS: dict[str, dict[str, Sequence[str]]] = {
 SPIN_MICROSECONDS = "1000"
 
 DTYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
+DEVICE_TYPE = "cuda"
+GRAPH_ID = "gpu_graph_id"  # ONNX Runtime records one CUDA graph for each value of this
 
 
 class OnnxRuntimeBackend(Backend):
@@ -219,10 +221,6 @@ def tensors(items: Sequence[Any]) -> tuple[Tensor, ...]:
 
 def _shape(item: Any) -> tuple[int | None, ...]:
     return tuple(size if isinstance(size, int) else None for size in item.shape)
-
-
-DEVICE_TYPE = "cuda"
-GRAPH_ID = "gpu_graph_id"  # ONNX Runtime records one CUDA graph for each value of this
 
 
 class OnnxRuntimeCudaSession:

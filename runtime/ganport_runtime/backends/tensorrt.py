@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 OPTIONS = {"cuda_graph": ("on", "off")}
 NEITHER = "neither tensorrt_rtx nor tensorrt is installed; pip install 'ganport[rtx]' or 'ganport[tensorrt]'"
+REMEDY = "build one here: ganport export ... --engines {}"
+CAPABILITY = re.compile(r"(\d+)\.(\d+)(\+?)")  # `8.6`, or `8.0+` for 8.0 and every later one
 
 
 class TensorRTBackend(Backend):
@@ -81,8 +83,6 @@ BACKEND = TensorRTBackend
 
 
 REMEDIES = {package.module: package.remedy for package in TensorRTBackend.packages}  # by library of the family
-REMEDY = "build one here: ganport export ... --engines {}"
-CAPABILITY = re.compile(r"(\d+)\.(\d+)(\+?)")  # `8.6`, or `8.0+` for 8.0 and every later one
 
 
 @dataclass(frozen=True)

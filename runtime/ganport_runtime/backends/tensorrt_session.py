@@ -17,6 +17,7 @@ from ganport_runtime.errors import BundleError, PlanError, one_line
 from ganport_runtime.manifest import Engine
 
 KEPT = 100  # lines; a session that runs for months must not grow by them
+DTYPES = {"FLOAT": "float32", "UINT8": "uint8"}
 
 
 @cache
@@ -48,9 +49,6 @@ def log_of(library: Any) -> Any:
             return one_line(self.errors[0]) if self.errors else otherwise
 
     return TensorRTLog()
-
-
-DTYPES = {"FLOAT": "float32", "UINT8": "uint8"}
 
 
 class TensorRTSession:

@@ -27,6 +27,15 @@ from ganport_runtime.tuning.record import Budget, MeasuredPlan
 from ganport_runtime.tuning.timing import stopwatch
 
 STATM = Path("/proc/self/statm")  # sizes in pages; the second is what is resident
+LIKELY = ("int8", "bf16", "fp32", "fp16")  # precisions in the order in which a winner is likely; others come last
+SLOW_SECONDS = 0.5
+ROUNDING = 2  # of 255: what another batch size may change in a pixel without a word
+MARGIN_DB = 6.0  # below the same few images at the top bucket: an int8 step taken the other way shows in one image
+CALLS = 2  # timed calls at each bucket, after one that allocates and compiles
+FIRST = (1, 8)  # the buckets at which a plan shows whether it is far behind: some are best at single images alone
+FAR = 0.5  # of the fastest of its kind at all of them: dropped at once
+CLOSE = 0.8  # of the fastest, at any bucket: measured again in turns with it
+CONTENDERS, EXACT, SPECIALISTS = 4, 2, 2  # how many are: over all buckets, of fp32, and at one bucket alone
 
 
 def resident_mib() -> float | None:
@@ -37,9 +46,6 @@ def resident_mib() -> float | None:
     with suppress(AttributeError, OSError):  # a C library other than glibc has none
         ctypes.CDLL(None).malloc_trim(0)
     return int(STATM.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-PRECISIONS = ("int8", "bf16", "fp32", "fp16", "unknown")  # in the order in which a winner is likely
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ def families(bundle: Bundle, role: Role) -> tuple[list[Family], list[RefusedPlan
                     found += _families(Candidate(entry, name, device, options) for options in choices)
                 else:
                     refused.append(RefusedPlan.of(Candidate(entry, name, device), reason))
-    return sorted(found, key=lambda family: PRECISIONS.index(family.first.precision)), refused
+    return sorted(found, key=lambda family: (*LIKELY, family.first.precision).index(family.first.precision)), refused
 
 
 def _families(candidates: Iterator[Candidate]) -> Iterator[Family]:
@@ -102,12 +108,6 @@ def _families(candidates: Iterator[Candidate]) -> Iterator[Family]:
         grouped.setdefault(candidate.precision, []).append(candidate)
     for first, *others in grouped.values():
         yield Family(first, tuple(others))
-
-
-SLOW_SECONDS = 0.5
-ROUNDING = 2  # of 255: what another batch size may change in a pixel without a word
-MARGIN_DB = 6.0  # below the same few images at the top bucket: an int8 step taken the other way shows in one image
-CALLS = 2  # timed calls at each bucket, after one that allocates and compiles
 
 
 @dataclass(frozen=True)
@@ -241,12 +241,6 @@ def open_trial(bundle: Bundle, candidate: Candidate, reference: ReferenceImages)
     before = resident_mib()
     running = open_candidate(bundle, "generator", candidate, Generator.signature)
     return PlanTrial(candidate, running, Generator(bundle, dict.fromkeys(BUCKETS, running)), reference, before)
-
-
-FIRST = (1, 8)  # the buckets at which a plan shows whether it is far behind: some are best at single images alone
-FAR = 0.5  # of the fastest of its kind at all of them: dropped at once
-CLOSE = 0.8  # of the fastest, at any bucket: measured again in turns with it
-CONTENDERS, EXACT, SPECIALISTS = 4, 2, 2  # how many are: over all buckets, of fp32, and at one bucket alone
 
 
 class FieldOfTrials:

@@ -25,6 +25,12 @@ from ganport_runtime.tuning.turns import ROUNDS, Race
 
 Progress = Callable[[int, int, str], None]
 """Told how many steps are done, of how many, and what comes next."""
+IMAGES, SEED = 256, 2**63 + 3  # whose images are compared with the reference: a seed that nothing else uses
+SECONDS = 100.0
+TRYING = 0.65  # of the time goes to trying plans out, the rest to measuring the fastest in turns
+REFERENCE_SECONDS = 2.0
+MOST_BATCH = 2**31 - 1
+TURN_SECONDS = 0.02  # a plan's turn lasts about this long: far above the clock's own cost
 
 
 class TuningSteps:
@@ -152,14 +158,6 @@ def title(plan: MeasuredPlan) -> str:
     """What people call a plan."""
     options = "".join(f", {key} {value}" for key, value in plan.options.items())
     return f"{plan.entry} by {plan.backend} on {plan.device}{options}"
-
-
-IMAGES, SEED = 256, 2**63 + 3  # whose images are compared with the reference: a seed that nothing else uses
-SECONDS = 100.0
-TRYING = 0.65  # of the time goes to trying plans out, the rest to measuring the fastest in turns
-REFERENCE_SECONDS = 2.0
-MOST_BATCH = 2**31 - 1
-TURN_SECONDS = 0.02  # a plan's turn lasts about this long: far above the clock's own cost
 
 
 def tune(
