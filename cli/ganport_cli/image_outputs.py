@@ -1,4 +1,4 @@
-"""The three things that generated images are written to: a grid, an array, a folder."""
+"""Generated images as one PNG, as an array, or as a folder of PNGs that an interrupted command goes on filling."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping

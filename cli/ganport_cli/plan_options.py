@@ -1,4 +1,4 @@
-"""The options by which commands open a bundle's networks, and the plan as a part of their documents."""
+"""The options with which commands open a bundle's networks, and the plans in their documents."""
 
 from collections.abc import Mapping
 from dataclasses import asdict

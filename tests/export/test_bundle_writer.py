@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from ganport_export import OutputError
-from ganport_export.bundle_writer import Destination, sha256, write_bundle
+from ganport_export.bundle_writer import Destination, write_bundle
+from ganport_export.variants import sha256
 from ganport_runtime import Bundle, BundleError
 from ganport_runtime.manifest import GeneratorInfo, ImageInfo, LatentInfo, Manifest, Variant
 
@@ -65,7 +66,7 @@ def test_the_old_bundle_is_put_back_where_the_last_rename_fails(
     rename, target = Path.rename, tmp_path / "b"
 
     def fail_once(self: Path, to: Path) -> Path:
-        if to == target and self.parent.suffix == ".partial":
+        if to == target and self.suffix == ".partial":
             raise PermissionError(13, "Permission denied")
         return rename(self, to)
 
@@ -101,6 +102,16 @@ def test_leftovers_of_a_killed_export_go_with_the_next(tmp_path: Path) -> None:
     (tmp_path / ".b.abcd_123.partial").mkdir()
     notes: list[str] = []
     write_bundle(Destination(tmp_path / "b"), manifest(), {"g.onnx": DATA}, notes.append)
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+    assert len(notes) == 1
+
+
+def test_a_bundle_that_a_killed_export_moved_aside_is_put_back_before_anything_is_made(tmp_path: Path) -> None:
+    write(tmp_path / ".b.0123abcd.old" / "b", name="old")
+    notes: list[str] = []
+    with pytest.raises(OutputError, match="exists: choose another name, or --overwrite"):
+        Destination.cleared(tmp_path / "b", None, overwrite=False, observer=notes.append)
+    assert Bundle.open(tmp_path / "b").manifest.name == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
     assert len(notes) == 1
 

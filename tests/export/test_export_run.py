@@ -13,8 +13,9 @@ import torch
 from ganport_export import export_run
 from ganport_export.errors import quiet
 from ganport_export.generator import GENERATOR_GATES, generator_graphs
-from ganport_export.session import GeneratorSession
-from ganport_export.variants import Choices
+from ganport_export.inputs import GeneratorInputs
+from ganport_export.session import image_maker
+from ganport_export.variants import ExportChoices
 from ganport_runtime import Bundle, Discriminator, Generator, latents
 from ganport_runtime.manifest import ImageInfo, Manifest
 from ganport_train.checkpoints import LoadedNetworks, load_networks
@@ -168,6 +169,7 @@ def digests(manifest: Manifest) -> list[str]:
     return [variant.sha256 for variant in manifest.variants]
 
 
+@pytest.mark.slow
 def test_other_checkpoints_and_weights_make_other_graphs(run: Path, bundle: Bundle, tmp_path: Path) -> None:
     first = export_run(run, tmp_path / "first", checkpoint="step-000002", **FP32)
     raw = export_run(run, tmp_path / "raw", checkpoint="step-000002", weights="raw", name="raw one", **FP32)
@@ -180,6 +182,7 @@ def test_other_checkpoints_and_weights_make_other_graphs(run: Path, bundle: Bund
     assert first.training["scores"] == state["scores"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kernel", "activation", "channels"), [(5, "leaky_relu", 1), (4, "relu", 3)])
 def test_networks_with_statistics_far_from_neutral_keep_to_the_gate(
     kernel: int, activation: Any, channels: int
@@ -188,9 +191,9 @@ def test_networks_with_statistics_far_from_neutral_keep_to_the_gate(
 
     network = Network(resolution=32, channels=channels, width=4, kernel=kernel, latent_dim=10, activation=activation)
     randomize(network).requires_grad_(False)
-    choices, image = Choices(precisions=("fp32",)), ImageInfo(32, 32, channels)
-    made = generator_graphs(network, 10, image, choices, pytest.fail, quiet)
+    choices, image = ExportChoices(precisions=("fp32",)), ImageInfo(32, 32, channels)
+    made = generator_graphs(network, GeneratorInputs(10), image, choices, pytest.fail, quiet)
     assert [graph.id for graph in made] == [f"generator-{form}-fp32" for form in ("deconv", "phase", "fused")]
     for graph in made:
         assert graph.parity["largest_difference"] <= GENERATOR_GATES["fp32"].largest_difference
-        assert GeneratorSession(graph.data)(latents(0, 0, 8, 10)).std() > 5
+        assert image_maker(graph.data)({"z": latents(0, 0, 8, 10)}).std() > 5

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from ganport_export import ExportError, OutputError, ParityError, export_run
-from ganport_export.session import DiscriminatorSession, GeneratorSession
+from ganport_export.session import OnnxSession
 from ganport_train.errors import CheckpointError
 
 GENERATOR, DISCRIMINATOR = "generator-deconv-fp32", "discriminator-conv-fp32"
@@ -18,30 +18,31 @@ GENERATOR, DISCRIMINATOR = "generator-deconv-fp32", "discriminator-conv-fp32"
 
 def test_a_graph_over_the_gate_is_no_bundle(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every image goes through the real graph with its largest weight tensor 5 % too large."""
-    opened = GeneratorSession.__init__
+    opened = OnnxSession.__init__
 
-    def open_damaged(self: GeneratorSession, data: bytes) -> None:
+    def open_damaged(self: OnnxSession, data: bytes, threads: int | None = None) -> None:
         model = onnx.load_from_string(data)
         tensor = max(model.graph.initializer, key=lambda item: len(item.raw_data))
         values = onnx.numpy_helper.to_array(tensor).copy()
         values *= np.float32(1.05)
         tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
-        opened(self, model.SerializeToString())
+        opened(self, model.SerializeToString(), threads)
 
-    monkeypatch.setattr(GeneratorSession, "__init__", open_damaged)
+    monkeypatch.setattr(OnnxSession, "__init__", open_damaged)
     with pytest.raises(ParityError, match=f"{GENERATOR} is no faithful export: .*the limit is"):
         export_run(run, tmp_path / "b")
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_discriminator_over_the_gate_is_no_bundle(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    call = DiscriminatorSession.__call__
+    call = OnnxSession.__call__
 
-    def damaged(self: DiscriminatorSession, pixels: Any) -> Any:
-        logit, features = call(self, pixels)
-        return logit, features + np.float32(0.1)
+    def damaged(self: OnnxSession, feed: Any, outputs: Any = None) -> Any:
+        made = call(self, feed, outputs)
+        return {name: array + np.float32(0.1) if name == "features" else array for name, array in made.items()}
 
-    monkeypatch.setattr(DiscriminatorSession, "__call__", damaged)
+    monkeypatch.setattr(OnnxSession, "__call__", damaged)
     with pytest.raises(ParityError, match=f"{DISCRIMINATOR} is no faithful export: features differ by"):
         export_run(run, tmp_path / "b")
     assert list(tmp_path.iterdir()) == []

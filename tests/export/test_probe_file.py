@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from ganport_export.bundle_writer import make_probe
-from ganport_export.inputs import PROBE_SEED
+from ganport_export.inputs import PROBE_SEED, GeneratorInputs
 from ganport_runtime import latents
 from ganport_train.networks import DcganDiscriminator, DcganGenerator
 
@@ -26,7 +26,7 @@ def networks() -> tuple[DcganGenerator, DcganDiscriminator]:
 
 def test_probe_holds_what_the_networks_make_in_float64(networks: tuple[DcganGenerator, DcganDiscriminator]) -> None:
     generator, discriminator = networks
-    probe = make_probe(generator, 6, discriminator)
+    probe = make_probe(generator, GeneratorInputs(6), discriminator)
     with np.load(io.BytesIO(probe.data), allow_pickle=False) as archive:
         z, image, logit = (archive[name] for name in ("z", "image", "logit"))
         assert len(archive.files) == 3
@@ -43,7 +43,7 @@ def test_probe_holds_what_the_networks_make_in_float64(networks: tuple[DcganGene
 def test_probe_repeats_and_has_no_logits_without_a_discriminator(
     networks: tuple[DcganGenerator, DcganDiscriminator],
 ) -> None:
-    first, again = (make_probe(networks[0], 6) for _ in range(2))
+    first, again = (make_probe(networks[0], GeneratorInputs(6)) for _ in range(2))
     assert first == again
     with np.load(io.BytesIO(first.data), allow_pickle=False) as archive:
         assert sorted(archive.files) == ["image", "z"]

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from ganport_bench.effort import BATCHES, Effort
 from ganport_bench.errors import BenchError
-from ganport_bench.speed.effort import BATCHES
-from ganport_bench.whole.effort import Effort
 
 __all__ = ["PARTS", "Asked"]
 
@@ -15,7 +14,7 @@ PARTS = ("speed", "nodes", "start", "scenarios", "load")  # in the order in whic
 NEEDS = {  # beside what every part needs
     "start": ("packaging",),
     "scenarios": ("mlperf_loadgen",),
-    "load": ("uvicorn", "uvloop", "grpc", "psutil"),
+    "load": ("granian", "uvloop", "grpc", "psutil"),
 }
 LARGEST_BATCH = 4096
 

@@ -294,12 +294,13 @@ def _told(document: dict[str, Any], *, json: bool) -> Iterator[None]:
 
 def _keep(document: dict[str, Any], *, is_printed: bool) -> str:
     """Write the document where nobody asked for it, and say where; where nothing can be written it is printed."""
-    from ganport_runtime.cache import cache_folder, write_whole
+    from ganport_runtime.atomic import write_bytes
+    from ganport_runtime.cache import cache_folder
 
     text = dumps(document, indent=2, default=str)  # it may be the document that is at fault
     try:
         kept = cache_folder() / "bench.json"
-        write_whole(kept, text.encode())
+        write_bytes(kept, text.encode())
     except OSError:
         if not is_printed:
             print(text)

@@ -144,7 +144,7 @@ def new_monitor(library: Any, name: str, progress: Progress) -> Any:
     return Monitor()
 
 
-class Source(Protocol):
+class BuildableGraph(Protocol):
     """A finished graph: a `Graph` is one."""
 
     @property
@@ -181,7 +181,7 @@ class EngineBuilder:
         self._builder = library.module.Builder(self._log)
         self._timing_cache: list[Any] = []
 
-    def build(self, source: Source) -> BuiltEngine:
+    def build(self, source: BuildableGraph) -> BuiltEngine:
         """Build the engine of a graph.
 
         Raises:
@@ -249,7 +249,7 @@ ANYWHERE = Target()
 
 
 def build_engines(
-    variants: Sequence[Source],
+    variants: Sequence[BuildableGraph],
     libraries: Sequence[str],
     observer: Observer = log,
     *,
@@ -282,7 +282,7 @@ def build_engines(
     return built
 
 
-def _engines(variants: Sequence[Source], builder: EngineBuilder, observer: Observer) -> Iterator[BuiltEngine]:
+def _engines(variants: Sequence[BuildableGraph], builder: EngineBuilder, observer: Observer) -> Iterator[BuiltEngine]:
     for source in variants:
         if _is_asymmetric(source.variant):
             observer(f"no engine of {source.variant.id}: {builder.library} takes symmetric int8 alone, which is s8s8")

@@ -36,7 +36,7 @@ ROUNDS = 3  # a rule may make room for another one; two rounds settle every netw
 
 
 def simplify(model: onnx_ir.Model) -> None:
-    """Fold constants, drop no-ops and unused nodes, merge equal ones, in place; what the model computes stays."""
+    """Fold constants, drop no-ops and unused nodes, merge equal ones, in place. Comes first, on a traced graph."""
     common.InlinePass()(model)
     for _ in range(ROUNDS):
         optimizer.fold_constants(model, input_size_limit=FOLD_UP_TO, output_size_limit=FOLD_UP_TO)

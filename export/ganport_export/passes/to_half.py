@@ -42,9 +42,9 @@ def to_half(
 ) -> tuple[KeptFloat32, ...]:
     """Give the float32 values between a graph's inputs and outputs the type float16, in place, where it is safe.
 
-    Constants are rounded once. A node that reads, holds or makes values beyond a safe share of what float16 holds
-    stays in float32 with casts around it, and so do the steps from and to pixels, sums over many values, and
-    operators that know no float16. The cast to pixels that ends a graph stays its last node.
+    Comes after the form. Constants are rounded once. A node that reads, holds or makes values beyond a safe share of
+    what float16 holds stays in float32 with casts around it, and so do the steps from and to pixels, sums over many
+    values, and operators that know no float16. The cast to pixels that ends a graph stays its last node.
 
     Args:
         model: float32 graph.

@@ -32,7 +32,8 @@ def to_phase(model: onnx_ir.Model) -> tuple[str, ...]:
     """Replace every ConvTranspose of stride 2 by convolutions, in place: exact, up to the order of additions.
 
     Kernels of any size, every way to write padding, output padding, groups and a computed bias are treated; heights
-    and widths may be dynamic. An output of odd size is made one row or column larger, and cropped.
+    and widths may be dynamic. An output of odd size is made one row or column larger, and cropped. Best after
+    `fold_batch_norm`, which folds into one transposed convolution and not into four convolutions.
 
     Returns:
         One line for each transposed convolution that stays, with the reason.

@@ -27,7 +27,7 @@ def to_subpixel(model: onnx_ir.Model, widest: int = AT_ONCE) -> None:
     """Replace every ConvTranspose of stride 2 whose four phases have `widest` channels or fewer, in place.
 
     Exact, up to the order of additions. Others stay, and so do those in groups, of odd output sizes, with a computed
-    bias, or whose padding leaves inputs unread: `to_phase` treats them all.
+    bias, or whose padding leaves inputs unread: `to_phase`, which comes after it, treats them all.
     """
     infer_shapes(model)
     builder = Builder(model)
