@@ -39,8 +39,8 @@ REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 # Bytes of an answer that are given to the server at once. It takes the next ones when these are written, so that an
 # answer that nobody reads holds no second copy.
 CHUNK = 256 * 2**10
-# Of JSON. Parsing holds the interpreter, at some 100 MB a second for the worst documents: liveness waits as long.
-LONGEST_JSON = 8 * 2**20
+# Bytes of JSON. Parsing holds the interpreter, at some 20 MB a second for the worst documents; liveness waits as long.
+LONGEST_JSON = 4 * 2**20
 SECURITY: Headers = ((b"x-content-type-options", b"nosniff"), (b"cross-origin-resource-policy", b"same-origin"))
 WATCHED_AFTER = 0.25  # seconds after which a request is given up where its client has left
 FRESH = (b"cache-control", b"no-store")
