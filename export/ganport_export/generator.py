@@ -28,7 +28,7 @@ from ganport_export.inputs import (
 )
 from ganport_export.passes.graph_view import PRODUCTS
 from ganport_export.passes.name_plainly import name_plainly
-from ganport_export.reference import Pixels, Reference, check_values, make_reference
+from ganport_export.reference import NetworkReference, Pixels, check_values, make_reference
 from ganport_export.session import image_maker
 from ganport_export.trace import EXAMPLES, GeneratorGraph, build_graph, generator_signature
 from ganport_export.variants import FORMS, Converted, ExportChoices, ExportedGraph, to_precision
@@ -92,7 +92,7 @@ GENERATOR_GATES: Mapping[str, GeneratorGate] = {"fp32": GeneratorGate(largest_di
 
 
 def measure_generator(
-    run: Callable[[Feed], Pixels], references: Sequence[Reference], batches: Sequence[int] = BATCHES
+    run: Callable[[Feed], Pixels], references: Sequence[NetworkReference], batches: Sequence[int] = BATCHES
 ) -> GeneratorParity:
     """Run a graph on every reference's first inputs in each batch size, and compare with the network's images.
 
@@ -215,7 +215,7 @@ def _in_forms(traced: onnx_ir.Model, asked: Sequence[str], observer: Observer) -
 class _GraphMaker:
     """Makes the graphs of one form after the other in every precision that is asked for."""
 
-    references: Sequence[Reference]
+    references: Sequence[NetworkReference]
     choices: ExportChoices
     feeds: Feeds
     observer: Observer

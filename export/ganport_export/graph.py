@@ -63,7 +63,6 @@ def write_onnx(out: Path, data: bytes) -> None:
         OutputError: the system refuses it.
     """
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
         atomic.write_bytes(out, data)
     except OSError as error:
         raise OutputError(f"{out} cannot be written ({error.strerror or error}): name another place") from error

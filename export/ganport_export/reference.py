@@ -25,7 +25,7 @@ _REMEDY = "make its tensors with dtype=z.dtype, and convert none to float32"
 
 
 @dataclass(frozen=True)
-class Reference:
+class NetworkReference:
     """A generator's own values of the first inputs of one seed.
 
     Args:
@@ -47,9 +47,9 @@ class Reference:
 @contextlib.contextmanager
 def in_float64(network: nn.Module) -> Iterator[None]:
     """Lend a float32 network in float64: in place, since some modules refuse to be copied, and back without loss."""
-    with user_code(_NO_FLOAT64, _REMEDY):
-        network.double()
     try:
+        with user_code(_NO_FLOAT64, _REMEDY):
+            network.double()
         with torch.no_grad():
             yield
     finally:
@@ -57,7 +57,7 @@ def in_float64(network: nn.Module) -> Iterator[None]:
             network.float()
 
 
-def make_reference(network: nn.Module, inputs: GeneratorInputs, seed: int, count: int) -> Reference:
+def make_reference(network: nn.Module, inputs: GeneratorInputs, seed: int, count: int) -> NetworkReference:
     """Run a network on the first `count` inputs of `seed`.
 
     Raises:
@@ -65,7 +65,7 @@ def make_reference(network: nn.Module, inputs: GeneratorInputs, seed: int, count
     """
     with in_float64(network):
         values = torch.cat([values_of(network, feed) for feed in inputs.batches(seed, count, AT_ONCE)])
-    return Reference(seed, inputs.draw(seed, count), values.numpy())
+    return NetworkReference(seed, inputs.draw(seed, count), values.numpy())
 
 
 def values_of(network: nn.Module, feed: Feed) -> Tensor:
@@ -83,7 +83,7 @@ def values_of(network: nn.Module, feed: Feed) -> Tensor:
     return made
 
 
-def check_values(reference: Reference, observer: Observer) -> None:
+def check_values(reference: NetworkReference, observer: Observer) -> None:
     """Refuse values that are no images in [-1, 1], before clipping hides it; tell the observer of what is suspicious.
 
     Raises:

@@ -217,6 +217,12 @@ def test_bad_usage_is_one_line_and_exit_2(
     assert names(tmp_path) == []
 
 
+def test_the_last_image_of_a_seed_can_be_made(ganport: Ganport, bundle: Path, tmp_path: Path) -> None:
+    words = ("generate", bundle, "--start", 2**64 - 2, "--out", tmp_path / "a.npy", "--count")
+    assert ganport(*words, 2).exit_code == 0
+    assert ganport(*words, 3, "--overwrite").exit_code == 2
+
+
 def test_a_bundle_that_is_not_there_is_one_line_and_exit_1(ganport: Ganport, tmp_path: Path) -> None:
     outcome = ganport("generate", tmp_path / "none.ganport", "--out", tmp_path / "x.png")
     assert outcome.exit_code == 1

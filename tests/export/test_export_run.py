@@ -169,6 +169,7 @@ def digests(manifest: Manifest) -> list[str]:
     return [variant.sha256 for variant in manifest.variants]
 
 
+@pytest.mark.slow
 def test_other_checkpoints_and_weights_make_other_graphs(run: Path, bundle: Bundle, tmp_path: Path) -> None:
     first = export_run(run, tmp_path / "first", checkpoint="step-000002", **FP32)
     raw = export_run(run, tmp_path / "raw", checkpoint="step-000002", weights="raw", name="raw one", **FP32)
@@ -181,6 +182,7 @@ def test_other_checkpoints_and_weights_make_other_graphs(run: Path, bundle: Bund
     assert first.training["scores"] == state["scores"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kernel", "activation", "channels"), [(5, "leaky_relu", 1), (4, "relu", 3)])
 def test_networks_with_statistics_far_from_neutral_keep_to_the_gate(
     kernel: int, activation: Any, channels: int

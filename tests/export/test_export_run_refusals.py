@@ -34,6 +34,7 @@ def test_a_graph_over_the_gate_is_no_bundle(run: Path, tmp_path: Path, monkeypat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_discriminator_over_the_gate_is_no_bundle(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     call = OnnxSession.__call__
 

@@ -7,7 +7,7 @@ import pytest
 from ganport_export import ParityError
 from ganport_export.generator import GENERATOR_GATES, GeneratorParity, measure_generator
 from ganport_export.inputs import Feed
-from ganport_export.reference import Reference
+from ganport_export.reference import NetworkReference
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ def gray(*values: int) -> Pixels:
 
 def compared(wanted: Pixels, made: Pixels) -> GeneratorParity:
     """The figures of a graph that makes `made` where the network makes `wanted`, in one batch."""
-    known = Reference(1, {"z": np.zeros((len(wanted), 1))}, wanted.transpose(0, 3, 1, 2) / 127.5 - 1)
+    known = NetworkReference(1, {"z": np.zeros((len(wanted), 1))}, wanted.transpose(0, 3, 1, 2) / 127.5 - 1)
     return measure_generator(lambda _: made, [known], (len(wanted),))
 
 
@@ -57,17 +57,19 @@ def test_images_of_another_shape_or_type_are_refused() -> None:
 
 def test_pixels_round_half_to_even_clip_and_are_channels_last() -> None:
     values = np.array([-1.2, -1, 0.4 / 127.5 - 1, 0.6 / 127.5 - 1, 0, 1, 1.5]).reshape(1, 1, 1, -1)
-    assert Reference(0, {}, values).pixels.ravel().tolist() == [0, 0, 0, 1, 128, 255, 255]
+    assert NetworkReference(0, {}, values).pixels.ravel().tolist() == [0, 0, 0, 1, 128, 255, 255]
     values = np.linspace(-1, 1, 2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
-    pixels = Reference(0, {}, values).pixels
+    pixels = NetworkReference(0, {}, values).pixels
     assert pixels.shape == (2, 4, 5, 3)
     assert pixels[1, 2, 3, 0] == round((values[1, 0, 2, 3] + 1) * 127.5)
 
 
-def references() -> list[Reference]:
+def references() -> list[NetworkReference]:
     random = np.random.default_rng(0)
     return [
-        Reference(seed, {"z": random.normal(size=(64, 4)).astype(np.float32)}, random.uniform(-1, 1, (64, 3, 2, 2)))
+        NetworkReference(
+            seed, {"z": random.normal(size=(64, 4)).astype(np.float32)}, random.uniform(-1, 1, (64, 3, 2, 2))
+        )
         for seed in (1, 2)
     ]
 
@@ -75,7 +77,7 @@ def references() -> list[Reference]:
 class Lookup:
     """Answers each latent with the reference's pixels, changed by `change(pixels, batch)`."""
 
-    def __init__(self, known: list[Reference]) -> None:
+    def __init__(self, known: list[NetworkReference]) -> None:
         pairs = [pair for each in known for pair in zip(each.inputs["z"], each.pixels, strict=True)]
         self.known = {z.tobytes(): image for z, image in pairs}
         self.batches: list[int] = []

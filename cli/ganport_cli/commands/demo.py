@@ -84,8 +84,7 @@ def _train(config: "TrainingConfig", run: Path) -> None:
 def _export(run: Path, bundle: Path) -> "Manifest":
     from ganport_export import export_run
 
-    from ganport_cli.export_progress import export_progress
-    from ganport_cli.parity_table import fidelity_table, parity_table
+    from ganport_cli.export_report import export_progress, fidelity_table, parity_table
 
     def note(line: str) -> None:
         say(f"Note: {line}")

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganport_cli.export_progress import export_progress
-from ganport_cli.parity_table import fidelity_table, parity_table
+from ganport_cli.export_report import export_progress, fidelity_table, parity_table
 from ganport_cli.terminal import Json, console, print_json
 
 if TYPE_CHECKING:
