@@ -260,15 +260,15 @@ def _parse(model: Model, text: bytes, most: int) -> ParsedRequest:
     slots: dict[str, Slot] = {}
     tail = 0
     for given, tensor in zip(inputs, declared, strict=True):
-        if tensor.shape[0] > most:
-            detail = f"{tensor.name} has {shown(tensor.shape[0])} rows, wanted 1 to {most} in one request"
-            raise bad_field(f"{tensor.field}.shape", detail)
         size = _parameters(given.parameters, f"{tensor.field}.parameters").get("binary_data_size")
         data = None if bytes(memoryview(given.data)[:5]) == b"null" else given.data
         if (data is None) == (size is None):
             what = "nothing" if size is None else "both"
             detail = f"{tensor.field} has {what}, wanted its numbers either as data or as binary_data_size bytes"
             raise bad_field(tensor.field, detail)
+        if data is not None and tensor.shape[0] > most:  # before it is made of objects
+            detail = f"{tensor.name} has {shown(tensor.shape[0])} rows, wanted 1 to {most} in one request"
+            raise bad_field(f"{tensor.field}.shape", detail)
         if data is not None:
             arrays[tensor.name] = _json_array(data, tensor)
         else:
