@@ -31,7 +31,7 @@ def make_tiny_bundle(run: Path, folder: Path) -> Path:
 def measure_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few and short turns, one thread, small products, and the peers that need no compiler."""
     from ganport_bench.ceilings import measure_bandwidth, measure_peaks
-    from ganport_bench.overhead.null_backend import measure_overhead
+    from ganport_bench.null_backend import measure_overhead
     from ganport_bench.peers import Contender, Source, peers_of
 
     def some_peers(source: Source) -> tuple[Contender, ...]:

@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ganport_bench.ceilings import Bandwidth, Peak, share_of_ceiling
-from ganport_bench.load.latency import Latency, latency_of, least_samples
-from ganport_bench.overhead.null_backend import Overhead
+from ganport_bench.null_backend import Overhead
 from ganport_bench.speed.ceilings import CPU, Ceilings
 from ganport_bench.speed.measured import Comparison, Measured
 from ganport_bench.speed.summary import summarize
 from ganport_bench.speed.targets import Target
+from ganport_bench.timing import Latency, latency_of, least_samples
 
 __all__ = ["Results", "few_calls", "row", "to_json"]
 

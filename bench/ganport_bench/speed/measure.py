@@ -8,7 +8,7 @@ from ganport_runtime.tuning import TuningRecord
 
 from ganport_bench.ceilings import demand_of
 from ganport_bench.command import OnStep
-from ganport_bench.overhead.null_backend import measure_overhead
+from ganport_bench.null_backend import measure_overhead
 from ganport_bench.peers import peers_of
 from ganport_bench.speed.ceilings import ceilings_of, higher_limits, measure_limits
 from ganport_bench.speed.comparison import compare_at

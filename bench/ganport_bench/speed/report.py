@@ -7,13 +7,12 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ganport_bench.load.latency import BEYOND, latency_of
 from ganport_bench.speed.ceilings import Ceilings
 from ganport_bench.speed.document import Results, few_calls, row
 from ganport_bench.speed.measured import Comparison, Measured, speedup
 from ganport_bench.speed.summary import summarize
 from ganport_bench.speed.targets import Target
-from ganport_bench.timing import Estimate
+from ganport_bench.timing import BEYOND, Estimate, latency_of
 
 __all__ = ["tables"]
 

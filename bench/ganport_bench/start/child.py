@@ -137,8 +137,8 @@ def load(steps: Steps, sizes: str, calls: str, folder: str, latent_dim: str) -> 
 
     entry = Engine.read(Fields(loads(Path(folder, "entry.json").read_text("utf-8")), "engine"))
     steps.do("engine import", lambda: __import__(entry.library))
-    backend = load_backend("tensorrt")
-    session = steps.do("open", lambda: backend.open(Path(folder, "engine"), entry=entry, device="cuda", threads=None))
+    backend, file = load_backend("tensorrt"), Path(folder, "engine")
+    session = steps.do("open", lambda: backend.open(file.read_bytes(), entry=entry, device="cuda", threads=None))
     drawn = _latents(numpy, int(latent_dim))
     steps.batches(lambda size: session.run(["image"], {"z": drawn(size)}), _numbers(sizes), int(calls))
 

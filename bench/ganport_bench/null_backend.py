@@ -97,7 +97,7 @@ class NullSession:
         return [self._images[len(rows)]]
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing is held."""
 
 
 def _plan(session: NullSession) -> Plan:
