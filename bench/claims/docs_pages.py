@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ganport_bench.document import PARTS, opening, remarks, tables_of
+from ganport_bench.document import PARTS, measured_on, opening, remarks, tables_of
 from ganport_bench.errors import BenchError
 from ganport_bench.machine import footer
 from ganport_bench.tables import Table, to_markdown
@@ -66,7 +66,8 @@ def _read(kind: str, path: Path) -> dict[str, Sequence[Table]]:
     try:
         document = json.loads(path.read_text("utf-8"))
         if kind != "whole":
-            return {kind: import_module(kind).tables(document)}
+            about = Table("About these figures", note=measured_on(document["machine"]))
+            return {kind: [*import_module(kind).tables(document), about]}
         found = {part: tables_of(part, document) for part in PARTS if PARTS[part] in document}
         return {"machine": [_machine(document)], **found}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -99,12 +100,15 @@ def replace_places(page: str, tables: Mapping[str, Sequence[Table]]) -> tuple[st
 
 
 def _markdown(tables: Sequence[Table], title: str | None) -> str:
-    """One table without its title, or all that are not long, each under its title."""
-    if title is not None:
-        return "\n\n".join(to_markdown(table) for table in tables if table.title.startswith(title)) or "Not measured."
-    shown = [table for table in tables if not table.is_long]
-    return "\n\n".join(f"### {table.title}\n\n{to_markdown(table)}" if table.title else to_markdown(table)
-                       for table in shown)  # fmt: skip
+    """The tables whose title begins so, or all that are not long; a single one that is named stands without its title."""
+    if title is None:
+        shown = [table for table in tables if not table.is_long]
+    else:
+        shown = [table for table in tables if table.title.startswith(title)]
+    is_single = title is not None and len(shown) == 1
+    parts = [f"### {table.title}\n\n{to_markdown(table)}" if table.title and not is_single else to_markdown(table)
+             for table in shown]  # fmt: skip
+    return "\n\n".join(parts) or "Not measured."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

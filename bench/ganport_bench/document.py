@@ -88,17 +88,19 @@ def doubts(document: Document) -> list[str]:
     return lines
 
 
+def measured_on(machine: Mapping[str, Any]) -> str:
+    """When and on what, in a line."""
+    gpus = "".join(f", {gpu['name']}" for gpu in machine.get("gpus", ()))
+    when = f"Measured {str(machine['measured_at']).replace('T', ' ')}. " if machine.get("measured_at") else ""
+    return f"{when}{machine['cpu']}, {machine['cores']} cores{gpus}; {machine['system']}."
+
+
 def opening(document: Document) -> Table:
     """What was measured, where, when, and what makes the figures doubtful."""
-    facts, model = document["machine"], document["model"]
-    gpus = "".join(f", {gpu['name']}" for gpu in facts.get("gpus", ()))
-    when = f"Measured {str(facts['measured_at']).replace('T', ' ')}. " if facts.get("measured_at") else ""
+    machine, model = document["machine"], document["model"]
     run = f", of the run {model['run']}" if model.get("run") else ""
-    lines = [
-        f"{when}{facts['cpu']}, {facts['cores']} cores{gpus}; {facts['system']}.",
-        f"{model['bundle']}{run}." + (f" Tuned {model['tuned']}." if model.get("tuned") else ""),
-    ]
-    return Table("", note="\n".join([*lines, *doubts(document), *busy(facts)]))
+    bundle = f"{model['bundle']}{run}." + (f" Tuned {model['tuned']}." if model.get("tuned") else "")
+    return Table("", note="\n".join([measured_on(machine), bundle, *doubts(document), *busy(machine)]))
 
 
 def machine_tables(document: Document) -> Iterator[Table]:

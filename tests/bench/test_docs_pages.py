@@ -74,9 +74,9 @@ def test_the_tables_of_a_script_stand_each_under_its_title(
     servers: Any = ModuleType("servers")
     servers.tables = lambda found: [Table("Clients", ("what",), [(found["who"],)]), Table("", note="Last.")]
     monkeypatch.setitem(sys.modules, "servers", servers)
-    (tmp_path / "servers.json").write_text('{"who": "Triton"}')
+    (tmp_path / "servers.json").write_text(json.dumps({"who": "Triton", "machine": document()["machine"]}))
     assert docs_pages.refresh(page, {"servers": tmp_path / "servers.json"}, None) == ["<!-- bench: servers -->"]
-    assert "### Clients\n\n| what |\n| --- |\n| Triton |\n\nLast.\n\n<!-- /bench -->" in page.read_text()
+    assert "### Clients\n\n| what |\n| --- |\n| Triton |\n\nLast.\n\n### About these figures" in page.read_text()
 
 
 def test_charts_are_copied_beside_the_page_and_shown(page: Path, tmp_path: Path) -> None:
