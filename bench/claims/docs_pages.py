@@ -100,7 +100,7 @@ def replace_places(page: str, tables: Mapping[str, Sequence[Table]]) -> tuple[st
 
 
 def _markdown(tables: Sequence[Table], title: str | None) -> str:
-    """The tables whose title begins so, or all that are not long; a single one that is named stands without its title."""
+    """The tables whose title begins so, or all that are not long. A single one that is named has no title."""
     if title is None:
         shown = [table for table in tables if not table.is_long]
     else:
