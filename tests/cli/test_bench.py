@@ -12,7 +12,7 @@ import pytest
 from ganport_bench.document import compose
 from ganport_bench.machine import Watch
 from ganport_bench.run import BenchOptions, BenchRun
-from ganport_cli.own_stdout import own_stdout
+from ganport_cli.terminal import own_stdout
 
 from tests.cli.conftest import Ganport
 from tests.support.bundles import Weights, add_probe, make_bundle
