@@ -192,7 +192,7 @@ def test_a_report_without_what_draws_its_figures_is_refused_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(BenchError, match="matplotlib, .* is missing"):
+    with pytest.raises(BenchError, match=r"matplotlib, .* is missing"):
         check_folder(tmp_path / "report")
 
 

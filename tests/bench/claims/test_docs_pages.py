@@ -6,8 +6,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import docs_pages
 import pytest
-from claims import docs_pages
 from ganport_bench.errors import BenchError
 from ganport_bench.tables import Table
 
