@@ -24,6 +24,7 @@ from ganport_bench.tables import Table, estimate, number, to_html
 PAGE, RESULTS, FIGURES, LOGS = "index.html", "results.json", "figures", "loadgen"
 MARK = '<meta name="generator" content="ganport bench">'  # by which a report is recognized
 HEAD_BYTES = 1000  # of the page, within which the mark stands
+GLANCE = ("The best", "Thresholds")  # titles of speed's tables that stand first
 SPEED_CHARTS = ("throughput", "latency-against-throughput", "percentiles", "fidelity-against-speed", "share-of-ceiling")
 
 
@@ -37,15 +38,18 @@ class Section:
 
     def tables(self, document: Document) -> list[Table]:
         """What it shows."""
-        if self.key not in PARTS:
+        if self.key == "machine":
             return list(machine_tables(document))
+        if self.key == "glance":
+            return [table for table in tables_of("speed", document) if table.title.startswith(GLANCE)]
         if PARTS[self.key] in document:
-            return list(tables_of(self.key, document))
+            return [table for table in tables_of(self.key, document) if not table.title.startswith(GLANCE)]
         why = document.get("skipped", {}).get(self.key, "it was not asked for.")
         return [Table("", note=f"Not measured: {why}")]
 
 
 SECTIONS = (
+    Section("glance", "At a glance"),
     Section("speed", "Speed", SPEED_CHARTS),
     Section("nodes", "Nodes", ("time-by-node",)),
     Section("start", "Start", ("start-to-first-image",)),

@@ -159,7 +159,7 @@ def load(
         target, bound = part.target_of(server, model=model), None if bound_ms is None else bound_ms / 1e3
         with _terminal().status("") as status:
             found = part.measure(target, QUICK if quick else FULL, status.update, bound_seconds=bound)
-        document = {"format": FORMAT, "machine": watch.finished(), "load": found.to_json()}
+        document: dict[str, Any] = {"format": FORMAT, "machine": watch.finished(), "load": found.to_json()}
         took = time.monotonic() - begun
     with _kept(document, json=json):
         _print(part.tables(document), footer(document["machine"], [], took))
