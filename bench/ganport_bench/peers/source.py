@@ -8,8 +8,7 @@ from typing import Protocol, Self
 
 import torch
 from ganport_export.reference import make_reference
-from ganport_export.trace import quiet_exporter
-from ganport_export.wrap import GeneratorGraph
+from ganport_export.trace import GeneratorGraph, quiet_exporter
 from ganport_train.checkpoints import load_networks
 from torch import nn
 

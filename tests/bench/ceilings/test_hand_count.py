@@ -10,7 +10,7 @@ import onnx
 import onnx_ir
 import pytest
 from ganport_bench.ceilings import NodeTraffic, NodeWork, demand_of, traffic_of, work_of
-from ganport_export.passes import to_phase
+from ganport_export.passes.to_phase import to_phase
 from onnx import TensorProto, helper, numpy_helper
 
 CHANNELS = (512, 256, 128, 64, 3)

@@ -10,8 +10,8 @@ import torch
 from ganport_bench.ceilings import multiply_adds, work_of
 from ganport_bench.errors import BenchError
 from ganport_bench.peers.source import NetworkSource
-from ganport_export.passes import to_phase
-from ganport_train.networks import Generator
+from ganport_export.passes.to_phase import to_phase
+from ganport_train.networks import DcganGenerator
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
@@ -134,7 +134,7 @@ def test_a_quantized_convolution_is_counted_like_an_ordinary_one() -> None:
 @pytest.mark.parametrize("kernel", [4, 5])
 def test_a_network_is_counted_as_by_hand_in_either_form(kernel: int) -> None:
     """16x16, width 4: 5 latents to 8 channels of 4x4, to 4 of 8x8, to 3 of 16x16."""
-    network = Generator(resolution=16, channels=3, width=4, kernel=kernel, latent_dim=5).eval()
+    network = DcganGenerator(resolution=16, channels=3, width=4, kernel=kernel, latent_dim=5).eval()
     by_hand = [5 * 8 * 16, 16 * 8 * 4 * kernel**2, 64 * 4 * 3 * kernel**2]
     export = NetworkSource(network, 5).stock_export
     assert [node.multiply_adds for node in work_of(export)] == by_hand

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 from ganport_bench.peers.source import NetworkSource, Source
-from ganport_train.networks import Generator, initialize
+from ganport_train.networks import DcganGenerator, initialize
 
 RESOLUTION, LATENT_DIM = 16, 5
 
@@ -13,7 +13,7 @@ RESOLUTION, LATENT_DIM = 16, 5
 @pytest.fixture(scope="session")
 def source() -> Source:
     """A 16x16 color generator of width 4 whose weights and statistics are drawn at random."""
-    network = Generator(resolution=RESOLUTION, channels=3, width=4, kernel=4, latent_dim=LATENT_DIM)
+    network = DcganGenerator(resolution=RESOLUTION, channels=3, width=4, kernel=4, latent_dim=LATENT_DIM)
     random = torch.Generator().manual_seed(3)
     initialize(network, "he", random)
     for module in network.modules():
