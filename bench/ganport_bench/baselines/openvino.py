@@ -7,12 +7,9 @@ from typing import Any
 import numpy as np
 from ganport_runtime.backends.openvino_import import openvino_core
 
+from ganport_bench.baselines import TRANSFERS, ImageSession, Kind, Settings, thread_choices
 from ganport_bench.errors import BenchError
-from ganport_bench.peers.protocol import TRANSFERS, Kind, Latents, Pixels, Session, Settings
-from ganport_bench.peers.source import Source
-from ganport_bench.peers.threads import thread_choices
-
-__all__ = ["OpenVino"]
+from ganport_bench.subject import Latents, Pixels, Source
 
 HINTS = {"fp32": "f32", "bf16": "bf16"}
 
@@ -47,25 +44,21 @@ class OpenVino:
             if shape == "open" or batch % count == 0
         )
 
-    def open(self, settings: Settings, batch: int) -> Session:
+    def open(self, settings: Settings, batch: int) -> ImageSession:
         """Compile for the asked numbers, and see that they are what it computes with."""
-        streams = int(settings["streams"])
+        streams, hint = int(settings["streams"]), HINTS[self._precision]
         model = openvino_core().read_model(self._source.stock_export)
         if settings["shape"] == "fixed":
             model.reshape([batch // streams, self._source.latent_dim])
-        asked = {
-            "PERFORMANCE_HINT": settings["mode"].upper(),
-            "NUM_STREAMS": streams,
-            "INFERENCE_PRECISION_HINT": HINTS[self._precision],
-        }
+        asked = {"PERFORMANCE_HINT": settings["mode"].upper(), "NUM_STREAMS": streams, "INFERENCE_PRECISION_HINT": hint}
         compiled = openvino_core().compile_model(model, "CPU", asked)
         used = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
-        if used != HINTS[self._precision]:
-            raise BenchError(f"OpenVINO computes in {used} where {HINTS[self._precision]} was asked for")
-        return _Session([compiled.create_infer_request() for _ in range(streams)], self._precision)
+        if used != hint:
+            raise BenchError(f"OpenVINO computes in {used} where {hint} was asked for")
+        return StreamedSession([compiled.create_infer_request() for _ in range(streams)], self._precision)
 
 
-class _Session:
+class StreamedSession:
     """One request, or as many as there are streams, each with an equal part of the batch."""
 
     transfers, note = TRANSFERS["cpu"], ""
@@ -74,6 +67,7 @@ class _Session:
         self._requests, self.precision = requests, precision
 
     def run(self, z: Latents) -> Pixels:
+        """Finished images; see `ImageSession`."""
         parts = np.array_split(z, len(self._requests))
         for request, part in zip(self._requests, parts, strict=True):
             request.start_async({0: part}, share_inputs=True)
@@ -83,4 +77,5 @@ class _Session:
         return np.concatenate(pixels) if len(pixels) > 1 else pixels[0].copy()
 
     def close(self) -> None:
+        """Forget the requests."""
         self._requests = ()

@@ -1,4 +1,4 @@
-"""ONNX Runtime's CUDA provider on the stock export, with I/O binding and without."""
+"""ONNX Runtime on the stock export: its CPU provider, and its CUDA provider with I/O binding and without."""
 
 import sys
 from contextlib import redirect_stdout
@@ -7,16 +7,40 @@ from typing import Any
 
 import numpy as np
 
+from ganport_bench.baselines import TRANSFERS, ImageSession, Kind, Settings, thread_choices
 from ganport_bench.errors import BenchError
-from ganport_bench.peers.protocol import TRANSFERS, Kind, Latents, Pixels, Session, Settings
-from ganport_bench.peers.source import Source
+from ganport_bench.subject import Latents, Pixels, Source
 
-__all__ = ["OnnxRuntimeCuda"]
-
-PROVIDER = "CUDAExecutionProvider"
-INSTALL = "pip install 'ganport[gpu]' in an environment without another onnxruntime"
-ON_OFF = {"off": "0", "on": "1"}
+CUDA_PROVIDER = "CUDAExecutionProvider"
+INSTALL_GPU = "pip install 'ganport[gpu]' in an environment without another onnxruntime"
 ERRORS_ONLY = 3  # of its log: it warns of every node that it leaves to the CPU
+
+
+class OnnxRuntime:
+    """An `InferenceSession` on the CPU with every graph optimization."""
+
+    name = "ONNX Runtime"
+    kind: Kind = "peer"
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def refusal(self) -> str | None:
+        """Why it cannot run here, or None."""
+        return None if find_spec("onnxruntime") else "onnxruntime is not installed; pip install 'ganport[cpu]'"
+
+    def settings(self, batch: int) -> tuple[Settings, ...]:  # noqa: ARG002
+        """Thread counts."""
+        return tuple({"threads": str(count)} for count in thread_choices())
+
+    def open(self, settings: Settings, batch: int) -> ImageSession:  # noqa: ARG002
+        """Create the session."""
+        library = _library()
+        options = library.SessionOptions()
+        options.graph_optimization_level = library.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.intra_op_num_threads = int(settings["threads"])
+        session = library.InferenceSession(self._source.stock_export, options, providers=["CPUExecutionProvider"])
+        return PlainOrtSession(session, "fp32", "cpu")
 
 
 class OnnxRuntimeCuda:
@@ -38,16 +62,16 @@ class OnnxRuntimeCuda:
     def refusal(self) -> str | None:
         """Why it cannot run here, or None; whether the provider can be loaded, opening says."""
         if find_spec("onnxruntime") is None:
-            return f"onnxruntime is not installed; {INSTALL}"
+            return f"onnxruntime is not installed; {INSTALL_GPU}"
         listed = _library().get_available_providers()
-        return None if PROVIDER in listed else f"onnxruntime lists no {PROVIDER}; {INSTALL}"
+        return None if CUDA_PROVIDER in listed else f"onnxruntime lists no {CUDA_PROVIDER}; {INSTALL_GPU}"
 
     def settings(self, batch: int) -> tuple[Settings, ...]:  # noqa: ARG002
         """Either layout of convolutions; CUDA graphs with binding alone, as they want addresses that stay."""
         graphs = ("off", "on") if self._binding else ("off",)
         return tuple({"prefer_nhwc": nhwc, "cuda_graph": graph} for nhwc in ("off", "on") for graph in graphs)
 
-    def open(self, settings: Settings, batch: int) -> Session:
+    def open(self, settings: Settings, batch: int) -> ImageSession:
         """Create the session, and see that it is on the GPU: where it cannot, ONNX Runtime takes the CPU unasked.
 
         Raises:
@@ -59,56 +83,53 @@ class OnnxRuntimeCuda:
         options = library.SessionOptions()
         options.graph_optimization_level = library.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.log_severity_level = ERRORS_ONLY
-        providers = [(PROVIDER, self._told(settings))]
+        asked = {"use_tf32": self._precision == "tf32", "prefer_nhwc": settings["prefer_nhwc"] == "on"}
+        asked["enable_cuda_graph"] = settings["cuda_graph"] == "on"
+        providers = [(CUDA_PROVIDER, {name: str(int(value)) for name, value in asked.items()})]
         session = library.InferenceSession(self._source.stock_export, options, providers=providers, enable_fallback=0)
         reported = session.get_providers()
-        if reported[:1] != [PROVIDER]:
-            raise BenchError(f"onnxruntime runs on {', '.join(reported)} where {PROVIDER} was asked for")
+        if reported[:1] != [CUDA_PROVIDER]:
+            raise BenchError(f"onnxruntime runs on {', '.join(reported)} where {CUDA_PROVIDER} was asked for")
         if self._binding:
-            return _BoundSession(library, session, batch, self._source.latent_dim, self._precision)
-        return _Session(session, self._precision)
-
-    def _told(self, settings: Settings) -> dict[str, str]:
-        return {
-            "use_tf32": ON_OFF["on" if self._precision == "tf32" else "off"],
-            "prefer_nhwc": ON_OFF[settings["prefer_nhwc"]],
-            "enable_cuda_graph": ON_OFF[settings["cuda_graph"]],
-        }
+            return BoundOrtSession(library, session, batch, self._source.latent_dim, self._precision)
+        return PlainOrtSession(session, self._precision, "cuda")
 
 
-class _Session:
-    """Arrays in, arrays out: ONNX Runtime copies both ways itself."""
+class PlainOrtSession:
+    """Arrays in, arrays out: for a GPU ONNX Runtime copies both ways itself."""
 
-    transfers, note = TRANSFERS["cuda"], ""
+    note = ""
 
-    def __init__(self, session: Any, precision: str) -> None:
-        self.precision = precision
+    def __init__(self, session: Any, precision: str, device: str) -> None:
+        self.precision, self.transfers = precision, TRANSFERS[device]
         self._session = session
 
     def run(self, z: Latents) -> Pixels:
+        """Finished images; see `ImageSession`."""
         pixels: Pixels = self._session.run(["image"], {"z": z})[0]
         return pixels
 
     def close(self) -> None:
+        """Forget the session."""
         self._session = None
 
 
-class _BoundSession:
+class BoundOrtSession:
     """Latents are written to their place on the GPU, pixels read from theirs."""
 
     transfers, note = TRANSFERS["cuda"], ""
 
     def __init__(self, library: Any, session: Any, batch: int, latent_dim: int, precision: str) -> None:
         self.precision = precision
-        shape = (batch, *session.get_outputs()[0].shape[1:])
         place = library.OrtValue.ortvalue_from_shape_and_type
         self._z = place((batch, latent_dim), np.float32, "cuda", 0)
-        self._pixels = place(shape, np.uint8, "cuda", 0)
+        self._pixels = place((batch, *session.get_outputs()[0].shape[1:]), np.uint8, "cuda", 0)
         self._session, self._binding = session, session.io_binding()
         self._binding.bind_ortvalue_input("z", self._z)
         self._binding.bind_ortvalue_output("image", self._pixels)
 
     def run(self, z: Latents) -> Pixels:
+        """Finished images; see `ImageSession`."""
         self._z.update_inplace(z)
         self._session.run_with_iobinding(self._binding)
         self._binding.synchronize_outputs()
@@ -116,6 +137,7 @@ class _BoundSession:
         return pixels
 
     def close(self) -> None:
+        """Forget the session and its places."""
         self._session = self._binding = self._z = self._pixels = None
 
 

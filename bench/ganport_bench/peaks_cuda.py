@@ -7,15 +7,24 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ganport_bench.ceilings.bandwidth import ALL_ARRAYS, BEYOND, CALL_BYTES, Bandwidth, Stream, stream
-from ganport_bench.ceilings.int8_product import Shape
-from ganport_bench.ceilings.peaks import Maker, Peak, measure_peaks
-from ganport_bench.ceilings.products import Product, check, factors
+from ganport_bench.baselines.pytorch_cuda import cuda_refusal, set_float32_kind
 from ganport_bench.errors import BenchError
-from ganport_bench.peers.pytorch_cuda import cuda_refusal, set_numbers
+from ganport_bench.peaks import (
+    ARRAYS,
+    BEYOND,
+    CALL_BYTES,
+    Bandwidth,
+    Peak,
+    Product,
+    ProductShape,
+    Stream,
+    check_product,
+    factors,
+    fastest,
+    measure_peaks,
+    product_and_tolerance,
+)
 from ganport_bench.timing import System
-
-__all__ = ["EventTurns", "cuda_product", "measure_cuda_bandwidth", "measure_cuda_peaks"]
 
 SHAPES = ((4096, 4096, 4096), (8192, 8192, 8192))
 TYPES = {"fp32": torch.float32, "tf32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -27,7 +36,7 @@ HOW = {
     "int8": "PyTorch, s8 by s8, s32 out",
 }
 CHECKED_ROWS = 64  # of a product: the whole of a large one takes a CPU seconds
-OF_CACHE = 0.5  # of the last cache, what all arrays take that are to lie in it: a GPU's is shared with nobody
+OF_CACHE = 0.5  # of the last cache, what all arrays take that are to lie in it: nobody else uses a GPU's
 OF_GPU = 1 / 8  # of the GPU's memory, what all arrays take at most
 ARRAY_BYTES = 512 * 2**20  # of an array far beyond any cache
 WARM_CALLS = 4
@@ -38,21 +47,16 @@ KERNELS: Mapping[str, tuple[int, Callable[[Sequence[Tensor]], object]]] = {  # h
 }
 
 
-class Event(Protocol):
-    """A mark in a stream of work."""
+class CudaEvent(Protocol):
+    """A mark in a stream of work; `elapsed_time` is in milliseconds."""
 
-    def record(self) -> None:
-        """Put the mark behind all work so far."""
-
-    def synchronize(self) -> None:
-        """Wait until the mark is reached."""
-
-    def elapsed_time(self, end: Any, /) -> float:
-        """Milliseconds from this mark to a later one."""
+    def record(self) -> None: ...  # noqa: D102
+    def synchronize(self) -> None: ...  # noqa: D102
+    def elapsed_time(self, end: Any, /) -> float: ...  # noqa: D102
 
 
-def _event() -> Event:
-    event: Event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+def _event() -> CudaEvent:
+    event: CudaEvent = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
     return event
 
 
@@ -65,7 +69,7 @@ class EventTurns:
         event: makes marks.
     """
 
-    def __init__(self, work: Callable[[], object], seconds: float, event: Callable[[], Event] = _event) -> None:
+    def __init__(self, work: Callable[[], object], seconds: float, event: Callable[[], CudaEvent] = _event) -> None:
         self._work, self._event = work, event
         shortest = min(self._timed(1) for _ in range(WARM_CALLS))
         self._calls = max(1, round(0.8 * seconds / shortest))
@@ -86,13 +90,8 @@ class EventTurns:
         return begin.elapsed_time(end) / 1e3 / calls
 
 
-def cuda_product(shape: Shape, *, precision: str, device: str = "cuda") -> Product:
+def cuda_product(shape: ProductShape, *, precision: str, device: str = "cuda") -> Product:
     """A product of two matrices on a GPU, checked once.
-
-    Args:
-        shape: rows of the left factor, what is summed over, columns of the right one.
-        precision: `fp32`, `tf32`, `fp16`, `bf16` or `int8`.
-        device: PyTorch's name of it.
 
     Raises:
         BenchError: the product is wrong.
@@ -100,7 +99,7 @@ def cuda_product(shape: Shape, *, precision: str, device: str = "cuda") -> Produ
     left, right = (torch.from_numpy(factor) for factor in factors(shape))
     multiply = _integers(left, right, device) if precision == "int8" else _floats(left, right, precision, device)
     found = multiply()[:CHECKED_ROWS].to("cpu", torch.float32).numpy()
-    check(HOW[precision], found, (left[:CHECKED_ROWS].numpy(), right.numpy()), relative=2**-7)
+    check_product(HOW[precision], found, *product_and_tolerance((left[:CHECKED_ROWS].numpy(), right.numpy())))
     return multiply
 
 
@@ -109,7 +108,7 @@ def _floats(left: Tensor, right: Tensor, precision: str, device: str) -> Callabl
     out = torch.empty(len(first), second.shape[1], dtype=first.dtype, device=device)
 
     def multiply() -> Tensor:
-        set_numbers(precision)
+        set_float32_kind(precision)
         return torch.mm(first, second, out=out)
 
     return multiply
@@ -121,17 +120,15 @@ def _integers(left: Tensor, right: Tensor, device: str) -> Callable[[], Tensor]:
     return lambda: torch._int_mm(first, columns.T)
 
 
-MAKERS = {precision: (Maker(how, partial(cuda_product, precision=precision)),) for precision, how in HOW.items()}
-
-
-def measure_cuda_peaks(*, rounds: int, turn_seconds: float, shapes: Sequence[Shape] = SHAPES) -> dict[str, Peak]:
+def measure_cuda_peaks(*, rounds: int, turn_seconds: float, shapes: Sequence[ProductShape] = SHAPES) -> dict[str, Peak]:
     """The GPU's peak of every precision that it has; see `measure_peaks`.
 
     Raises:
         BenchError: PyTorch finds no GPU here; says why.
     """
     _check_gpu()
-    return measure_peaks(rounds=rounds, turn_seconds=turn_seconds, shapes=shapes, makers=MAKERS, timed=EventTurns)
+    makers = {precision: {how: partial(cuda_product, precision=precision)} for precision, how in HOW.items()}
+    return measure_peaks(rounds=rounds, turn_seconds=turn_seconds, shapes=shapes, makers=makers, timed=EventTurns)
 
 
 def measure_cuda_bandwidth(*, rounds: int, turn_seconds: float) -> Bandwidth:
@@ -143,30 +140,29 @@ def measure_cuda_bandwidth(*, rounds: int, turn_seconds: float) -> Bandwidth:
     _check_gpu()
     gpu = torch.cuda.get_device_properties(0)
     cache = int(getattr(gpu, "L2_cache_size", 0))
-    large = min(max(ARRAY_BYTES, BEYOND * cache), int(OF_GPU * gpu.total_memory / ALL_ARRAYS))
-    memory = _measure(large, rounds, turn_seconds)
+    large = min(max(ARRAY_BYTES, BEYOND * cache), int(OF_GPU * gpu.total_memory / ARRAYS))
+    memory = _measure_streams(large, rounds, turn_seconds)
     if not cache:
         return Bandwidth(memory)
-    return Bandwidth(memory, _measure(int(OF_CACHE * cache / ALL_ARRAYS), rounds, turn_seconds), cache)
+    return Bandwidth(memory, _measure_streams(int(OF_CACHE * cache / ARRAYS), rounds, turn_seconds), cache)
 
 
 def _check_gpu() -> None:
-    reason = cuda_refusal()
-    if reason is not None:
+    if reason := cuda_refusal():
         raise BenchError(reason)
 
 
-def _measure(array_bytes: int, rounds: int, turn_seconds: float) -> Stream:
+def _measure_streams(array_bytes: int, rounds: int, turn_seconds: float) -> Stream:
     """Streams through arrays of that size, many in one CUDA graph where they are small, or launches would be timed."""
-    arrays = [torch.ones(array_bytes // 4, device="cuda") for _ in range(ALL_ARRAYS)]
+    arrays = [torch.ones(array_bytes // 4, device="cuda") for _ in range(ARRAYS)]
     size = arrays[0].nbytes
-    passes = {name: max(1, CALL_BYTES // (count * size)) for name, (count, _) in KERNELS.items()}
-    turns: dict[str, System] = {
-        name: EventTurns(_recorded(partial(kernel, arrays), passes[name]), turn_seconds)
-        for name, (_, kernel) in KERNELS.items()
-    }
-    moved = {name: count * size * passes[name] for name, (count, _) in KERNELS.items()}
-    return stream(turns, moved, rounds=rounds, where=f"arrays of {size / 2**20:.3g} MiB on the GPU")
+    turns, moved = dict[str, System](), dict[str, int]()
+    for kind, (count, kernel) in KERNELS.items():
+        passes = max(1, CALL_BYTES // (count * size))
+        name = f"{kind}, arrays of {size / 2**20:.3g} MiB on the GPU"
+        turns[name] = EventTurns(_recorded(partial(kernel, arrays), passes), turn_seconds)
+        moved[name] = passes * count * size
+    return Stream(*fastest(turns, moved, rounds))
 
 
 def _recorded(work: Callable[[], object], times: int) -> Callable[[], None]:
