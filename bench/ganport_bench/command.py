@@ -11,10 +11,10 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
-__all__ = ["Findings", "OnStep", "footer", "run_command"]
+from ganport_bench.effort import OnStep
+from ganport_bench.machine import footer
 
-OnStep = Callable[[str], None]
-BUSY = 0.7  # load average of one minute before the first measurement
+__all__ = ["Findings", "OnStep", "run_command"]
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,3 @@ def run_command(program: str, measure: Callable[[Path, OnStep], Findings], *, wi
     if as_json:
         print(json.dumps(found.document, indent=2, allow_nan=False))
     return 0
-
-
-def footer(machine: Mapping[str, Any], remarks: Sequence[str], seconds: float) -> str:
-    """The lines below the tables: remarks, what the figures depend on, how long it took."""
-    facts, lines = machine, list(remarks)
-    load = facts["load_average_1min"]
-    if load and load > BUSY:
-        lines.append(f"The machine was busy before (load {load:.1f}): expect noise.")
-    packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items() if version)
-    lines.append(f"{facts['cpu']}, {facts['cores']} cores, Python {facts['python']}, {packages}; {seconds:.0f} s")
-    return "\n".join(lines)

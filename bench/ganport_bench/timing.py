@@ -1,4 +1,4 @@
-"""Times systems against each other: interleaved rounds, medians, bootstrap intervals.
+"""Times systems against each other: interleaved rounds, medians, their intervals, images per second.
 
 A system is a function that does its work once and returns the seconds that it took; `stopwatch` makes one of any
 function. Systems that are compared take turns in one process, so that whatever slows the machine for a while (heat,
@@ -7,25 +7,32 @@ neighbors, another program) meets them all, and they are compared round by round
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from math import comb
+from pathlib import Path
 from random import Random
 
 import numpy as np
 import numpy.typing as npt
 
 CONFIDENCE = 0.95
-RESAMPLES = 4000
 WARM_CALLS = 4  # the first allocates, the next may still be slow
+TURN_SECONDS = 0.05  # a system's turn lasts about this long: far above the clock's own cost
+PAUSE_SECONDS = 0.03  # before a turn: PyTorch's threads spin for a while after their work
+PYTORCH = "PyTorch, eager"
+OURS = "ganport"
 
 System = Callable[[], float]
 Seconds = npt.NDArray[np.float64]
+Draw = Callable[[int], object]  # makes that many images
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A median over rounds and its 95 % bootstrap interval, all in one unit."""
+    """A median over rounds and its 95 % interval, all in one unit."""
 
     value: float
     low: float
@@ -118,17 +125,19 @@ def interleave(
     return {name: np.array(taken[name][warmup:]) for name in systems}
 
 
-def median(seconds: Seconds) -> Estimate:
-    """The median over rounds; with one round its interval is that one value."""
-    from scipy.stats import bootstrap  # type: ignore[import-untyped]
+def median(values: Seconds) -> Estimate:
+    """The median and its 95 % interval, by ranks.
 
-    value = float(np.median(seconds))
-    if len(seconds) == 1:
-        return Estimate(value, value, value)
-    result = bootstrap(
-        (seconds,), np.median, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="percentile", rng=0
-    )
-    return Estimate(value, float(result.confidence_interval.low), float(result.confidence_interval.high))
+    Between the (k+1)-th smallest and the (k+1)-th largest of n values lies the true median, with a probability of
+    1 - 2 P(Binomial(n, 1/2) <= k), whatever the distribution. k is the largest for which that is at least 95 %. Fewer
+    than six values are too few for it: then the interval is from the smallest to the largest (94 % of five, 75 % of
+    three).
+    """
+    ordered = np.sort(values)
+    count, missed, cut = len(ordered), 1, 0
+    while 2 * (missed := missed + comb(count, cut + 1)) <= (1 - CONFIDENCE) * 2**count:
+        cut += 1
+    return Estimate(float(np.median(ordered)), float(ordered[cut]), float(ordered[-1 - cut]))
 
 
 def ratio(seconds: Seconds, base: Seconds) -> Estimate:
@@ -141,6 +150,11 @@ def difference(seconds: Seconds, base: Seconds) -> Estimate:
     return median(seconds - base)
 
 
+def is_wide(estimate: Estimate, share: float) -> bool:
+    """Whether an interval is wider than a share of its value, which is above 0."""
+    return estimate.high - estimate.low > share * estimate.value
+
+
 @contextmanager
 def _garbage_collection_paused() -> Iterator[None]:
     was_enabled = gc.isenabled()
@@ -151,3 +165,65 @@ def _garbage_collection_paused() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """One system at one batch size.
+
+    Attributes:
+        system: its name.
+        batch: images a call.
+        images_per_second: median over rounds with its 95 % interval.
+        speedup: times as fast as PyTorch in the same rounds, with its 95 % interval.
+    """
+
+    system: str
+    batch: int
+    images_per_second: Estimate
+    speedup: Estimate
+
+
+def compare(run: Path, bundle: Path, *, rounds: int = 15, batches: Sequence[int] = (1, 8, 64)) -> list[Throughput]:
+    """Measure the run's generator in PyTorch and the bundle made of it, on this machine.
+
+    Both draw their own latents in every call and end with finished pixels, uint8 in the computer's memory; both take
+    as many threads as they choose.
+
+    Args:
+        run: a run directory.
+        bundle: a bundle exported from it.
+        rounds: turns of every system at every batch size.
+        batches: images a call.
+    """
+    from ganport_runtime import Generator
+
+    with Generator.open(bundle) as generator:
+        draws: dict[str, Draw] = {PYTORCH: _pytorch_draw(run), OURS: generator.sample}
+        return [row for batch in batches for row in _compare_at(draws, batch, rounds)]
+
+
+def _pytorch_draw(run: Path) -> Draw:
+    import torch
+    from ganport_export.wrap import GeneratorGraph
+    from ganport_train.checkpoints import load_networks
+
+    networks = load_networks(run)
+    pixels = GeneratorGraph(networks.generator)
+
+    @torch.inference_mode()
+    def draw(count: int) -> object:
+        return pixels(torch.randn(count, networks.config.latent_dim)).numpy()
+
+    return draw
+
+
+def _compare_at(draws: Mapping[str, Draw], batch: int, rounds: int) -> list[Throughput]:
+    systems = {name: turns_of(partial(draw, batch), TURN_SECONDS) for name, draw in draws.items()}
+    seconds = interleave(systems, rounds=rounds, pause=PAUSE_SECONDS)
+    return [_row(name, batch, taken, seconds[PYTORCH]) for name, taken in seconds.items()]
+
+
+def _row(name: str, batch: int, taken: Seconds, peer: Seconds) -> Throughput:
+    speed, speedup = batch / taken, ratio(peer, taken)
+    return Throughput(name, batch, median(speed), speedup)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from ganport_cli.terminal import console, progress, table
 
 if TYPE_CHECKING:
-    from ganport_bench.tuning import Tuning
-    from ganport_runtime.tuning import MeasuredPlan
+    from ganport_runtime.tuning.record import MeasuredPlan
+    from ganport_runtime.tuning.tuner import Tuning
 
 __all__ = ["show_choices", "show_tuning", "tuning_progress"]
 
@@ -46,7 +46,7 @@ def show_tuning(tuning: "Tuning") -> None:
 
 def show_choices(tuning: "Tuning") -> None:
     """Show the remembered plan of each batch size, one line each."""
-    from ganport_bench.tuning.result import title
+    from ganport_runtime.tuning.tuner import title
 
     for bucket, plan in tuning.best.items():
         speedup = tuning.speedup(bucket)

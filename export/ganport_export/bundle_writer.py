@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ganport_runtime import Bundle
+from ganport_runtime import Bundle, atomic
 from ganport_runtime.bundle import MANIFEST
 from ganport_runtime.manifest import Manifest
-from ganport_train import files
 
 from ganport_export.aside import OLD, PARTIAL, hidden_folder, remove_leftovers
 from ganport_export.errors import OutputError
@@ -98,13 +97,13 @@ def write_bundle(
         aside.mkdir()  # the hidden folder is private to this user, and a bundle is not
         for name, data in contents.items():
             (aside / name).parent.mkdir(parents=True, exist_ok=True)
-            files.write_bytes(aside / name, data)
+            atomic.write_bytes(aside / name, data)
         document = json.dumps(manifest.to_json(), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-        files.write_bytes(aside / MANIFEST, document.encode())
+        atomic.write_bytes(aside / MANIFEST, document.encode())
         Bundle.open(aside).verify()
         _put(aside, path)
     with contextlib.suppress(OSError):  # the bundle is there and whole: only a power cut now could undo its name
-        files.sync_folder(path.parent)
+        atomic.sync_folder(path.parent)
 
 
 def _put(aside: Path, path: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import onnx
 import onnx.defs
+from ganport_runtime import atomic
 from ganport_runtime.text import one_line
-from ganport_train import files
 
 from ganport_export.errors import ExportError, OutputError
 from ganport_export.passes.inspect_nodes import ONNX_DOMAINS
@@ -64,7 +64,7 @@ def write_onnx(out: Path, data: bytes) -> None:
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        files.write_bytes(out, data)
+        atomic.write_bytes(out, data)
     except OSError as error:
         raise OutputError(f"{out} cannot be written ({error.strerror or error}): name another place") from error
 

@@ -5,18 +5,20 @@ write of the same name can delete what a killed process left, and nothing else.
 """
 
 import contextlib
+import json
 import os
 import re
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["new_folder", "remove_leftovers", "replacing_file", "sync_folder", "write_bytes"]
+__all__ = ["new_folder", "remove_leftovers", "replacing_file", "sync_folder", "write_bytes", "write_json"]
 
 PARTIAL, OLD = "partial", "old"  # what is being written, and the folder that it replaces
 
@@ -29,6 +31,11 @@ def write_bytes(path: Path, data: bytes) -> None:
     """
     with replacing_file(path) as partial:
         partial.write_bytes(data)
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Replace `path` by a JSON document; NaN and infinities raise `ValueError`."""
+    write_bytes(path, (json.dumps(document, indent=2, allow_nan=False) + "\n").encode())
 
 
 @contextlib.contextmanager

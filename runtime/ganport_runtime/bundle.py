@@ -11,11 +11,9 @@ from pathlib import Path
 from threading import Thread
 from typing import BinaryIO, Self
 
-from ganport_runtime.entries import Entry, Probe, Role, Variant
-from ganport_runtime.errors import BundleError
+from ganport_runtime.errors import BundleError, one_line
 from ganport_runtime.fields import parse_json
-from ganport_runtime.manifest import Manifest
-from ganport_runtime.text import one_line
+from ganport_runtime.manifest import Entry, Manifest, Probe, Role, Variant
 
 __all__ = ["MANIFEST", "Bundle"]
 

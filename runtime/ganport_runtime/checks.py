@@ -7,8 +7,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ganport_runtime.errors import InputError
-from ganport_runtime.text import shown
+from ganport_runtime.errors import InputError, shown
 
 __all__ = ["allocate", "batch_of", "one_of", "whole_number"]
 

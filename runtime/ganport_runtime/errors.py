@@ -1,6 +1,4 @@
-"""The runtime's few error types; the text of each says what was given, what is wanted and what to do."""
-
-__all__ = ["BundleError", "ClosedError", "InputError", "PlanError"]
+"""The runtime's error types, and how values and other libraries' messages become part of one line."""
 
 
 class BundleError(Exception):
@@ -17,3 +15,19 @@ class ClosedError(RuntimeError):
 
 class InputError(ValueError):
     """An argument of the wrong kind, shape, dtype or range."""
+
+
+LONGEST_INTEGER = 2**128  # Python refuses to print integers of thousands of digits
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """The `repr` of a value that was given, cut to `limit` characters."""
+    if isinstance(value, int) and abs(value) >= LONGEST_INTEGER:
+        return f"an integer of {value.bit_length()} bits"
+    return one_line(repr(value), limit)
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    """`text` with every run of white space as one blank, cut to `limit` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else f"{line[: limit - 3]}..."

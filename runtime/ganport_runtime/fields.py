@@ -4,8 +4,7 @@ import json
 import math
 from typing import Any, NoReturn
 
-from ganport_runtime.errors import BundleError
-from ganport_runtime.text import shown
+from ganport_runtime.errors import BundleError, shown
 
 __all__ = ["Fields", "parse_json"]
 

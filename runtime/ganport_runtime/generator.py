@@ -7,11 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganport_runtime.backends import Tensor
-from ganport_runtime.buckets import TOP, parts
+from ganport_runtime.batches import TOP, parts
 from ganport_runtime.bundle import Bundle
 from ganport_runtime.checks import batch_of, whole_number
-from ganport_runtime.latent_rows import LatentRows
-from ganport_runtime.latents import LIMIT, image_range, latents
+from ganport_runtime.latents import LIMIT, LatentRows, image_range, latents
 from ganport_runtime.manifest import Manifest
 from ganport_runtime.network import Network
 from ganport_runtime.opening import Running

@@ -7,15 +7,13 @@ from typing import Any, ClassVar, Self
 
 from numpy.typing import NDArray
 
-from ganport_runtime.buckets import BUCKETS, TOP, bucket_of, parts
+from ganport_runtime.batches import BUCKETS, TOP, bucket_of, parts, run_part
 from ganport_runtime.bundle import Bundle
 from ganport_runtime.checks import allocate
 from ganport_runtime.errors import ClosedError
 from ganport_runtime.manifest import Manifest, Role
-from ganport_runtime.opening import Running, open_plans
+from ganport_runtime.opening import Running, Signature, open_plans
 from ganport_runtime.plan import AUTO, Plan, Request
-from ganport_runtime.run_batch import run_part
-from ganport_runtime.signature import Signature
 
 __all__ = ["Network"]
 

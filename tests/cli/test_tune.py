@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ganport_runtime import fingerprint
+from ganport_runtime import machine
 from ganport_runtime.buckets import BUCKETS
 
 from tests.cli.conftest import Ganport
@@ -15,8 +15,8 @@ from tests.support.bundles import Weights, make_variety
 @pytest.fixture(autouse=True)
 def _own_cache_and_short_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANPORT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("ganport_bench.tuning.turns.TURN_SECONDS", 0.001)
-    monkeypatch.setattr("ganport_bench.tuning.turns.ROUNDS", 2)
+    monkeypatch.setattr("ganport_runtime.tuning.tuner.TURN_SECONDS", 0.001)
+    monkeypatch.setattr("ganport_runtime.tuning.tuner.ROUNDS", 2)
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def test_it_measures_shows_and_remembers(ganport: Ganport, variety: Path, tmp_pa
     document = outcome.document
     assert set(document["buckets"]) == {str(bucket) for bucket in BUCKETS}
     assert document["bundle"] == str(variety)
-    assert document["host"]["cores"] == fingerprint.machine()["cores"]
-    assert document["host"]["engines"] == fingerprint.engines()
+    assert document["host"]["cores"] == machine.facts()["cores"]
+    assert document["host"]["engines"] == machine.engines()
     assert document["budget"] == {"min_psnr_db": 60.0, "max_worst": None}
     plans = {plan["plan"]: plan for plan in document["plans"]}
     for bucket, best in document["buckets"].items():
@@ -94,10 +94,10 @@ def test_a_record_that_cannot_be_written_is_a_failure(
 
 INTERRUPTED = """
 import os, signal, sys
-import ganport_bench.tuning
+import ganport_runtime.tuning.tuner
 from ganport_cli import main
 
-measure = ganport_bench.tuning.tune
+measure = ganport_runtime.tuning.tuner.tune
 
 def tune(*arguments, on_progress, **options):
     def interrupt(*step):
@@ -105,7 +105,7 @@ def tune(*arguments, on_progress, **options):
         os.kill(os.getpid(), signal.SIGINT)
     return measure(*arguments, on_progress=interrupt, **options)
 
-ganport_bench.tuning.tune = tune
+ganport_runtime.tuning.tuner.tune = tune
 main()
 """
 

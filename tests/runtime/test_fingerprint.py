@@ -6,21 +6,21 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from ganport_runtime import fingerprint
+from ganport_runtime import machine
 from ganport_runtime.cache import cache_folder, write_whole
 
 
 @pytest.fixture(autouse=True)
 def _forget_gpus() -> None:
-    fingerprint.gpus.cache_clear()
+    machine.gpus.cache_clear()
 
 
 def test_this_machine_is_told_in_plain_values() -> None:
-    machine = fingerprint.machine()
-    assert machine["cpu"]
-    assert machine["cores"] >= 1
-    assert isinstance(machine["gpus"], list)
-    assert fingerprint.changes(machine, fingerprint.machine()) == ()
+    here = machine.facts()
+    assert here["cpu"]
+    assert here["cores"] >= 1
+    assert isinstance(here["gpus"], list)
+    assert machine.changes(here, machine.facts()) == ()
 
 
 def test_gpus_are_those_that_the_kernel_module_tells_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,17 +29,17 @@ def test_gpus_are_those_that_the_kernel_module_tells_of(tmp_path: Path, monkeypa
         card = tmp_path / "gpus" / f"0000:0{number}:00.0"
         card.mkdir(parents=True)
         (card / "information").write_text(f"Model: \t\t NVIDIA H{number}00\nIRQ:   \t\t 16\n")
-    monkeypatch.setattr(fingerprint, "NVIDIA", tmp_path)
-    assert fingerprint.gpus() == (
+    monkeypatch.setattr(machine, "NVIDIA", tmp_path)
+    assert machine.gpus() == (
         "NVIDIA H000", "NVIDIA H100", "NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.15",
     )  # fmt: skip
-    fingerprint.gpus.cache_clear()
+    machine.gpus.cache_clear()
 
 
 def test_engine_versions_are_read_without_importing_an_engine() -> None:
-    assert fingerprint.engines()["onnxruntime"] == version("onnxruntime")
+    assert machine.engines()["onnxruntime"] == version("onnxruntime")
     code = (
-        "import sys; from ganport_runtime import fingerprint; fingerprint.engines()\n"
+        "import sys; from ganport_runtime import machine; machine.engines()\n"
         "print([name for name in ('onnxruntime', 'openvino', 'tensorrt_rtx') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -49,7 +49,7 @@ def test_engine_versions_are_read_without_importing_an_engine() -> None:
 def test_changes_name_what_is_there_now_and_what_was() -> None:
     before = {"cpu": "A", "cores": 4, "gpus": ["x", "y"], "onnxruntime": "1.1"}
     now = {"cpu": "A", "cores": 2, "gpus": [], "openvino": "2026.4"}
-    assert fingerprint.changes(before, now) == (
+    assert machine.changes(before, now) == (
         "cores is 2, it was 4",
         "gpus is none, it was x, y",
         "onnxruntime is not there, it was 1.1",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ganport_runtime import ClosedError, Generator, InputError, latents
 from ganport_runtime.backends.onnxruntime import OnnxRuntime, OnnxRuntimeSession
-from ganport_runtime.buckets import BUCKETS
+from ganport_runtime.batches import BUCKETS
 from ganport_runtime.opening import Running
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

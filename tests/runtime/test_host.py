@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from ganport_runtime.host import Gpu, cpu_model, parse_gpus, this_host
+from ganport_runtime.machine import Gpu, cpu_model, parse_gpus, this_host
 
 
 def test_this_machine_is_described() -> None:

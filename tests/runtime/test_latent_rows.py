@@ -2,7 +2,7 @@
 
 import numpy as np
 from ganport_runtime import latents
-from ganport_runtime.latent_rows import AHEAD, LatentRows
+from ganport_runtime.latents import AHEAD, LatentRows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -13,8 +13,7 @@ import mpmath  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 from ganport_runtime import InputError, latents
-from ganport_runtime.latents import latents_of
-from ganport_runtime.normal import BoxMuller
+from ganport_runtime.latents import BoxMuller, latents_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray

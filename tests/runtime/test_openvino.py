@@ -10,8 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from ganport_runtime import BundleError, ClosedError, Discriminator, Generator, PlanError, latents
-from ganport_runtime.backends.openvino import OpenVino, OpenVinoSession, shares
-from ganport_runtime.backends.openvino_import import openvino_core
+from ganport_runtime.backends.openvino import OpenVino, OpenVinoSession, openvino_core, shares
 
 from tests.support.bundles import (
     SOME_GRAPH,

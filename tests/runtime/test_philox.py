@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ganport_runtime.philox import Philox
+from ganport_runtime.latents import Philox
 
 ONES = 0xFFFFFFFF
 

@@ -9,8 +9,7 @@ import onnxruntime  # type: ignore[import-untyped]
 import pytest
 from ganport_runtime import Bundle, Generator, InputError, PlanError
 from ganport_runtime.backends.onnxruntime import OnnxRuntime
-from ganport_runtime.plan import Request
-from ganport_runtime.survey import survey
+from ganport_runtime.plan import Request, list_plans
 
 from tests.support.bundles import (
     SOME_GRAPH,
@@ -80,7 +79,7 @@ def test_a_precision_that_is_asked_for_is_taken(variety: Path, precision: str) -
 
 
 def test_every_candidate_is_available_or_refused_with_a_reason(variety: Path) -> None:
-    available, refusals = survey(Bundle.open(variety), "generator", Request())
+    available, refusals = list_plans(Bundle.open(variety), "generator", Request())
     assert len(available) + len(refusals) == 4 * 4  # variants; onnxruntime on two devices, openvino, tensorrt
     assert [str(candidate) for candidate in available if candidate.device == "cpu"] == [
         "generator-deconv-fp32 by onnxruntime on cpu",

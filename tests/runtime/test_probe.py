@@ -10,7 +10,7 @@ from ganport_runtime import Bundle, BundleError, Discriminator, Generator, PlanE
 from ganport_runtime.backends.onnxruntime import OnnxRuntimeSession
 from ganport_runtime.backends.openvino import OpenVinoSession
 from ganport_runtime.differences import Difference, compare
-from ganport_runtime.probing import image_fault, logit_fault
+from ganport_runtime.self_test import image_fault, logit_fault
 
 from tests.support.bundles import (
     Weights,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from ganport_runtime import Discriminator, Generator, InputError, latents
 from ganport_runtime.backends.openvino import OpenVinoSession
-from ganport_runtime.buckets import BUCKETS
-from ganport_runtime.tuning import Budget, MeasuredPlan, TuningRecord, best_overall, winners
+from ganport_runtime.batches import BUCKETS
+from ganport_runtime.tuning.record import Budget, MeasuredPlan, TuningRecord, best_overall, winners
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ganport_runtime import Generator, fingerprint
+from ganport_runtime import Generator, machine
 
 from tests.support.bundles import read_manifest, write_manifest
 from tests.support.records import ONNXRUNTIME, OPENVINO, note, write_record
@@ -22,9 +22,9 @@ def test_without_a_record_that_is_said(variety: Path, cache: Path) -> None:
 
 
 def test_another_machine_is_said(variety: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cores = fingerprint.machine()["cores"]
+    cores = machine.facts()["cores"]
     write_record(variety, OPENVINO)
-    monkeypatch.setattr(fingerprint, "usable_cores", lambda: 96)
+    monkeypatch.setattr(machine, "usable_cores", lambda: 96)
     said = note(variety)
     assert "not tuned: the tuning record does not apply, since 2026-11-23" in said
     assert f"cores is 96, it was {cores}" in said
@@ -32,12 +32,12 @@ def test_another_machine_is_said(variety: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_another_gpu_is_said(variety: Path) -> None:
-    write_record(variety, OPENVINO, machine={**fingerprint.machine(), "gpus": ["NVIDIA H100, driver 570"]})
+    write_record(variety, OPENVINO, machine={**machine.facts(), "gpus": ["NVIDIA H100, driver 570"]})
     assert "gpus is none, it was NVIDIA H100, driver 570" in note(variety)
 
 
 def test_another_engine_version_is_said(variety: Path) -> None:
-    now = fingerprint.engines()
+    now = machine.engines()
     write_record(variety, OPENVINO, engines={**now, "onnxruntime": "1.2.3"})
     assert f"onnxruntime is {now['onnxruntime']}, it was 1.2.3" in note(variety)
     write_record(variety, OPENVINO, engines={**now, "tensorrt": "10.1"})
@@ -102,7 +102,7 @@ def test_a_damaged_record_is_said_and_never_fatal(variety: Path, damage: Callabl
 
 
 def test_an_engines_name_of_two_lines_leaves_the_note_in_one(variety: Path) -> None:
-    write_record(variety, OPENVINO, engines={**fingerprint.engines(), "tvm\nof old": "1"})
+    write_record(variety, OPENVINO, engines={**machine.engines(), "tvm\nof old": "1"})
     said = note(variety)
     assert "tvm of old is not there, it was 1" in said
     assert "\n" not in said

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ganport_runtime import Bundle, Generator, fingerprint
+from ganport_runtime import Bundle, Generator, machine
 from ganport_runtime.buckets import BUCKETS
 from ganport_runtime.tuning import Budget, MeasuredPlan, TuningRecord, save
 
@@ -33,8 +33,8 @@ def write_record(path: Path, *plans: MeasuredPlan, **changed: Any) -> Path:
         role="generator",
         created="2026-11-23T12:00:00+00:00",
         budget=Budget(),
-        machine=fingerprint.machine(),
-        engines=fingerprint.engines(),
+        machine=machine.facts(),
+        engines=machine.engines(),
         plans=plans,
     )
     return save(replace(record, **changed), bundle)

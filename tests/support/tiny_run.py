@@ -45,5 +45,5 @@ def measure_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ganport_bench.speed.measure.peers_of", some_peers)
     for module in ("threads", "eager", "onnxruntime", "openvino"):
         monkeypatch.setattr(f"ganport_bench.peers.{module}.thread_choices", lambda: (1,))
-    monkeypatch.setattr("ganport_bench.tuning.turns.TURN_SECONDS", 0.001)
-    monkeypatch.setattr("ganport_bench.tuning.turns.ROUNDS", 2)
+    monkeypatch.setattr("ganport_runtime.tuning.tuner.TURN_SECONDS", 0.001)
+    monkeypatch.setattr("ganport_runtime.tuning.tuner.ROUNDS", 2)

@@ -21,9 +21,12 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def image_archive(tmp_path: Path) -> Path:
+    return write_archive(tmp_path / "images.npz")
+
+
+def write_archive(path: Path) -> Path:
     """An .npz of 40 color images of 16x16 pixels in 2 classes."""
     random = np.random.default_rng(3)
-    path = tmp_path / "images.npz"
     np.savez(path, images=random.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8), labels=np.arange(40) % 2)
     return path
 

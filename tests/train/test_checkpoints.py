@@ -3,24 +3,41 @@
 import dataclasses
 import hashlib
 import json
+import resource
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from ganport_train import files
-from ganport_train.checkpoints import load_networks, read_state, save, whole
+from ganport_train import checkpoints
+from ganport_train.checkpoints import CheckpointState, load_networks, read_state, save, whole
 from ganport_train.config import TrainingConfig
 from ganport_train.errors import CheckpointError
 from ganport_train.step import initial_state
 from ganport_train.trainer import train
 from safetensors.torch import load_file, save_file
 
+from tests.train.conftest import tiny_settings, write_archive
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainingConfig, Path]:
+    folder = tmp_path_factory.mktemp("trained")
+    config = tiny_settings(write_archive(folder / "images.npz"))
+    train(config, folder / "run")
+    return config, folder / "run"
+
 
 @pytest.fixture
-def run(tiny: TrainingConfig, tmp_path: Path) -> Path:
-    train(tiny, tmp_path / "run")
-    return tmp_path / "run"
+def tiny(trained: tuple[TrainingConfig, Path]) -> TrainingConfig:
+    """The settings of `run`."""
+    return trained[0]
+
+
+@pytest.fixture
+def run(trained: tuple[TrainingConfig, Path], tmp_path: Path) -> Path:
+    """A copy of a trained run, for each test its own."""
+    return shutil.copytree(trained[1], tmp_path / "run", symlinks=True)
 
 
 def forget_digests(folder: Path) -> None:
@@ -172,6 +189,32 @@ def test_a_field_of_the_wrong_kind_is_named(run: Path, tiny: TrainingConfig, fie
             attempt()
 
 
+def test_a_save_reads_one_earlier_checkpoint_however_many_there_are(
+    tiny: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = []
+
+    def counted(folder: Path) -> CheckpointState:
+        reads.append(folder)
+        return read_state(folder)
+
+    monkeypatch.setattr(checkpoints, "read_state", counted)
+    train(dataclasses.replace(tiny, steps=12, checkpoint_every=1), tmp_path / "run")
+    assert len(whole(tmp_path / "run")) == 12
+    assert len(reads) <= 12  # 78 if each save read all of them
+
+
+def test_a_save_finds_the_best_again_where_its_link_leads_nowhere(run: Path, tiny: TrainingConfig) -> None:
+    state = initial_state(dataclasses.replace(tiny, channels=3))
+    described = read_state(run / "last")
+    (run / "best").unlink()
+    (run / "best").symlink_to("checkpoints/step-000009")
+    scores = {"frechet_distance": described.scores["frechet_distance"] + 1e6}
+    save(run, state, dataclasses.replace(described, step=12, scores=scores))
+    assert (run / "best").readlink().name in ("step-000003", "step-000006")
+    assert (run / "last").readlink().name == "step-000012"
+
+
 def test_a_run_copied_with_links_followed_goes_on(run: Path, tiny: TrainingConfig, tmp_path: Path) -> None:
     copy = shutil.copytree(run, tmp_path / "copy", symlinks=False)
     assert not (copy / "last").is_symlink()
@@ -211,14 +254,15 @@ def test_a_config_altered_after_training_is_noticed(run: Path) -> None:
         load_networks(run, "last")
 
 
-def test_a_failed_write_leaves_nothing(run: Path, tiny: TrainingConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, content: bytes) -> None:
-        raise OSError(28, "No space left on device")
-
+def test_a_failed_write_leaves_nothing(run: Path, tiny: TrainingConfig) -> None:
     before = sorted(run.rglob("*"))
     state = initial_state(dataclasses.replace(tiny, channels=3))
     described = dataclasses.replace(read_state(run / "last"), step=9)
-    monkeypatch.setattr(files, "write_bytes", full)
-    with pytest.raises(OSError, match="No space left"):
-        save(run, state, described)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))  # bytes of a file: state.json and some tensors fit
+    try:
+        with pytest.raises(OSError, match="too large"):
+            save(run, state, described)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert sorted(run.rglob("*")) == before

@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import pytest
-from ganport_train.config import PRESETS, ConfigError, TrainingConfig, preset
+from ganport_train.config import PRESETS, TrainingConfig, added, preset
+from ganport_train.errors import ConfigError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,6 +105,44 @@ def test_unknown_and_missing_names_in_a_file_are_refused() -> None:
     del document["width"]
     with pytest.raises(ConfigError, match="settings width are missing"):
         TrainingConfig.from_json(document)
+
+
+# As version 0.1 wrote it, and the digest that its checkpoints carry.
+FIRST_VERSION = """{
+  "data": "emoji.zip", "preset": "rpgan", "resolution": 16, "channels": 3, "background": "white", "skip_bad": false,
+  "width": 4, "kernel": 4, "latent_dim": 100, "activation": "relu", "discriminator_batch_norm": false,
+  "initialization": "normal", "loss": "relativistic", "penalty": 10.0, "learning_rate": 0.0005, "beta1": 0.0,
+  "beta2": 0.99, "ema_decay": 0.995, "batch_size": 64, "steps": 10000, "seed": 0, "checkpoint_every": 500,
+  "sample_every": 250, "threads": 1
+}"""
+FIRST_DIGEST = "f4b2bb2cdf4529901b9c8beb51136eab80a8491b5905308369ed02f359a72203"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaterConfig(TrainingConfig):
+    """What a later version's settings may be: one more, whose default is not what runs of before did."""
+
+    augment: Literal["none", "flip"] = added("flip", before="none")
+
+
+def test_a_run_of_the_first_version_is_read_as_it_was() -> None:
+    config = TrainingConfig.from_json(json.loads(FIRST_VERSION))
+    assert (config.width, config.learning_rate, config.threads) == (4, 5e-4, 1)
+    assert config.digest() == FIRST_DIGEST
+
+
+def test_a_setting_added_later_has_for_older_runs_the_value_that_they_worked_by() -> None:
+    older = LaterConfig.from_json(json.loads(FIRST_VERSION))
+    assert older.augment == "none"
+    assert older.digest() == FIRST_DIGEST
+    newer = LaterConfig(data="emoji.zip")
+    assert newer.augment == "flip"
+    assert LaterConfig.from_json(newer.to_json()) == newer
+    assert newer.digest() != dataclasses.replace(newer, augment="none").digest()
+    with pytest.raises(ConfigError, match="--augment 'spin' is none of none, flip"):
+        LaterConfig.from_json({**newer.to_json(), "augment": "spin"})
+    with pytest.raises(ConfigError, match="unknown settings augment: they belong to another version"):
+        TrainingConfig.from_json(newer.to_json())
 
 
 @given(st.sampled_from([field.name for field in dataclasses.fields(TrainingConfig)]))

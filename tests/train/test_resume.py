@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from ganport_train import checkpoints
 from ganport_train.checkpoints import load_networks, whole
-from ganport_train.config import ConfigError, TrainingConfig, preset
-from ganport_train.errors import CheckpointError
+from ganport_train.config import TrainingConfig, added, preset
+from ganport_train.errors import CheckpointError, ConfigError
 from ganport_train.metrics import TIME_FIELDS
 from ganport_train.observer import Observer
 from ganport_train.run_directory import claim
@@ -84,6 +85,7 @@ def kill_while_it_trains(config: TrainingConfig, run: Path, seconds: float) -> N
     assert process.wait() == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_any_moment_resumes_and_equals_an_uninterrupted_one(
     tiny: TrainingConfig, tmp_path: Path
 ) -> None:
@@ -113,11 +115,27 @@ def test_a_run_without_a_checkpoint_yet_begins_anew_and_says_so(tiny: TrainingCo
     shutil.rmtree(run / "checkpoints")
     for link in ("best", "last"):
         (run / link).unlink()
-    (run / ".metrics.jsonl.partial").write_text("half a li")
+    (run / ".metrics.jsonl.0123abcd.partial").write_text("half a li")
     train(tiny, run, resume=True, observer=Listener())
     assert any("begins at step 0" in sentence for sentence in sentences)
     assert_same_run(tmp_path / "whole", run)
-    assert not (run / ".metrics.jsonl.partial").exists()
+    assert not list(run.glob(".*.partial"))
+
+
+def test_a_run_from_before_a_setting_was_added_goes_on_and_loads(
+    tiny: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(tiny, tmp_path / "run")
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class LaterConfig(TrainingConfig):
+        augment: str = added("flip", before="none")
+
+    monkeypatch.setattr(checkpoints, "TrainingConfig", LaterConfig)
+    config = dataclasses.replace(checkpoints.read_config(tmp_path / "run"), steps=9)
+    assert train(config, tmp_path / "run", resume=True).step == 9
+    assert load_networks(tmp_path / "run", "step-000003").step == 3
+    assert json.loads((tmp_path / "run/config.json").read_text())["augment"] == "none"
 
 
 def test_a_stopped_run_has_saved_its_last_step(tiny: TrainingConfig, tmp_path: Path) -> None:

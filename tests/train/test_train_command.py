@@ -108,6 +108,7 @@ def test_a_run_goes_on_with_its_own_settings(
     assert "holds no run" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_and_says_how_to_go_on(
     image_archive: Path, tmp_path: Path, number: signal.Signals, exit_code: int

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 from ganport_train.checkpoints import load_networks, read_state, whole
-from ganport_train.config import ConfigError, TrainingConfig
+from ganport_train.config import TrainingConfig
 from ganport_train.data import load_images
-from ganport_train.errors import DataError, DivergedError
+from ganport_train.errors import ConfigError, DataError, DivergedError
 from ganport_train.evaluation import FrechetDistance
 from ganport_train.grid import grid
+from ganport_train.networks import generate
 from ganport_train.observer import Observer
 from ganport_train.randomness import draw_latents
-from ganport_train.samples import generate
 from ganport_train.step import FIGURES, TrainingState, training_step
 from ganport_train.trainer import train
 from PIL import Image

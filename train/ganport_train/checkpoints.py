@@ -3,26 +3,81 @@
 import dataclasses
 import filecmp
 import hashlib
+import json
+import math
 import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import safetensors
 import safetensors.torch
 import torch
+from ganport_runtime import atomic
 from torch import Tensor, nn
 
-from ganport_train import files
-from ganport_train.checkpoint_state import REMEDY, SCORE, CheckpointState, read_json, read_state
 from ganport_train.config import TrainingConfig
 from ganport_train.errors import CheckpointError, ConfigError, DivergedError
 from ganport_train.networks import Discriminator, Generator
 from ganport_train.step import TrainingState, build_networks
 
-__all__ = ["SCORE", "CheckpointState", "LoadedNetworks", "load_networks", "read_state", "restore", "save", "whole"]
+FORMAT = 1
+SCORE = "frechet_distance"  # lower is better
+REMEDY = "restore it, or delete its checkpoint's folder to go on from the one before"
+
+
+@dataclass(frozen=True)
+class CheckpointState:
+    """What state.json says of a checkpoint, checked field by field when it is read."""
+
+    step: int
+    scores: Mapping[str, float]
+    config_digest: str
+    data_digest: str
+    versions: Mapping[str, str]
+    format: int = FORMAT
+    files: Mapping[str, str] | None = None  # SHA-256 by file name; None: written before digests were recorded
+
+
+def read_state(folder: Path) -> CheckpointState:
+    """The state.json of a checkpoint; raises `CheckpointError` where it is damaged."""
+    path = folder / "state.json"
+    document = read_json(path, REMEDY)
+    if document.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: format {document.get('format')} is not {FORMAT}: use the ganport that wrote it")
+    names = {field.name for field in dataclasses.fields(CheckpointState)}
+    if document.keys() | {"files"} != names:
+        raise CheckpointError(f"{path}: is no state of a checkpoint: {REMEDY}")
+    if wrong := [name for name, value in document.items() if not _fits(name, value)]:
+        raise CheckpointError(f"{path}: {', '.join(wrong)} cannot be what a checkpoint has there: {REMEDY}")
+    return CheckpointState(**document)
+
+
+def _fits(name: str, value: Any) -> bool:
+    if name in ("step", "format"):
+        return type(value) is int and value >= 0
+    if name in ("config_digest", "data_digest"):
+        return isinstance(value, str)
+    if name == "scores":
+        return isinstance(value, dict) and SCORE in value and all(map(_is_finite, value.values()))
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())  # versions, files
+
+
+def _is_finite(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """The JSON object in a file; raises `CheckpointError`, which ends with `remedy`."""
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: cannot be read ({error}): {remedy}") from None
+    if not isinstance(document, dict):
+        raise CheckpointError(f"{path}: holds no JSON object: {remedy}")
+    return document
 
 
 @dataclass(frozen=True)
@@ -61,37 +116,47 @@ def save(run: Path, state: TrainingState, described: CheckpointState) -> Path:
     The SHA-256 of every file goes into state.json beside what `described` says.
     """
     folder = folder_of(run, described.step)
-    aside = files.partial(folder)
-    try:
-        aside.mkdir(parents=True)
+    with atomic.new_folder(folder) as partial:
         digests = {}
         for name, tensors in _tensors(state).items():
             content = safetensors.torch.save(tensors)
             digests[f"{name}.safetensors"] = hashlib.sha256(content).hexdigest()
-            files.write_bytes(aside / f"{name}.safetensors", content)
-        files.write_json(aside / "state.json", dataclasses.asdict(described) | {"files": digests})
-        aside.replace(folder)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
-    files.sync_folder(folder.parent)
-    link(run)
+            atomic.write_bytes(partial / f"{name}.safetensors", content)
+        atomic.write_json(partial / "state.json", dataclasses.asdict(described) | {"files": digests})
+    if (run / "best").is_symlink() and (run / "best").is_dir():
+        # `best` has the lowest score so far: no other checkpoint needs to be read
+        if described.scores[SCORE] < read_state(run / "best").scores[SCORE]:
+            _point(run, "best", folder)
+        _point(run, "last", folder)
+    else:
+        link(run)
     return folder
 
 
 def link(run: Path) -> None:
-    """Point `last` at the latest whole checkpoint and `best` at the one of the lowest score."""
+    """Point `last` at the latest whole checkpoint and `best` at the one of the lowest score; reads every state."""
     folders = whole(run)
     if folders:
         best = min(folders, key=lambda folder: read_state(folder).scores[SCORE])
-        for name, folder in (("best", best), ("last", folders[-1])):
-            if (run / name).is_dir() and not (run / name).is_symlink():
-                _check_copy(run, run / name)
-            files.replace_link(run / name, os.path.relpath(folder, run))
+        _point(run, "best", best)
+        _point(run, "last", folders[-1])
+
+
+def _point(run: Path, name: str, folder: Path) -> None:
+    """Make `name` a link to `folder`, with no moment at which it points nowhere; a copy in its place is deleted."""
+    link, partial, copy = run / name, run / f".{name}.link.partial", run / f".{name}.copy.partial"
+    partial.unlink(missing_ok=True)
+    partial.symlink_to(os.path.relpath(folder, run))
+    if link.is_dir() and not link.is_symlink():
+        _check_copy(run, link)
+        link.replace(copy)
+    partial.replace(link)
+    if copy.is_dir():
+        shutil.rmtree(copy)
 
 
 def _check_copy(run: Path, folder: Path) -> None:
-    """Raise unless a folder where a link belongs, as a copy of a run with links followed has it, loses nothing."""
+    """Raise unless `folder` copies a checkpoint, as after a copy of the run that followed links."""
     names = sorted(path.name for path in folder.iterdir())
     original = folder_of(run, read_state(folder).step) if "state.json" in names else run
     same, _, _ = filecmp.cmpfiles(folder, original, names, shallow=False)

@@ -7,18 +7,29 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from ganport_train.errors import ConfigError
-
-__all__ = ["PRESETS", "ConfigError", "TrainingConfig", "preset"]
 
 RESOLUTIONS = (16, 32, 64, 128, 256)
 
 
+def added(default: Any, *, before: Any) -> Any:
+    """The default of a setting that an earlier version of ganport did not have.
+
+    Args:
+        default: What new runs use.
+        before: What versions without the setting did, hence its value for runs that they wrote.
+    """
+    return dataclasses.field(default=default, metadata={"before": before})
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """The settings of one run. A value that exists is a valid one: contradictions raise `ConfigError`."""
+    """The settings of one run, validated in `__post_init__`: contradictions raise `ConfigError`.
+
+    Declare a new setting with `added`, so that runs of versions without it stay readable.
+    """
 
     data: str  # a source of images: digits, a folder, a .zip, an .npz
     preset: str = "rpgan"  # the name that the other settings started from
@@ -55,19 +66,37 @@ class TrainingConfig:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> "TrainingConfig":
-        """The settings that `to_json` wrote; an unknown or missing name raises `ConfigError`."""
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The settings that `to_json` wrote, in this version or an earlier one.
+
+        Raises:
+            ConfigError: A name is unknown, or missing although every version has written it.
+        """
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(set(document) - known):
             raise ConfigError(f"unknown settings {', '.join(unknown)}: they belong to another version of ganport")
-        if missing := sorted(known - set(document)):
+        before = cls._before()
+        if missing := sorted(known - before.keys() - document.keys()):
             raise ConfigError(f"settings {', '.join(missing)} are missing: the file is incomplete")
-        return cls(**document)
+        return cls(**{**before, **document})
 
     def digest(self) -> str:
-        """SHA-256 of the settings that decide what a step computes; runs that share it can continue each other."""
-        settings = {name: value for name, value in self.to_json().items() if name not in MAY_CHANGE}
+        """SHA-256 of the settings that decide what a step computes; runs that share it can continue each other.
+
+        A setting that was added later does not count at the value for older runs, whose digest did not have it.
+        """
+        before = self._before()
+        settings = {
+            name: value
+            for name, value in self.to_json().items()
+            if name not in MAY_CHANGE and not (name in before and value == before[name])
+        }
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+    @classmethod
+    def _before(cls) -> dict[str, Any]:
+        """Settings that were added later, with their value for runs of versions without them."""
+        return {f.name: f.metadata["before"] for f in dataclasses.fields(cls) if "before" in f.metadata}
 
 
 # Settings that a resumed run may change: none alters what a step computes. `data` is where the images lie;
@@ -129,7 +158,7 @@ def option(name: str) -> str:
 
 def _check_types(config: TrainingConfig) -> None:
     """Values come from JSON files and callers' code: a text where a number belongs must not get far."""
-    for name, wanted in typing.get_type_hints(TrainingConfig).items():
+    for name, wanted in typing.get_type_hints(type(config)).items():
         value = getattr(config, name)
         if typing.get_origin(wanted) is Literal:
             if value not in typing.get_args(wanted):

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from ganport_runtime import atomic
 from torch import Tensor
 
-from ganport_train import files
 from ganport_train.errors import CheckpointError, DivergedError
 from ganport_train.step import FIGURES
 
@@ -132,7 +132,7 @@ def truncate(path: Path, step: int) -> None:
         if line_step > step:
             break
         kept.append(line)
-    files.write_bytes(path, b"".join(kept))
+    atomic.write_bytes(path, b"".join(kept))
 
 
 def _check_finite(record: Mapping[str, Any]) -> None:

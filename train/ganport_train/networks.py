@@ -12,6 +12,7 @@ Initialization = Literal["normal", "he"]
 
 BASE = 4  # height and width, in pixels, where the generator starts and the discriminator ends
 LEAKY_SLOPE = 0.2
+BATCH = 64  # images at once in `generate`, which bounds memory
 
 
 def stage_channels(resolution: int, width: int) -> list[int]:
@@ -150,3 +151,14 @@ def _he_deviation(module: nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> float:
     if isinstance(module, nn.ConvTranspose2d):
         taps //= module.stride[0] * module.stride[1]  # an output pixel sees one tap in stride * stride
     return float((2.0 / (1.0 + LEAKY_SLOPE**2) / (module.in_channels * taps)) ** 0.5)
+
+
+@torch.inference_mode()
+def generate(generator: Generator, latents: Tensor) -> Tensor:
+    """uint8 images [n, channels, height, width] of latents [n, latent_dim], in batches; `generator` in eval mode."""
+    return torch.cat([to_uint8(generator(batch)) for batch in torch.split(latents, BATCH)])
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Pixels of [-1, 1] as uint8: round((x + 1) * 127.5), half to even."""
+    return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)

@@ -8,7 +8,15 @@ import torch
 from torch import Tensor
 
 Purpose = Literal[
-    "generator", "discriminator", "order", "training", "samples", "calibration", "evaluation", "embedding"
+    "generator",
+    "discriminator",
+    "order",
+    "training",
+    "augmentation",
+    "samples",
+    "calibration",
+    "evaluation",
+    "embedding",
 ]
 
 

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ganport_train import checkpoints, files
+from ganport_runtime import atomic
+
+from ganport_train import checkpoints
 from ganport_train.checkpoints import CheckpointState
 from ganport_train.config import MAY_CHANGE, TrainingConfig, option
 from ganport_train.errors import CheckpointError, ConfigError
 
 # What a run killed before its settings were written may have left.
-BEFORE_SETTINGS = frozenset({".lock", ".config.json.partial", "checkpoints", "samples"})
+BEFORE_SETTINGS = (".lock", ".config.json.*partial", "checkpoints", "samples")
 
 
 @contextmanager
@@ -41,7 +43,7 @@ def start(run: Path, config: TrainingConfig) -> None:
     check_vacant(run)
     for folder in (run / "checkpoints", run / "samples"):
         folder.mkdir(exist_ok=True)
-    files.write_json(run / "config.json", config.to_json())
+    atomic.write_json(run / "config.json", config.to_json())
 
 
 def abandon(run: Path) -> None:
@@ -61,7 +63,7 @@ def check_vacant(run: Path) -> None:
         raise CheckpointError(f"{run}: holds a run already: add --resume to go on with it, or name another --out")
     if run.exists() and not run.is_dir():
         raise CheckpointError(f"{run}: is a file: name a folder as --out")
-    if run.is_dir() and any(path.name not in BEFORE_SETTINGS for path in run.iterdir()):
+    if run.is_dir() and not all(any(map(path.match, BEFORE_SETTINGS)) for path in run.iterdir()):
         raise CheckpointError(f"{run}: is a folder with other things in it: name a new or empty one as --out")
 
 
@@ -85,9 +87,18 @@ def make_ready(run: Path, config: TrainingConfig) -> None:
     for folder in (run / "checkpoints", run / "samples"):
         folder.mkdir(exist_ok=True)
     for folder in (run, run / "checkpoints", run / "samples"):
-        files.remove_leftovers(folder)
+        _remove_partials(folder)
     checkpoints.link(run)
-    files.write_json(run / "config.json", config.to_json())
+    atomic.write_json(run / "config.json", config.to_json())
+
+
+def _remove_partials(folder: Path) -> None:
+    """Delete what killed processes were writing in `folder`; `claim` keeps out those that still write."""
+    for partial in folder.glob(".*.partial"):
+        if partial.is_dir() and not partial.is_symlink():
+            shutil.rmtree(partial)
+        else:
+            partial.unlink()
 
 
 def check_same_settings(saved: TrainingConfig, config: TrainingConfig) -> None:

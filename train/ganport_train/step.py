@@ -10,7 +10,7 @@ from ganport_train import ema
 from ganport_train.config import TrainingConfig
 from ganport_train.losses import LOSSES, gradient_penalty
 from ganport_train.networks import Discriminator, Generator, initialize
-from ganport_train.randomness import random_source
+from ganport_train.randomness import batch_indices, draw_latents, random_source
 
 FIGURES = ("loss_discriminator", "loss_generator", "penalty", "logit_real", "logit_fake")
 
@@ -56,6 +56,19 @@ def _adam(network: nn.Module, config: TrainingConfig) -> torch.optim.Adam:
     )
 
 
+def training_batch(pixels: Tensor, config: TrainingConfig, step: int) -> tuple[Tensor, Tensor]:
+    """What `training_step` takes: real images in [-1, 1] and latents, both functions of (seed, step) alone.
+
+    Args:
+        pixels: All images, uint8 [n, channels, height, width].
+        config: The run's settings.
+        step: From 1.
+    """
+    indices = batch_indices(config.seed, step, config.batch_size, len(pixels))
+    real = pixels[indices].float().div_(127.5).sub_(1)
+    return real, draw_latents(config.seed, "training", step, config.batch_size, config.latent_dim)
+
+
 def training_step(state: TrainingState, real: Tensor, latents: Tensor, config: TrainingConfig) -> Tensor:
     """One step of the discriminator, then of the generator on the same latents, then of the average.
 
@@ -77,15 +90,24 @@ def training_step(state: TrainingState, real: Tensor, latents: Tensor, config: T
     return torch.stack([loss_discriminator, loss_generator, penalty, logit_real, logit_fake])
 
 
+def _logits(state: TrainingState, images: Tensor) -> Tensor:
+    """Logits [n] of real or generated images. A differentiable augmentation of both belongs here.
+
+    Its random numbers are `random_source(config.seed, "augmentation", state.step)`, so that resuming stays exact.
+    """
+    logits: Tensor = state.discriminator(images)
+    return logits
+
+
 def _discriminator_step(
     state: TrainingState, real: Tensor, fake: Tensor, config: TrainingConfig
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    discriminator, penalty = state.discriminator, torch.zeros(())
-    if discriminator.batch_norm:  # each kind has statistics of its own: two passes
-        logits_real, logits_fake = discriminator(real), discriminator(fake)
+    penalty = torch.zeros(())
+    if state.discriminator.batch_norm:  # each kind has statistics of its own: two passes
+        logits_real, logits_fake = _logits(state, real), _logits(state, fake)
     else:
         images = torch.cat([real, fake]).requires_grad_(config.penalty > 0)
-        logits = discriminator(images)
+        logits = _logits(state, images)
         logits_real, logits_fake = logits.chunk(2)
         if config.penalty > 0:
             penalty = gradient_penalty(logits, images, config.penalty)
@@ -99,11 +121,11 @@ def _discriminator_step(
 def _generator_step(state: TrainingState, real: Tensor, fake: Tensor, config: TrainingConfig) -> Tensor:
     loss_of = LOSSES[config.loss]
     state.discriminator.requires_grad_(False)  # gradients pass through it, none is kept for it
-    logits_fake = state.discriminator(fake)
+    logits_fake = _logits(state, fake)
     logits_real = logits_fake
     if loss_of.pairs:
         with torch.no_grad():
-            logits_real = state.discriminator(real)
+            logits_real = _logits(state, real)
     loss = loss_of.generator(logits_real, logits_fake)
     state.generator_optimizer.zero_grad()
     torch.autograd.backward(loss)

@@ -1,7 +1,6 @@
 """Training, from settings and images to a run directory: one loop, resumable at every checkpoint, bit for bit."""
 
 import contextlib
-import dataclasses
 import io
 import time
 from collections.abc import Iterator, Mapping
@@ -9,23 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from ganport_runtime import atomic
 from torch import Tensor
 
-from ganport_train import checkpoints, ema, files, run_directory
+from ganport_train import checkpoints, ema, run_directory
 from ganport_train.checkpoints import SCORE, CheckpointState
 from ganport_train.config import TrainingConfig
 from ganport_train.data import ImageSet
 from ganport_train.errors import ConfigError, DivergedError
 from ganport_train.evaluation import FrechetDistance
 from ganport_train.grid import grid
-from ganport_train.memory import enough_memory
 from ganport_train.metrics import MetricsLog
-from ganport_train.networks import Generator
+from ganport_train.networks import Generator, generate
 from ganport_train.observer import Observer
-from ganport_train.randomness import batch_indices, draw_latents, random_source
-from ganport_train.samples import generate
-from ganport_train.step import TrainingState, initial_state, training_step
-from ganport_train.training_images import training_images
+from ganport_train.preparation import enough_memory, prepare
+from ganport_train.randomness import draw_latents, random_source
+from ganport_train.step import TrainingState, initial_state, training_batch, training_step
 
 SAMPLES = 64  # images of a grid
 CALIBRATION_BATCHES, CALIBRATION_BATCH = 16, 64
@@ -75,22 +73,6 @@ def train(
     return TrainingResult(out, state.step, interrupted, scores, (out / "best").resolve().name, seconds)
 
 
-def prepare(config: TrainingConfig, out: Path, *, resume: bool) -> tuple[TrainingConfig, ImageSet]:
-    """Do every check of a run, write nothing, and return the effective settings and the images.
-
-    Raises:
-        ConfigError, DataError, CheckpointError: As `train`.
-    """
-    if not resume:
-        run_directory.check_vacant(out)
-    images = training_images(config)
-    threads = config.threads or torch.get_num_threads()
-    config = dataclasses.replace(config, channels=images.images.shape[3], threads=threads)
-    if resume:
-        run_directory.last_checkpoint(out, config, images.digest)
-    return config, images
-
-
 class _Run:
     """One process's part of a run: the loop, and what is done every so many steps."""
 
@@ -111,7 +93,7 @@ class _Run:
                 self.observer.noted("no TensorBoard event files: pip install tensorboard to have them")
             stop = False
             while state.step < config.steps and not stop:
-                log.add(training_step(state, *self._batch(state.step + 1), config))
+                log.add(training_step(state, *training_batch(self.pixels, config, state.step + 1), config))
                 stop = self.observer.should_stop()
                 is_last = stop or state.step == config.steps
                 samples_due = is_last or state.step % config.sample_every == 0
@@ -128,18 +110,11 @@ class _Run:
                     log.restart_clock()
         return self.scores, state.step < config.steps
 
-    def _batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Real images, float [batch, channels, height, width] in [-1, 1], and latents of a step."""
-        config = self.config
-        indices = batch_indices(config.seed, step, config.batch_size, len(self.pixels))
-        real = self.pixels[indices].float().div_(127.5).sub_(1)
-        return real, draw_latents(config.seed, "training", step, config.batch_size, config.latent_dim)
-
     def _save_samples(self, averaged: Generator) -> None:
         latents = draw_latents(self.config.seed, "samples", 0, SAMPLES, self.config.latent_dim)
         content = io.BytesIO()
         grid(generate(averaged, latents).permute(0, 2, 3, 1).numpy()).save(content, "png")
-        files.write_bytes(self.out / "samples" / f"step-{self.state.step:06d}.png", content.getvalue())
+        atomic.write_bytes(self.out / "samples" / f"step-{self.state.step:06d}.png", content.getvalue())
 
     def _save_checkpoint(self, averaged: Generator, log: MetricsLog) -> None:
         count = min(EVALUATION_IMAGES, len(self.pixels))

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ganport_train.files import write_bytes
+from ganport_runtime.atomic import write_bytes
 
 from ganport_bench.errors import BenchError
 from ganport_bench.pages import figures, overhead, parts, serving, speed

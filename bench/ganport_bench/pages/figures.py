@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ganport_train.files import write_bytes
+from ganport_runtime.atomic import write_bytes
 
 from ganport_bench.errors import BenchError
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ganport_bench.command import BUSY
 from ganport_bench.exactness import EXACT_DB
+from ganport_bench.machine import BUSY
 from ganport_bench.regression import documents
 from ganport_bench.regression.documents import Document, Figure
 from ganport_bench.regression.judgement import THRESHOLD, Change, judge, stated

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from ganport_train.files import partial, sync_folder
+from ganport_runtime.atomic import sync_folder
 
 from ganport_bench.errors import BenchError
 from ganport_bench.report.page import MARK
@@ -126,7 +126,7 @@ def replaced(folder: Path, *, keeps_logs: bool) -> Iterator[Path]:
     """
     check_folder(folder)
     folder = folder.resolve()
-    aside = partial(folder)
+    aside = folder.with_name(f".{folder.name}.partial")
     for leftover in (aside, _earlier(folder)):
         shutil.rmtree(leftover, ignore_errors=True)
     aside.mkdir(parents=True)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ganport_train.files import write_bytes, write_json
+from ganport_runtime.atomic import write_bytes, write_json
 
 from ganport_bench.errors import BenchError
 from ganport_bench.report.figures import draw

@@ -1,6 +1,6 @@
-"""Measures every plan of a bundle on this machine within an accuracy budget, and remembers the best for each bucket."""
+"""Moved to `ganport_runtime.tuning`."""
 
-from ganport_bench.tuning.result import RefusedPlan, Tuning
-from ganport_bench.tuning.tuner import tune
+from ganport_runtime.tuning.trials import RefusedPlan
+from ganport_runtime.tuning.tuner import Tuning, tune
 
 __all__ = ["RefusedPlan", "Tuning", "tune"]

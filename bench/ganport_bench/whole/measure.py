@@ -11,14 +11,14 @@ from ganport_runtime import PlanError
 from ganport_runtime.text import one_line
 from ganport_runtime.tuning import TuningRecord
 
-from ganport_bench.command import OnStep
+from ganport_bench.effort import OnStep
 from ganport_bench.errors import BenchError
+from ganport_bench.figures import WANTED_DB
 from ganport_bench.machine import Watch
-from ganport_bench.own_cache import own_cache
+from ganport_bench.records import own_cache, tuned, user_record
 from ganport_bench.speed.subject import Subject, subject_of
 from ganport_bench.whole.asked import Asked
 from ganport_bench.whole.document import Found, Whole
-from ganport_bench.whole.tuned import kept, tuned
 
 __all__ = ["measure_whole"]
 
@@ -52,10 +52,11 @@ def measure_whole(asked: Asked, folder: Path, on_step: OnStep) -> Whole:
     watch = Watch()  # first, or the load would be the benchmark's own
     skipped, took = asked.lacking(), dict[str, float]()
     subject = subject_of(asked.target, asked.bundle, folder, on_step)
-    mine = kept(subject)
+    least_db = WANTED_DB if subject.is_trained else 0.0
+    mine = user_record(subject.opened, least_db)
     with own_cache(folder / "cache"):
         with _timed("tuning", took):
-            record, how = tuned(subject, mine, asked.effort.tuning_seconds, on_step)
+            record, how = tuned(subject.opened, mine, asked.effort.tuning_seconds, on_step, least_db=least_db)
         stage = _Stage(asked, subject, record, on_step)
         for part in (part for part in asked.in_order if part not in skipped):
             with _timed(part, took):

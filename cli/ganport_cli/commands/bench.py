@@ -145,8 +145,7 @@ def load(
         raise typer.BadParameter(f"--bound-ms is {bound_ms}, wanted a finite number above 0")
     with own_stdout():
         from ganport_bench import load as part
-        from ganport_bench.command import footer
-        from ganport_bench.machine import Watch
+        from ganport_bench.machine import Watch, footer
 
         watch, begun, terminal = Watch(), time.monotonic(), _terminal()
         target = part.target_of(server, model=model)
@@ -249,7 +248,7 @@ def _print(terminal: Console, parts: Sequence[RenderableType]) -> None:
 
 
 def _show_whole(whole: "Whole", seconds: float) -> None:
-    from ganport_bench.command import footer
+    from ganport_bench.machine import footer
     from ganport_bench.whole import remarks, tables
 
     _print(_terminal(), [*tables(whole), footer(whole.machine, remarks(whole), seconds)])

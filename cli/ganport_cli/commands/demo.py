@@ -11,9 +11,9 @@ from ganport_cli.terminal import Json, console, print_json, table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ganport_bench.throughput import Throughput
-    from ganport_bench.tuning import Tuning
+    from ganport_bench.timing import Throughput
     from ganport_runtime.manifest import Manifest
+    from ganport_runtime.tuning.tuner import Tuning
     from ganport_train.config import TrainingConfig
 
 STEPS = 1500
@@ -98,7 +98,7 @@ def _export(run: Path, bundle: Path) -> "Manifest":
 
 
 def _tune(bundle: Path, seconds: float) -> "Tuning":
-    from ganport_bench.tuning import tune
+    from ganport_runtime.tuning.tuner import tune
 
     from ganport_cli.tuning_report import show_choices, tuning_progress
 
@@ -122,7 +122,7 @@ def _generate(bundle: Path, grid: Path) -> str:
 
 
 def _bench(run: Path, bundle: Path) -> "Sequence[Throughput]":
-    from ganport_bench.throughput import compare
+    from ganport_bench.timing import compare
 
     rows = compare(run, bundle)
     cells = (

@@ -33,9 +33,9 @@ def tune(
     for option, number in (("--min-psnr", min_psnr), ("--seconds", seconds)):
         if not math.isfinite(number):
             raise typer.BadParameter(f"{option} is {number}, wanted a finite number")
-    from ganport_bench.errors import BenchError
-    from ganport_bench.tuning import tune as measure
-    from ganport_runtime.tuning import Budget
+    from ganport_runtime import PlanError
+    from ganport_runtime.tuning.record import Budget
+    from ganport_runtime.tuning.tuner import tune as measure
 
     with tuning_progress() as show:
         tuning = measure(bundle, budget=Budget(min_psnr, max_worst), seconds=seconds, on_progress=show)
@@ -43,4 +43,4 @@ def tune(
     if json:
         print_json(tuning.to_json())
     if tuning.file is None:
-        raise BenchError(tuning.note)
+        raise PlanError(tuning.note)

@@ -2,22 +2,20 @@
 
 import ctypes
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from math import prod
 from threading import RLock
 from types import ModuleType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ganport_runtime.errors import PlanError
-
-__all__ = ["LOCK", "Buffer", "Stream", "call", "compute_capability", "record", "refusal"]
+from ganport_runtime.errors import ClosedError, PlanError
 
 DRIVERS = {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}
 DEVICE = 0  # the first that CUDA_VISIBLE_DEVICES lets through
@@ -169,3 +167,43 @@ def _runtime() -> ModuleType:
 
 def _words(described: tuple[Any, bytes]) -> str:
     return described[1].decode(errors="replace")
+
+
+Lane = TypeVar("Lane")
+
+
+class Lanes(Generic[Lane]):
+    """Lanes by key, and everything that must be freed for them."""
+
+    def __init__(self) -> None:
+        self._stack: ExitStack | None = ExitStack()
+        self._lanes: dict[Hashable, Lane] = {}
+
+    @contextmanager
+    def using(self, key: Hashable, make: Callable[[ExitStack], Lane]) -> Iterator[Lane]:
+        """The lane of a key, while nobody else of this process uses the GPU.
+
+        Args:
+            key: which lane.
+            make: makes it where it is not there yet; closing the stack that it is given must free what it took, which
+                happens at once where it fails.
+
+        Raises:
+            ClosedError: `close` was called.
+        """
+        with LOCK:
+            if self._stack is None:
+                raise ClosedError("this session is closed; open the bundle again")
+            if key not in self._lanes:
+                with ExitStack() as own:
+                    self._lanes[key] = make(own)
+                    self._stack.push(own.pop_all())
+            yield self._lanes[key]
+
+    def close(self) -> None:
+        """Free everything, once the run under way is done. Closing twice does no harm."""
+        with LOCK:
+            stack, self._stack = self._stack, None
+            if stack is not None:
+                stack.close()
+                self._lanes.clear()

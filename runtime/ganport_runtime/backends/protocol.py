@@ -1,5 +1,6 @@
 """What a backend offers: a reason why it cannot run here, or sessions opened from a bundle's entries."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +8,9 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from ganport_runtime.entries import Entry
-
-__all__ = ["Backend", "Session", "Tensor"]
+from ganport_runtime.errors import PlanError, shown
+from ganport_runtime.machine import usable_cores
+from ganport_runtime.manifest import Entry
 
 
 @dataclass(frozen=True)
@@ -96,3 +97,43 @@ class Backend(Protocol):
             PlanError: the device cannot be used after all, or an option is unknown or did not take effect.
             BundleError: the library cannot load the file.
         """
+
+
+NUMBER = ()  # the values of an option that is a whole number, 1 or more
+PLAIN_NUMBER = re.compile(r"[0-9]{1,4}")
+MOST = 1024
+
+
+def check_options(backend: str, options: Mapping[str, str], known: Mapping[str, Sequence[str]]) -> None:
+    """See that every option is known and has one of its values.
+
+    Args:
+        backend: its name, for the message.
+        options: what a plan asks for.
+        known: the values of each option that the backend knows; none for a whole number, 1 or more.
+
+    Raises:
+        PlanError: one is not; the text names it and what is wanted.
+    """
+    for key, value in options.items():
+        if key not in known:
+            raise PlanError(f"{backend} has no option {shown(key)}, wanted {', '.join(known) or 'none'}")
+        if known[key] and value not in known[key]:
+            raise PlanError(f"{backend} option {key} is {shown(value)}, wanted {' or '.join(known[key])}")
+        if not known[key] and not (PLAIN_NUMBER.fullmatch(value) and 1 <= int(value) <= MOST):
+            raise PlanError(f"{backend} option {key} is {shown(value)}, wanted a whole number from 1 to {MOST}")
+
+
+def number(options: Mapping[str, str], key: str) -> int | None:
+    """A checked whole number, or None where the option is left open."""
+    return int(options[key]) if key in options else None
+
+
+def thread_count(threads: int | None, options: Mapping[str, str]) -> int | None:
+    """The threads that the caller asked for, or else the plan's, or None for the library's own default."""
+    return number(options, "threads") if threads is None else threads
+
+
+def thread_choices() -> tuple[int, ...]:
+    """Thread counts worth measuring here beside the library's default: one, and half of the usable cores."""
+    return tuple(sorted({1, max(1, usable_cores() // 2)}))

@@ -1,17 +1,23 @@
 """TensorRT without a detour: engines of `tensorrt` 10 and 11 and of `tensorrt_rtx`, on an NVIDIA GPU."""
 
-from collections.abc import Mapping
+import platform
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ganport_runtime.backends import cuda
-from ganport_runtime.entries import Engine, Entry
-from ganport_runtime.errors import PlanError
+from ganport_runtime.batches import BUCKETS
+from ganport_runtime.errors import PlanError, shown
+from ganport_runtime.manifest import Engine, Entry
 
 if TYPE_CHECKING:
     from ganport_runtime.backends.tensorrt_session import TensorRTSession
-
-__all__ = ["BACKEND", "TensorRT"]
 
 OPTIONS = {"cuda_graph": ("on", "off")}
 NEITHER = "neither tensorrt_rtx nor tensorrt is installed; pip install 'ganport[rtx]' or 'ganport[tensorrt]'"
@@ -33,7 +39,7 @@ class TensorRT:
         """Why this machine does not fit an engine: every misfit of its record, and the remedy."""
         if not isinstance(entry, Engine):
             return "tensorrt runs engines alone; build one with ganport export ... --engines tensorrt-rtx"
-        from ganport_runtime.backends.tensorrt_fit import refusal_of, this_machine  # not for bundles without engines
+        from ganport_runtime.backends.tensorrt import refusal_of, this_machine  # not for bundles without engines
 
         return refusal_of(entry, this_machine())
 
@@ -43,7 +49,7 @@ class TensorRT:
 
     def version(self) -> str:
         """The installed libraries of the family with their versions."""
-        from ganport_runtime.backends.tensorrt_fit import installed
+        from ganport_runtime.backends.tensorrt import installed
 
         return ", ".join(f"{library} {version}" for library, version in installed().items())
 
@@ -51,8 +57,8 @@ class TensorRT:
         self, model: bytes | Path, *, entry: Entry, device: str, threads: int | None, options: Mapping[str, str] = {}
     ) -> "TensorRTSession":
         """Deserialize an engine, after its bytes were seen to be those that the manifest names."""
-        from ganport_runtime.backends.options import check_options
-        from ganport_runtime.backends.tensorrt_loading import load_engine
+        from ganport_runtime.backends.protocol import check_options
+        from ganport_runtime.backends.tensorrt_session import load_engine
 
         check_options("tensorrt", options, OPTIONS)
         del threads  # one thread asks the GPU for its work
@@ -63,3 +69,135 @@ class TensorRT:
 
 
 BACKEND = TensorRT
+
+
+EXTRAS = {"tensorrt": "tensorrt", "tensorrt_rtx": "rtx"}  # each library of the family, and what installs it
+REMEDY = "build one here: ganport export ... --engines {}"
+CAPABILITY = re.compile(r"(\d+)\.(\d+)(\+?)")  # `8.6`, or `8.0+` for 8.0 and every later one
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What an engine's record is compared with.
+
+    Args:
+        versions: the version of each installed library of the family.
+        platform: such as `linux-x86_64`.
+        compute_capability: the GPU's, such as `8.9`; None where there is no GPU to ask.
+        without_gpu: why there is none.
+    """
+
+    versions: Mapping[str, str]
+    platform: str
+    compute_capability: str | None
+    without_gpu: str = "there is no GPU here"
+
+
+def this_machine() -> Machine:
+    """The machine that this runs on; imports no TensorRT library."""
+    if cuda.refusal() is not None:
+        return Machine(installed(), platform_name(), None)
+    try:
+        return Machine(installed(), platform_name(), cuda.compute_capability())
+    except PlanError as error:  # a driver that is too old, or one without a GPU
+        return Machine(installed(), platform_name(), None, str(error))
+
+
+def platform_name() -> str:
+    """System and processor, such as `linux-x86_64`: an engine holds machine code of one of them."""
+    return f"{sys.platform}-{platform.machine().lower()}"
+
+
+def installed() -> dict[str, str]:
+    """The version of each library of the family that is installed."""
+    found = {library: _version(library) for library in EXTRAS}
+    return {library: version for library, version in found.items() if version}
+
+
+def bucket_profiles(entry: Engine) -> dict[int, int]:
+    """The number of the engine's profile for each bucket that its record has one for."""
+    batches = [profile.get("bucket") for profile in entry.profiles]
+    return {bucket: batches.index(bucket) for bucket in BUCKETS if bucket in batches}
+
+
+def refusal_of(entry: Engine, machine: Machine) -> str | None:
+    """Every misfit in one line, with the remedy where another engine would fit; None where this one does."""
+    of_record = [*_library_misfits(entry, machine), *_other_misfits(entry, machine)]
+    of_gpu = _misfit_of_gpu(entry, machine)
+    reasons = [*of_record, *([of_gpu] if of_gpu else [])]
+    if of_gpu and machine.compute_capability is not None:
+        reasons.append(REMEDY.format("tensorrt"))  # it builds for whatever GPU is here
+    elif of_record:
+        library = entry.library if entry.library in EXTRAS else "tensorrt_rtx"
+        reasons.append(REMEDY.format(library.replace("_", "-")))
+    return "; ".join(reasons) or None
+
+
+def _other_misfits(entry: Engine, machine: Machine) -> Iterator[str]:
+    made_for = entry.details.get("platform")
+    if made_for != machine.platform:
+        yield f"it was built for {_said(made_for)}, this is {machine.platform}"
+    missing = [str(bucket) for bucket in BUCKETS if bucket not in bucket_profiles(entry)]
+    if missing:
+        yield f"it has no profile for batch {', '.join(missing)}"
+
+
+def _misfit_of_gpu(entry: Engine, machine: Machine) -> str | None:
+    has, wanted = machine.compute_capability, ", ".join(entry.compute_capabilities) or "no known one"
+    if has is None:
+        return f"it was built for compute capability {wanted}, {machine.without_gpu}"
+    if any(_covers(named, has) for named in entry.compute_capabilities):
+        return None
+    return f"it was built for compute capability {wanted}, this GPU has {has}"
+
+
+@cache
+def _version(library: str) -> str | None:
+    """Read off the name of the package's metadata folder, as importing the library takes sixty times as long.
+
+    None where the library is not installed, or so that it cannot be loaded.
+    """
+    spec = find_spec(library)
+    if spec is None or spec.origin is None:
+        return None
+    folders = list(Path(spec.origin).parents[1].glob(f"{library}-[0-9]*.dist-info"))
+    if len(folders) == 1:
+        version = folders[0].name.removesuffix(".dist-info").partition("-")[2]
+        return version.partition(".post")[0]  # the package made anew, the library in it the same
+    try:
+        return str(import_module(library).__version__)
+    except (ImportError, OSError, AttributeError):
+        return None
+
+
+def _library_misfits(entry: Engine, machine: Machine) -> Iterator[str]:
+    library, built_by = entry.library, entry.library_version
+    if library not in EXTRAS:
+        yield f"it is an engine of {shown(library)}, wanted one of {', '.join(EXTRAS)}"
+        return
+    here = machine.versions.get(library)
+    if here is None:
+        yield f"it needs {library} {built_by}, which is not installed: pip install 'ganport[{EXTRAS[library]}]'"
+    elif here != built_by and not (_version_compatible(entry) and _numbers(here) >= _numbers(built_by)):
+        yield f"it was built by {library} {built_by}, here is {here}"
+
+
+def _version_compatible(entry: Engine) -> bool:
+    """Whether later versions run it too; only `tensorrt` can build such engines."""
+    return entry.library == "tensorrt" and entry.details.get("version_compatible") is True
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(digits) for digits in re.findall(r"\d{1,9}", version)]
+
+
+def _covers(wanted: str, has: str) -> bool:
+    wants, found = CAPABILITY.fullmatch(wanted), CAPABILITY.fullmatch(has)
+    if wants is None or found is None:
+        return False
+    built_for, here = (int(wants[1]), int(wants[2])), (int(found[1]), int(found[2]))
+    return here == built_for or (wants[3] == "+" and here > built_for)
+
+
+def _said(platform_of_record: object) -> str:
+    return shown(platform_of_record) if platform_of_record else "an unknown platform"

@@ -11,7 +11,7 @@ import pytest
 from ganport_runtime import Bundle, ClosedError, Discriminator, Generator, PlanError
 from ganport_runtime.backends import Session, cuda, load_backend
 from ganport_runtime.backends.onnxruntime import CUDA_OPTIONS, OnnxRuntime
-from ganport_runtime.buckets import BUCKETS
+from ganport_runtime.batches import BUCKETS
 from ganport_runtime.latents import latents
 
 GRAPHS: list[Mapping[str, str]] = [{"cuda_graph": "off"}, {"cuda_graph": "on"}]

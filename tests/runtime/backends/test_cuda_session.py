@@ -11,8 +11,7 @@ import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 import pytest
 from ganport_runtime import Bundle, ClosedError, PlanError
-from ganport_runtime.backends import onnxruntime_cuda
-from ganport_runtime.backends.onnxruntime_cuda import CudaSession
+from ganport_runtime.backends.onnxruntime import CudaSession
 from ganport_runtime.latents import latents
 from ganport_runtime.manifest import Role
 
@@ -24,7 +23,7 @@ ON, OFF = {"cuda_graph": "on"}, {"cuda_graph": "off"}
 
 @pytest.fixture
 def runtime(monkeypatch: pytest.MonkeyPatch) -> HostCuda:
-    monkeypatch.setattr(onnxruntime_cuda, "DEVICE_TYPE", "cpu")
+    monkeypatch.setattr("ganport_runtime.backends.onnxruntime.DEVICE_TYPE", "cpu")
     return HostCuda.installed(monkeypatch)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from ganport_runtime import ClosedError
-from ganport_runtime.backends.lanes import Lanes
+from ganport_runtime.backends.cuda import Lanes
 
 
 class Maker:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ganport_runtime import Bundle, BundleError, Generator, PlanError
 from ganport_runtime.backends import cuda, load_backend
-from ganport_runtime.backends.tensorrt_loading import load_engine
+from ganport_runtime.backends.tensorrt_session import load_engine
 from ganport_runtime.manifest import Engine
 
 from tests.runtime.backends.conftest import EngineBundle

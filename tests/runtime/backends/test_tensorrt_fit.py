@@ -4,8 +4,7 @@ import dataclasses
 from typing import Any
 
 import pytest
-from ganport_runtime.backends.tensorrt import TensorRT
-from ganport_runtime.backends.tensorrt_fit import Machine, bucket_profiles, refusal_of
+from ganport_runtime.backends.tensorrt import Machine, TensorRT, bucket_profiles, refusal_of
 from ganport_runtime.manifest import Engine
 from hypothesis import given
 from hypothesis import strategies as st

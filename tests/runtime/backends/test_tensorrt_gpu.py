@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ganport_runtime import Bundle, BundleError, ClosedError, Generator, PlanError
 from ganport_runtime.backends import Session, cuda, load_backend
-from ganport_runtime.buckets import BUCKETS
+from ganport_runtime.batches import BUCKETS
 from ganport_runtime.latents import latents
 from ganport_runtime.manifest import Engine
 from numpy.typing import NDArray

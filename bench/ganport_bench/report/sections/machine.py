@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ganport_bench.command import BUSY
+from ganport_bench.machine import BUSY
 from ganport_bench.report.html import Html, paragraph, table, tag
 from ganport_bench.report.rows import Document
 from ganport_bench.report.text import list_of, number

@@ -12,8 +12,8 @@ from tests.support.bundles import Weights, make_variety, make_weights
 def _short_turns() -> Iterator[None]:
     """Few turns, long enough for the tests' tiny networks."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ganport_bench.tuning.turns.TURN_SECONDS", 0.001)
-        patch.setattr("ganport_bench.tuning.turns.ROUNDS", 2)
+        patch.setattr("ganport_runtime.tuning.tuner.TURN_SECONDS", 0.001)
+        patch.setattr("ganport_runtime.tuning.tuner.ROUNDS", 2)
         yield
 
 

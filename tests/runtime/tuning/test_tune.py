@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ganport_bench.errors import BenchError
-from ganport_bench.tuning import Tuning, tune
-from ganport_runtime import BundleError, Generator, PlanError, fingerprint, latents
-from ganport_runtime.buckets import BUCKETS
-from ganport_runtime.tuning import Budget, TuningRecord
+from ganport_runtime import BundleError, Generator, InputError, PlanError, latents, machine
+from ganport_runtime.batches import BUCKETS
+from ganport_runtime.tuning.record import Budget, TuningRecord
+from ganport_runtime.tuning.tuner import Tuning, tune
 
 from tests.support.bundles import (
     Weights,
@@ -166,12 +165,12 @@ def test_a_plan_that_makes_other_images_is_refused(tmp_path: Path, weights: Weig
 
 @pytest.mark.parametrize("seconds", [0.0, -5.0, float("nan")])
 def test_seconds_that_are_no_time_are_refused(variety: Path, seconds: float) -> None:
-    with pytest.raises(BenchError, match=f"seconds is {seconds}, wanted a number above 0"):
+    with pytest.raises(InputError, match=f"seconds is {seconds}, wanted a number above 0"):
         tune(variety, seconds=seconds)
 
 
 def test_a_budget_that_nothing_keeps_is_one_line(variety: Path, cache: Path) -> None:
-    with pytest.raises(BenchError, match=r"no plan of .* runs here within a mean PSNR of 101 dB") as caught:
+    with pytest.raises(PlanError, match=r"no plan of .* runs here within a mean PSNR of 101 dB") as caught:
         tune(variety, budget=Budget(101), seconds=0.001)
     assert "\n" not in str(caught.value)
     assert not cache.exists() or not list(cache.rglob("*.json"))
@@ -197,8 +196,8 @@ def test_the_record_says_what_it_was_measured_on(tuned: Tuned) -> None:
     folder, tuning, _ = tuned
     assert tuning.file is not None
     assert tuning.file.parent == folder / "tuning"
-    assert tuning.record.machine == fingerprint.machine()
-    assert tuning.record.engines == fingerprint.engines()
+    assert tuning.record.machine == machine.facts()
+    assert tuning.record.engines == machine.engines()
     rounded = TuningRecord.from_json(tuning.record.to_json())
     assert replace(rounded, plans=()) == replace(tuning.record, plans=())
     assert [plan.entry for plan in rounded.plans] == [plan.entry for plan in tuning.record.plans]
@@ -206,7 +205,8 @@ def test_the_record_says_what_it_was_measured_on(tuned: Tuned) -> None:
 
 def test_it_needs_no_training_and_no_onnx_library() -> None:
     code = (
-        "import sys, ganport_bench.tuning; print([m for m in ('torch', 'onnx', 'scipy', 'rich') if m in sys.modules])"
+        "import sys, ganport_runtime.tuning.tuner\n"
+        "print([m for m in ('torch', 'onnx', 'scipy', 'rich') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

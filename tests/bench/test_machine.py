@@ -1,17 +1,20 @@
-"""The real machine, and NVML in place of a driver: what is recorded before a measurement and after it."""
+"""The real machine; NVML in place of a driver; and a folder in place of Linux's files."""
 
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ganport_bench.machine import Watch, facts
+from ganport_bench.machine import Watch, clock_mhz, facts, governor, lost, since
 from ganport_runtime import __version__
 
 SECOND_NS = 10**9
+CPUS = "sys/devices/system/cpu"
 
 
 class NvmlError(Exception):
@@ -97,7 +100,7 @@ def test_this_machine_is_described_in_values_that_a_document_takes() -> None:
 
 
 def test_packages_have_their_versions_or_are_known_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ganport_bench.machine.packages.PACKAGES", ("numpy", "no-such-package"))
+    monkeypatch.setattr("ganport_bench.machine.PACKAGES", ("numpy", "no-such-package"))
     packages = facts()["packages"]
     assert packages["ganport"] == __version__
     assert packages["numpy"]
@@ -159,3 +162,57 @@ def test_the_package_is_quick_to_import() -> None:
     program = "import sys, ganport_bench.machine; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not heavy & {*done.stdout.split()}
+
+
+def put(root: Path, **files: str) -> None:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def test_clocks_and_governors_of_all_cores(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        **{
+            "proc/cpuinfo": "processor: 0\ncpu MHz\t\t: 2000.0\nprocessor: 1\ncpu MHz\t\t: 3000.5\n",
+            f"{CPUS}/cpu0/cpufreq/cpuinfo_max_freq": "3700000\n",
+            f"{CPUS}/cpu1/cpufreq/cpuinfo_max_freq": "3500000\n",
+            f"{CPUS}/cpu0/cpufreq/scaling_governor": "schedutil\n",
+            f"{CPUS}/cpu1/cpufreq/scaling_governor": "performance\n",
+        },
+    )
+    assert clock_mhz(tmp_path) == {"current": 2500.2, "max": 3700.0}
+    assert governor(tmp_path) == "performance, schedutil"
+
+
+def test_what_a_machine_does_not_tell_is_unknown(tmp_path: Path) -> None:
+    assert clock_mhz(tmp_path) == {"current": None, "max": None}
+    assert governor(tmp_path) is None
+    assert lost(tmp_path) == dict.fromkeys(("stolen_seconds", "halted_seconds", "thermal_events"))
+    assert set(since(lost(tmp_path), lost(tmp_path)).values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [("sys/fs/cgroup/cpu.stat", "throttled_usec {}000"), ("sys/fs/cgroup/cpu/cpu.stat", "throttled_time {}000000")],
+)
+def test_what_was_taken_from_the_processor_in_between(tmp_path: Path, file: str, line: str) -> None:
+    def look(ticks: int, milliseconds: int, events: int) -> dict[str, float | None]:
+        put(
+            tmp_path,
+            **{
+                "proc/stat": f"cpu  9 9 9 9 9 9 9 {ticks} 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n",
+                file: f"nr_periods 5\n{line.format(milliseconds)}\n",
+                f"{CPUS}/cpu0/thermal_throttle/core_throttle_count": f"{events}\n",
+            },
+        )
+        return dict(lost(tmp_path))
+
+    topology = f"{CPUS}/cpu{{}}/topology/core_cpus_list"
+    put(tmp_path, **{topology.format(0): "0-1\n", topology.format(1): "0-1\n", topology.format(2): "2\n"})
+    put(tmp_path, **{f"{CPUS}/cpu1/thermal_throttle/core_throttle_count": "3\n"})  # the same core's other thread
+    put(tmp_path, **{f"{CPUS}/cpu2/thermal_throttle/core_throttle_count": "1\n"})
+    put(tmp_path, **{f"{CPUS}/cpu2/thermal_throttle/package_throttle_count": "900\n"})
+    before, after = look(100, 250, 3), look(100 + os.sysconf("SC_CLK_TCK"), 1750, 5)
+    assert since(before, after) == {"stolen_seconds": 1.0, "halted_seconds": 1.5, "thermal_events": 2}

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from ganport_bench.tuning import tune
-from ganport_bench.tuning.trial import Trial
 from ganport_runtime import Generator
-from ganport_runtime.tuning import Budget
+from ganport_runtime.tuning.record import Budget
+from ganport_runtime.tuning.trials import Trial
+from ganport_runtime.tuning.tuner import tune
 from onnx import helper, numpy_helper
 
 from tests.support.bundles import Weights, generator_graph, make_manifest, write_manifest, write_variant
@@ -36,7 +36,7 @@ def broken_at_batch_2(weights: Weights) -> onnx.ModelProto:
 def test_a_plan_that_is_broken_at_one_batch_size_alone_is_refused(
     tmp_path: Path, weights: Weights, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ganport_bench.tuning.field_of_trials.FAR", 0.0)  # nobody is behind before that is found out
+    monkeypatch.setattr("ganport_runtime.tuning.trials.FAR", 0.0)  # nobody is behind before that is found out
     path = tmp_path / "broken.ganport"
     path.mkdir()
     right = write_variant(path, "generator", generator_graph(weights))
@@ -52,7 +52,7 @@ def test_a_plan_that_is_broken_at_one_batch_size_alone_is_refused(
 def test_the_fastest_of_what_callers_may_ask_for_stays_however_far_behind(
     variety: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ganport_bench.tuning.field_of_trials.FAR", 1e9)  # of every kind all but the first are behind
+    monkeypatch.setattr("ganport_runtime.tuning.trials.FAR", 1e9)  # of every kind all but the first are behind
     tuning = tune(variety, budget=Budget(30))
     kinds = {(plan.backend, plan.device, plan.precision) for plan in tuning.record.plans}
     for backend in ("onnxruntime", "openvino"):
@@ -74,7 +74,7 @@ def test_a_plan_that_is_behind_at_one_batch_size_alone_is_measured(
         return rough(trial, at) / (1e3 if is_slow else 1)
 
     monkeypatch.setattr(Trial, "images_per_second", slowed)
-    monkeypatch.setattr("ganport_bench.tuning.field_of_trials.FAR", 0.01)  # the tests' tiny networks vary
+    monkeypatch.setattr("ganport_runtime.tuning.trials.FAR", 0.01)  # the tests' tiny networks vary
     tuning = tune(variety, budget=Budget(30))
     assert not [refusal for refusal in tuning.refused if "far behind" in refusal.reason]
     assert "generator-phase-fp32" in {plan.entry for plan in tuning.record.plans}

@@ -1,0 +1,190 @@
+"""What this machine is: processor, cores, memory, NVIDIA GPUs, installed engines. Imports no GPU library."""
+
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from ctypes.util import find_library
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+CPU_INFO = Path("/proc/cpuinfo")
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+
+def cpu_model(cpu_info: Path = CPU_INFO) -> str:
+    """The processor's name as the system gives it."""
+    if cpu_info.exists():
+        with cpu_info.open(encoding="utf-8") as lines:  # a kilobyte a core, of which the first will do
+            for line in lines:
+                key, _, value = line.partition(":")
+                if key.strip() == "model name":
+                    return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def usable_cores() -> int:
+    """Logical processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def cpu_quota() -> float | None:
+    """Processors' worth of time that a container grants, or None without a limit."""
+    words = CPU_QUOTA.read_text(encoding="utf-8").split() if CPU_QUOTA.exists() else []
+    return int(words[0]) / int(words[1]) if len(words) == 2 and words[0].isdigit() else None
+
+
+MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+GPU_QUERY = "name,driver_version,memory.total,compute_cap"
+GPU_SECONDS = 20  # a driver that wakes its GPU up takes seconds
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One NVIDIA GPU as its driver describes it."""
+
+    name: str
+    driver: str
+    memory_mib: int | None
+    compute_capability: str
+
+
+@dataclass(frozen=True)
+class Host:
+    """The machine.
+
+    Attributes:
+        system: operating system and its version.
+        cpu: the processor's name.
+        cores: logical processors that this process may use.
+        cpu_quota: processors' worth of time that a container grants, or None without a limit.
+        memory_bytes: memory, or the container's limit where that is less; None where it cannot be told.
+        gpus: the NVIDIA GPUs.
+        gpu_note: why there are none, or empty.
+    """
+
+    system: str
+    cpu: str
+    cores: int
+    cpu_quota: float | None
+    memory_bytes: int | None
+    gpus: tuple[Gpu, ...]
+    gpu_note: str
+
+
+def this_host() -> Host:
+    """Look at the machine; with an NVIDIA driver this asks it, which can take seconds."""
+    gpus, gpu_note = _gpus()
+    return Host(platform.platform(), cpu_model(), usable_cores(), cpu_quota(), memory_bytes(), gpus, gpu_note)
+
+
+def parse_gpus(lines: Iterable[str]) -> tuple[Gpu, ...]:
+    """The GPUs in what `nvidia-smi --query-gpu=name,driver_version,memory.total,compute_cap` prints as CSV."""
+    rows = [[cell.strip() for cell in line.split(",")] for line in lines if line.strip()]
+    return tuple(
+        Gpu(name, driver, int(memory) if memory.isdigit() else None, capability)
+        for name, driver, memory, capability in rows
+    )
+
+
+def _gpus() -> tuple[tuple[Gpu, ...], str]:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        found = find_library("cuda")
+        return (), f"the driver's {found} is there, its nvidia-smi is not" if found else "no NVIDIA driver"
+    command = [program, f"--query-gpu={GPU_QUERY}", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=GPU_SECONDS, check=True)
+        gpus = parse_gpus(done.stdout.splitlines())
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        return (), f"nvidia-smi failed: {error}"
+    return gpus, "" if gpus else "an NVIDIA driver without a GPU"
+
+
+def memory_bytes() -> int | None:
+    """What this process may use: the computer's, or less where a container says so; None where nobody tells."""
+    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
+        return None
+    limits = [path.read_text(encoding="utf-8").strip() for path in MEMORY_LIMITS if path.exists()]
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min([physical, *(int(limit) for limit in limits if limit.isdigit())])
+
+
+PACKAGES = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt", "tensorrt-rtx")
+NVIDIA = Path("/proc/driver/nvidia")  # what the kernel module says, without waking a GPU up
+
+
+def facts() -> dict[str, Any]:
+    """Processor, usable cores, GPUs and their driver."""
+    return {**processor(), "gpus": list(gpus())}
+
+
+def processor() -> dict[str, Any]:
+    """Processor and usable cores."""
+    return {"cpu": _cpu_model(), "cores": usable_cores(), "cpu_quota": cpu_quota()}
+
+
+def engines() -> dict[str, str]:
+    """The versions of the installed inference libraries, none of which is imported."""
+    return dict(_versions())
+
+
+@cache
+def gpus() -> tuple[str, ...]:
+    """The NVIDIA GPUs and the driver's version, one text each; empty where there is no driver."""
+    if (NVIDIA / "version").exists():
+        files = sorted((NVIDIA / "gpus").glob("*/information"))
+        models = [line for file in files for line in _lines(file) if line.startswith("Model:")]
+        return (*(" ".join(model.split()[1:]) for model in models), _lines(NVIDIA / "version")[0])
+    from shutil import which
+
+    if which("nvidia-smi") is None:
+        return ()
+    from ganport_runtime.machine import this_host  # where the kernel module says nothing, such as under WSL
+
+    return tuple(f"{gpu.name}, driver {gpu.driver}" for gpu in this_host().gpus)
+
+
+def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
+    """Every fact that differs, one text each, such as `cores is 2, it was 4`."""
+    keys = dict.fromkeys((*before, *now))
+    return tuple(
+        f"{key} is {_shown(now.get(key))}, it was {_shown(before.get(key))}"
+        for key in keys
+        if before.get(key) != now.get(key)
+    )
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "not there"
+    return (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
+
+
+@cache
+def _cpu_model() -> str:
+    return cpu_model()
+
+
+@cache
+def _versions() -> tuple[tuple[str, str], ...]:
+    return tuple(_installed())
+
+
+def _installed() -> Iterator[tuple[str, str]]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    for package in PACKAGES:
+        try:
+            yield package, version(package)
+        except PackageNotFoundError:
+            continue
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text(encoding="utf-8", errors="replace").splitlines() or [""]

@@ -1,0 +1,323 @@
+"""The tuning record: what every plan was measured to do on a machine, kept in the user's cache."""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Self
+
+from ganport_runtime.batches import BUCKETS
+from ganport_runtime.bundle import Bundle
+from ganport_runtime.cache import cache_folder, write_whole
+from ganport_runtime.checks import whole_number
+from ganport_runtime.differences import Difference
+from ganport_runtime.errors import BundleError, InputError, shown
+from ganport_runtime.fields import Fields, parse_json
+
+FORMAT = 1
+NEAR = 0.97  # of the fastest: as good
+NEAR_ALONE = 0.95  # of the best over all buckets, by which others gain where they share the cores
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How far from the fp32 reference a plan's images may be.
+
+    Args:
+        min_psnr_db: the least mean PSNR over the images.
+        max_worst: the largest difference of any pixel value, of 255; None: any.
+
+    Raises:
+        InputError: a figure that is no number or out of its range.
+    """
+
+    min_psnr_db: float = 35.0
+    max_worst: int | None = None
+
+    def __post_init__(self) -> None:
+        least = self.min_psnr_db
+        if isinstance(least, bool) or not isinstance(least, int | float) or not 0 <= least < float("inf"):
+            raise InputError(f"min_psnr_db is {shown(least)}, wanted a number of dB, 0 or more")
+        if self.max_worst is not None:
+            whole_number("max_worst", self.max_worst, 0, 255)
+
+    def keeps(self, plan: "MeasuredPlan") -> bool:
+        """Whether a measured plan is within the budget."""
+        is_close = self.max_worst is None or plan.largest_difference <= self.max_worst
+        return plan.psnr_db_mean >= self.min_psnr_db and is_close
+
+    def fault(self, found: Difference) -> str | None:
+        """Why a plan whose images differ so is over the budget, or None."""
+        if found.psnr_db_mean < self.min_psnr_db:
+            return f"over the budget: {found}; wanted a mean PSNR of {self.min_psnr_db:g} dB or more"
+        if self.max_worst is not None and found.largest_difference > self.max_worst:
+            return f"over the budget: {found}; wanted a largest difference of {self.max_worst} at most"
+        return None
+
+    def __str__(self) -> str:
+        worst = "" if self.max_worst is None else f" and a largest difference of {self.max_worst}"
+        return f"a mean PSNR of {self.min_psnr_db:g} dB{worst}"
+
+
+@dataclass(frozen=True)
+class MeasuredPlan:
+    """One plan and its figures on this machine.
+
+    Attributes:
+        entry: id of the variant or engine.
+        backend: what runs it.
+        device: on what.
+        options: with what.
+        precision: what really ran.
+        images_per_second: by bucket; medians.
+        psnr_db_mean: mean PSNR against the fp32 reference, of the images compared.
+        psnr_db_worst: the lowest PSNR of one of them.
+        largest_difference: of any pixel value, of 255.
+        images: how many were compared.
+        memory_mib: host memory that the plan added, or None where it could not be told.
+    """
+
+    entry: str
+    backend: str
+    device: str
+    options: Mapping[str, str]
+    precision: str
+    images_per_second: Mapping[int, float]
+    psnr_db_mean: float
+    psnr_db_worst: float
+    largest_difference: int
+    images: int
+    memory_mib: float | None = None
+
+    @property
+    def is_split(self) -> bool:
+        """Whether it splits large batches over streams that run side by side."""
+        return self.options.get("mode") == "throughput" or self.options.get("streams", "1") != "1"
+
+    def latency_ms(self, bucket: int) -> float:
+        """Milliseconds of one call at a bucket."""
+        return bucket / self.images_per_second[bucket] * 1e3
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object; buckets become text, and latencies are added for those who read it."""
+        speeds = self.images_per_second
+        document = asdict(self)
+        document["images_per_second"] = {str(bucket): float(f"{speed:.6g}") for bucket, speed in speeds.items()}
+        document["latency_ms"] = {str(bucket): round(self.latency_ms(bucket), 4) for bucket in speeds}
+        return document
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Read and check it."""
+        speeds = fields.fields("images_per_second")
+        options = fields.fields("options")
+        return cls(
+            **{key: fields.text(key) for key in ("entry", "backend", "device", "precision")},
+            options={key: options.text(key) for key in options.document},
+            images_per_second={
+                bucket: _speed(speeds, str(bucket)) for bucket in BUCKETS if str(bucket) in speeds.document
+            },
+            psnr_db_mean=fields.number("psnr_db_mean"),
+            psnr_db_worst=fields.number("psnr_db_worst"),
+            largest_difference=int(fields.number("largest_difference")),
+            images=fields.integer("images"),
+            memory_mib=None if fields.document.get("memory_mib") is None else fields.number("memory_mib"),
+        )
+
+
+@dataclass(frozen=True)
+class TuningRecord:
+    """What tuning remembers of one bundle on one machine.
+
+    Attributes:
+        digest: the bundle's.
+        bundle: where it lay.
+        role: which of its networks.
+        created: when, ISO 8601 in UTC.
+        budget: what every plan listed keeps.
+        machine: what `machine.facts` said.
+        engines: what `machine.engines` said.
+        plans: every plan within the budget.
+    """
+
+    digest: str
+    bundle: str
+    role: str
+    created: str
+    budget: Budget
+    machine: Mapping[str, Any]
+    engines: Mapping[str, str]
+    plans: tuple[MeasuredPlan, ...] = field(default_factory=tuple)
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON object of the record's file."""
+        return {"format": FORMAT, **asdict(self), "plans": [plan.to_json() for plan in self.plans]}
+
+    @classmethod
+    def from_json(cls, document: object) -> Self:
+        """Read a parsed record.
+
+        Raises:
+            BundleError: it is of another format, or a field is missing or of the wrong kind.
+        """
+        fields = Fields(document)
+        if fields.document.get("format") != FORMAT:
+            raise BundleError(f"its format is not {FORMAT}")
+        engines = fields.fields("engines")
+        return cls(
+            **{key: fields.text(key) for key in ("digest", "bundle", "role", "created")},
+            budget=_budget(fields.fields("budget")),
+            machine=fields.mapping("machine"),
+            engines={key: engines.text(key) for key in engines.document},
+            plans=tuple(MeasuredPlan.read(item) for item in fields.items("plans")),
+        )
+
+
+def winners(plans: Iterable[MeasuredPlan]) -> dict[int, tuple[MeasuredPlan, ...]]:
+    """The plans measured at each bucket, best first; buckets at which nothing was measured are left out.
+
+    Plans within 3 % of the fastest are as good as it, and come in the order of what they do over all buckets: a plan
+    that serves several buckets is loaded once.
+    """
+    candidates = tuple(plans)
+    measured = {bucket: [plan for plan in candidates if bucket in plan.images_per_second] for bucket in BUCKETS}
+    fastest = _fastest(candidates)
+
+    def rank(plan: MeasuredPlan, bucket: int) -> tuple[bool, float]:
+        speed = plan.images_per_second[bucket]
+        is_near = speed >= NEAR * fastest[bucket]
+        return not is_near, -_overall(plan, fastest) if is_near else -speed
+
+    return {bucket: tuple(sorted(measured[bucket], key=lambda plan: rank(plan, bucket))) for bucket in fastest}
+
+
+def best_overall(plans: Iterable[MeasuredPlan]) -> tuple[MeasuredPlan, ...]:
+    """The plans by what they do over all buckets, each bucket's speed a share of its fastest plan's; best first.
+
+    Of those within 5 % of the best, the ones that split a batch over streams come first: where other threads take a
+    core now and then, as in a server, they lose that time on one core, the others on all that wait for it.
+    """
+    candidates = tuple(plan for plan in plans if plan.images_per_second)
+    fastest = _fastest(candidates)
+    best = max((_overall(plan, fastest) for plan in candidates), default=0.0)
+
+    def rank(plan: MeasuredPlan) -> tuple[bool, bool, float]:
+        overall = _overall(plan, fastest)
+        is_near = overall >= NEAR_ALONE * best
+        return not is_near, is_near and not plan.is_split, -overall
+
+    return tuple(sorted(candidates, key=rank))
+
+
+def _fastest(plans: Iterable[MeasuredPlan]) -> dict[int, float]:
+    """Images a second of the fastest plan at each bucket at which one was measured."""
+    fastest: dict[int, float] = {}
+    for plan in plans:
+        for bucket, speed in plan.images_per_second.items():
+            fastest[bucket] = max(speed, fastest.get(bucket, 0.0))
+    return dict(sorted(fastest.items()))
+
+
+def _overall(plan: MeasuredPlan, fastest: Mapping[int, float]) -> float:
+    return sum(speed / fastest[bucket] for bucket, speed in plan.images_per_second.items())
+
+
+def _speed(speeds: Fields, bucket: str) -> float:
+    speed = speeds.number(bucket)
+    if speed <= 0:
+        speeds.refuse(bucket, "a number above 0")
+    return speed
+
+
+def _budget(fields: Fields) -> Budget:
+    worst = fields.document.get("max_worst")
+    try:
+        return Budget(fields.number("min_psnr_db"), None if worst is None else int(fields.number("max_worst")))
+    except InputError as error:
+        raise BundleError(f"budget: {error}") from None
+
+
+def tuning_folder() -> Path:
+    """Where the records are.
+
+    Raises:
+        OSError: there is no home directory.
+    """
+    return cache_folder() / "tuning"
+
+
+def record_name(bundle: Bundle, role: str, machine: Mapping[str, Any]) -> str:
+    """The file's name: the role, what the bundle holds, where it lies, and the machine."""
+    return f"{_prefix(bundle, role)}-{_place(bundle)}-{_short(json.dumps(machine, sort_keys=True))}.json"
+
+
+def save(record: TuningRecord, bundle: Bundle) -> Path:
+    """Write a record in the place of older ones of the same bundle on the same machine, and return its file.
+
+    Raises:
+        OSError: the cache folder cannot be written.
+    """
+    file = tuning_folder() / record_name(bundle, record.role, record.machine)
+    write_whole(file, json.dumps(record.to_json(), indent=1, allow_nan=False).encode())
+    for old in file.parent.glob(f"{record.role}-*-{'-'.join(file.stem.split('-')[2:])}.json"):
+        if old != file:  # of what lay at the same place before it was exported again
+            old.unlink(missing_ok=True)
+    return file
+
+
+def find_record(bundle: Bundle, role: str, machine: Callable[[], Mapping[str, Any]]) -> TuningRecord | str | None:
+    """The record that was made of this bundle on this machine, why there is none that applies, or None.
+
+    That of the bundle's own place comes before those of its copies, that of this machine before others, a newer one
+    before an older one; damaged ones are left aside while an intact one remains. Where nothing was ever tuned this
+    costs one listing of a folder.
+    """
+    try:
+        folder = tuning_folder()
+        names = [file.name for file in folder.iterdir()]
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"the tuning records cannot be read ({error})"
+    own = [name for name in names if name.startswith(f"{_prefix(bundle, role)}-")]
+    if own:
+        exact = record_name(bundle, role, here := machine())
+        ending = f"-{_short(json.dumps(here, sort_keys=True))}.json"
+        own.sort(key=lambda name: (name == exact, name.endswith(ending), _modified(folder / name)), reverse=True)
+        read = [_read(folder / name, bundle, role) for name in own]
+        return next((record for record in read if isinstance(record, TuningRecord)), read[0])
+    place = _place(bundle)
+    if any(name.startswith(f"{role}-") and name.split("-")[2:3] == [place] for name in names):
+        return "the bundle was changed since it was tuned"
+    return None
+
+
+def _read(file: Path, bundle: Bundle, role: str) -> TuningRecord | str:
+    try:
+        record = TuningRecord.from_json(parse_json(file.read_bytes()))
+    except (OSError, BundleError) as error:
+        return f"the tuning record {file} is damaged: {error}"
+    if (record.digest, record.role) != (bundle.digest, role):
+        return f"the tuning record {file} is damaged: its content is that of another bundle or network"
+    return record
+
+
+def _modified(file: Path) -> float:
+    try:
+        return file.lstat().st_mtime
+    except OSError:  # removed since the folder was listed
+        return 0.0
+
+
+def _prefix(bundle: Bundle, role: str) -> str:
+    return f"{role}-{bundle.digest[:16]}"
+
+
+def _place(bundle: Bundle) -> str:
+    return _short(os.path.realpath(bundle.path))
+
+
+def _short(text: str) -> str:
+    return sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]
