@@ -18,7 +18,7 @@ GIGA, MEGA = 1e9, 1e6
 
 
 @dataclass(frozen=True)
-class Floor:
+class BatchFloor:
     """Of one precision and batch size.
 
     Attributes:
@@ -54,7 +54,7 @@ class Floor:
         return {name: getattr(self, name) for name in names}
 
 
-Floors = Mapping[str, Mapping[int, Floor]]  # by precision and batch size
+Floors = Mapping[str, Mapping[int, BatchFloor]]  # by precision and batch size
 
 
 @dataclass(frozen=True)
@@ -159,9 +159,9 @@ def ceilings_of(graph: bytes, limits: Mapping[str, Limits], batches: Iterable[in
     """
     demand, sizes = demand_of(graph), tuple(batches)
 
-    def floor(peak: Peak, bandwidth: Bandwidth, batch: int) -> Floor:
+    def floor(peak: Peak, bandwidth: Bandwidth, batch: int) -> BatchFloor:
         arithmetic = demand.operations(batch) / peak.operations_per_second.value
-        return Floor(peak.precision, batch, arithmetic, bandwidth.seconds(demand.bytes(peak.precision, batch)))
+        return BatchFloor(peak.precision, batch, arithmetic, bandwidth.seconds(demand.bytes(peak.precision, batch)))
 
     floors = {
         device: {

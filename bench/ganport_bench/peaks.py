@@ -229,7 +229,7 @@ def _by_pytorch(shape: ProductShape, dtype: str) -> Product:
 
 
 def _by_openvino(shape: ProductShape, hint: str) -> Product:
-    from ganport_runtime.backends.openvino_import import import_openvino
+    from ganport_runtime.backends.openvino import import_openvino
 
     openvino = import_openvino()
     left, right = factors(shape)
@@ -241,7 +241,7 @@ def _by_openvino(shape: ProductShape, hint: str) -> Product:
 
 
 def _int8_by_openvino(shape: ProductShape, left: str) -> Product:
-    from ganport_runtime.backends.openvino_import import openvino_core
+    from ganport_runtime.backends.openvino import openvino_core
 
     model, factor, wanted = int8_product(shape, left)
     request = _openvino_request(openvino_core().read_model(model), factor)
@@ -251,7 +251,7 @@ def _int8_by_openvino(shape: ProductShape, left: str) -> Product:
 
 def _openvino_request(model: Any, left: NDArray[Any], hint: str | None = None) -> Any:
     """A request whose left factor is in place and which has run once."""
-    from ganport_runtime.backends.openvino_import import openvino_core
+    from ganport_runtime.backends.openvino import openvino_core
 
     asked = {"PERFORMANCE_HINT": "LATENCY"} | ({} if hint is None else {"INFERENCE_PRECISION_HINT": hint})
     compiled = openvino_core().compile_model(model, "CPU", asked)
@@ -370,7 +370,7 @@ def measure_bandwidth(*, rounds: int, turn_seconds: float, cache_bytes: int | No
 
 def array_bytes_beyond(cache_bytes: int | None) -> int:
     """The bytes of an array that no cache holds, or as many as the computer can spare."""
-    from ganport_runtime.host import memory_bytes
+    from ganport_runtime.machine import memory_bytes
 
     wanted, memory = BEYOND * cache_bytes if cache_bytes else UNKNOWN_CACHE_ARRAY, memory_bytes()
     return wanted if memory is None else min(wanted, int(OF_COMPUTER * memory / ARRAYS))

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self
 
 import numpy as np
 from ganport_runtime import Bundle, BundleError, Generator, PlanError, latents
-from ganport_runtime.buckets import BUCKETS
+from ganport_runtime.batches import BUCKETS
 from ganport_runtime.bundle import MANIFEST
 from ganport_runtime.differences import compare
-from ganport_runtime.entries import Role, Variant
+from ganport_runtime.manifest import Role, Variant
 from ganport_runtime.opening import open_candidate
-from ganport_runtime.plan import Refusal, Request, by_reason
-from ganport_runtime.probe import read_probe
-from ganport_runtime.survey import survey
+from ganport_runtime.plan import Refusal, Request, by_reason, list_plans
+from ganport_runtime.self_test import read_probe
 from numpy.typing import NDArray
 
 from ganport_bench.effort import OnStep
@@ -77,7 +76,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Subject:
+class BenchSubject:
     """A bundle, and the run that it comes from where that is known.
 
     Args:
@@ -114,7 +113,7 @@ class Subject:
         }
 
 
-def subject_of(target: Path, bundle: Path | None, folder: Path, on_step: OnStep) -> Subject:
+def subject_of(target: Path, bundle: Path | None, folder: Path, on_step: OnStep) -> BenchSubject:
     """What was given; where it is a run alone, its bundle is exported.
 
     Args:
@@ -129,18 +128,18 @@ def subject_of(target: Path, bundle: Path | None, folder: Path, on_step: OnStep)
     if (target / MANIFEST).exists():
         if bundle is not None:
             raise BenchError(f"{target} is a bundle, and --bundle {bundle} goes with a run directory; give one of them")
-        return Subject(target)
+        return BenchSubject(target)
     if not (target / RUN).exists():
         what = "is missing" if not target.exists() else f"holds neither {MANIFEST} nor {RUN}"
         raise BenchError(f"{target} {what}; name a bundle, or the run directory that one is exported from")
     if bundle is None:
-        return Subject(make_bundle(target, folder, on_step), target)
-    subject = Subject(bundle, target)
+        return BenchSubject(make_bundle(target, folder, on_step), target)
+    subject = BenchSubject(bundle, target)
     _check_pair(subject, target)
     return subject
 
 
-def _check_pair(subject: Subject, run: Path) -> None:
+def _check_pair(subject: BenchSubject, run: Path) -> None:
     """See that a bundle is of this run: the run's network makes the images of its probe."""
     probe = read_probe(subject.opened)
     if probe is None:  # then every plan is compared with the run's images all the same
@@ -334,7 +333,7 @@ class BundleSource:
 
     def _opened(self) -> tuple[Generator, str]:
         """The variant by the first backend that runs it on the CPU."""
-        available, refusals = survey(self.bundle, ROLE, Request(device="cpu", precision=EXACT_PRECISION))
+        available, refusals = list_plans(self.bundle, ROLE, Request(device="cpu", precision=EXACT_PRECISION))
         for candidate in (one for one in available if one.entry == self.variant):
             try:
                 running = open_candidate(self.bundle, ROLE, candidate, Generator.signature)

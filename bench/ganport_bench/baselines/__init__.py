@@ -81,8 +81,8 @@ def baselines_of(source: Source) -> tuple[SystemUnderTest, ...]:
     On a CPU, PyTorch and ONNX Runtime compute in float32 unless told otherwise, OpenVINO in bfloat16 where the CPU has
     it. On a GPU, libraries take TF32 for float32 in part or whole unless told otherwise: each is here with and without.
     """
-    from ganport_bench.baselines.onnxruntime import OnnxRuntime, OnnxRuntimeCuda
-    from ganport_bench.baselines.openvino import OpenVino
+    from ganport_bench.baselines.onnxruntime import OnnxRuntimeBaseline, OnnxRuntimeCudaBaseline
+    from ganport_bench.baselines.openvino import OpenVinoBaseline
     from ganport_bench.baselines.pytorch import CompiledPyTorch, EagerPyTorch
     from ganport_bench.baselines.pytorch_cuda import CompiledOnCuda, EagerOnCuda, RecordedOnCuda
 
@@ -93,9 +93,9 @@ def baselines_of(source: Source) -> tuple[SystemUnderTest, ...]:
         EagerPyTorch(source, "PyTorch, bf16 autocast", "bf16", both),
         CompiledPyTorch(source, precision="fp32"),
         CompiledPyTorch(source, precision="bf16"),
-        OnnxRuntime(source),
-        OpenVino(source, precision="fp32"),
-        OpenVino(source, precision="bf16"),
+        OnnxRuntimeBaseline(source),
+        OpenVinoBaseline(source, precision="fp32"),
+        OpenVinoBaseline(source, precision="bf16"),
         EagerOnCuda(source, "PyTorch on CUDA, eager", "fp32", ("contiguous",)),
         EagerOnCuda(source, "PyTorch on CUDA, channels-last", "fp32", ("channels_last",)),
         EagerOnCuda(source, "PyTorch on CUDA, TF32", "tf32", both),
@@ -104,7 +104,7 @@ def baselines_of(source: Source) -> tuple[SystemUnderTest, ...]:
         *(CompiledOnCuda(source, precision=precision) for precision in ("fp32", "tf32", "fp16")),
         *(RecordedOnCuda(source, precision=precision) for precision in ("fp32", "tf32", "fp16")),
         *(
-            OnnxRuntimeCuda(source, precision=precision, binding=binding)
+            OnnxRuntimeCudaBaseline(source, precision=precision, binding=binding)
             for precision in ("fp32", "tf32")
             for binding in (False, True)
         ),

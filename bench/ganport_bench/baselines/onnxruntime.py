@@ -16,7 +16,7 @@ INSTALL_GPU = "pip install 'ganport[gpu]' in an environment without another onnx
 ERRORS_ONLY = 3  # of its log: it warns of every node that it leaves to the CPU
 
 
-class OnnxRuntime:
+class OnnxRuntimeBaseline:
     """An `InferenceSession` on the CPU with every graph optimization."""
 
     name = "ONNX Runtime"
@@ -43,7 +43,7 @@ class OnnxRuntime:
         return PlainOrtSession(session, "fp32", "cpu")
 
 
-class OnnxRuntimeCuda:
+class OnnxRuntimeCudaBaseline:
     """An `InferenceSession` on the GPU.
 
     Args:

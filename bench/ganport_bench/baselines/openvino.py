@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-from ganport_runtime.backends.openvino_import import openvino_core
+from ganport_runtime.backends.openvino import openvino_core
 
 from ganport_bench.baselines import TRANSFERS, ImageSession, Kind, Settings, thread_choices
 from ganport_bench.errors import BenchError
@@ -14,7 +14,7 @@ from ganport_bench.subject import Latents, Pixels, Source
 HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 
-class OpenVino:
+class OpenVinoBaseline:
     """A compiled model, told to compute in float32 or bfloat16."""
 
     kind: Kind = "peer"
