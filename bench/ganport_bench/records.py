@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ganport_runtime import Bundle, fingerprint
 from ganport_runtime.tuning import Budget, TuningRecord, find_record, save
+from ganport_runtime.tuning.tuner import tune
 
 from ganport_bench.effort import OnStep
-from ganport_bench.tuning import tune
 
 CACHE = "GANPORT_CACHE"  # where the runtime looks for tuning records; child processes inherit it
 

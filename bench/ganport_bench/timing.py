@@ -1,32 +1,45 @@
-"""Times systems against each other: interleaved rounds, medians, their intervals, images per second.
+"""Figures of timed systems: medians and ratios with their intervals, percentiles, images per second.
 
-A system is a function that does its work once and returns the seconds that it took; `stopwatch` makes one of any
-function. Systems that are compared take turns in one process, so that whatever slows the machine for a while (heat,
-neighbors, another program) meets them all, and they are compared round by round.
+`interleave` lets systems take turns in rounds (it is the tuner's own); what is compared is compared round by round.
 """
 
-import gc
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import comb
 from pathlib import Path
-from random import Random
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from ganport_runtime.tuning.timing import Seconds, System, Turns, interleave, stopwatch, turns_of
 
-CONFIDENCE = 0.95
-WARM_CALLS = 4  # the first allocates, the next may still be slow
+__all__ = [
+    "PERCENTILES",
+    "Estimate",
+    "Latency",
+    "Seconds",
+    "System",
+    "Throughput",
+    "Turns",
+    "compare",
+    "difference",
+    "interleave",
+    "is_wide",
+    "latency_of",
+    "least_samples",
+    "median",
+    "ratio",
+    "stopwatch",
+    "turns_of",
+]
+
+ONE_IN = 20  # intervals may miss the true median: 95 %
+PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
+BEYOND = 10  # samples above a percentile, or one that is slow by accident would be it
 TURN_SECONDS = 0.05  # a system's turn lasts about this long: far above the clock's own cost
 PAUSE_SECONDS = 0.03  # before a turn: PyTorch's threads spin for a while after their work
-PYTORCH = "PyTorch, eager"
-OURS = "ganport"
+PYTORCH, OURS = "PyTorch, eager", "ganport"
 
-System = Callable[[], float]
-Seconds = npt.NDArray[np.float64]
 Draw = Callable[[int], object]  # makes that many images
 
 
@@ -43,88 +56,6 @@ class Estimate:
         return Estimate(*(factor * number + offset for number in (self.value, self.low, self.high)))
 
 
-def stopwatch(work: Callable[[], object], *, calls: int = 1, clock: Callable[[], float] = time.perf_counter) -> System:
-    """A system that does `work` `calls` times in a row and returns the seconds of one call.
-
-    Several calls are for work that is short against the clock's own cost, or that needs to get warm after its turn.
-    """
-
-    def run() -> float:
-        begun = clock()
-        for _ in range(calls):
-            work()
-        return (clock() - begun) / calls
-
-    return run
-
-
-class Turns:
-    """A system whose turn does `work` several times in a row, and which keeps what every call took.
-
-    Args:
-        work: What is timed.
-        calls: Calls of a turn that count.
-        lead: Calls before them that do not: after an idle while threads sleep and caches hold another's data.
-        clock: Seconds.
-    """
-
-    def __init__(
-        self, work: Callable[[], object], *, calls: int, lead: int = 1, clock: Callable[[], float] = time.perf_counter
-    ) -> None:
-        self._work, self._calls, self._lead, self._clock = work, calls, lead, clock
-        self._turns: list[list[float]] = []
-
-    def __call__(self) -> float:
-        """One turn; the seconds of one call, on average."""
-        for _ in range(self._lead):
-            self._work()
-        times = [self._clock()]
-        for _ in range(self._calls):
-            self._work()
-            times.append(self._clock())
-        self._turns.append(times)
-        return (times[-1] - times[0]) / self._calls
-
-    def calls(self, warmup: int) -> Seconds:
-        """Seconds of every single call of all turns but the first `warmup`, float64 [turns * calls]."""
-        return np.diff(np.array(self._turns[warmup:])).ravel()
-
-
-def turns_of(work: Callable[[], object], seconds: float, *, clock: Callable[[], float] = time.perf_counter) -> Turns:
-    """Turns of about that many seconds, a fifth of it for getting warm again; runs the work to see how long that is."""
-    once = stopwatch(work, clock=clock)
-    shortest = min(once() for _ in range(WARM_CALLS))
-    calls = max(1, round(0.8 * seconds / shortest))
-    return Turns(work, calls=calls, lead=max(1, calls // 4), clock=clock)
-
-
-def interleave(
-    systems: Mapping[str, System], *, rounds: int, warmup: int = 1, pause: float = 0.0, seed: int = 0
-) -> dict[str, Seconds]:
-    """Run every system once a round and return what each took, float64 [rounds] seconds.
-
-    The order is drawn anew for every other round and turned about in the next, so that none always follows the same
-    neighbor, nor is first more often than last. The first `warmup` rounds do not count. Garbage collection is paused
-    meanwhile, as `timeit` does it. Before every turn nothing happens for `pause` seconds: threads of the library before
-    it, which spin for a while after their work, fall asleep. Rounds that go on with earlier ones have another `seed`,
-    or they would repeat the orders of these.
-    """
-    if not systems or rounds < 1 or warmup < 0:
-        raise ValueError(f"{len(systems)} systems, {rounds} rounds, {warmup} for warming up: 1, 1 and 0 or more wanted")
-    names, random = list(systems), Random(seed)
-    taken: dict[str, list[float]] = {name: [] for name in names}
-    with _garbage_collection_paused():
-        for turn in range(warmup + rounds):
-            if turn % 2:
-                names.reverse()
-            else:
-                random.shuffle(names)
-            for name in names:
-                time.sleep(pause)
-                taken[name].append(systems[name]())
-    return {name: np.array(taken[name][warmup:]) for name in systems}
-
-
 def median(values: Seconds) -> Estimate:
     """The median and its 95 % interval, by ranks.
 
@@ -134,9 +65,11 @@ def median(values: Seconds) -> Estimate:
     three).
     """
     ordered = np.sort(values)
-    count, missed, cut = len(ordered), 1, 0
-    while 2 * (missed := missed + comb(count, cut + 1)) <= (1 - CONFIDENCE) * 2**count:
-        cut += 1
+    count, cut = len(ordered), 0
+    ways = missed = 1  # of 2^n equally likely ones: those with exactly, and with at most, `cut` values below the median
+    while 2 * ONE_IN * (missed + ways * (count - cut) // (cut + 1)) <= 2**count:
+        ways = ways * (count - cut) // (cut + 1)
+        missed, cut = missed + ways, cut + 1
     return Estimate(float(np.median(ordered)), float(ordered[cut]), float(ordered[-1 - cut]))
 
 
@@ -155,16 +88,39 @@ def is_wide(estimate: Estimate, share: float) -> bool:
     return estimate.high - estimate.low > share * estimate.value
 
 
-@contextmanager
-def _garbage_collection_paused() -> Iterator[None]:
-    was_enabled = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
+def least_samples(percent: float) -> int:
+    """How many answers a percentile needs: 20 for p50, 100 for p90, 1,000 for p99, 10,000 for p99.9."""
+    return math.ceil(round(BEYOND / (1 - percent / 100), 6))
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Of one load.
+
+    Attributes:
+        samples: how many answers.
+        percentiles: of all answers, however few, seconds; empty where there is none.
+    """
+
+    samples: int
+    percentiles: Mapping[float, float]
+
+    @property
+    def known(self) -> dict[float, float]:
+        """The percentiles for which there are answers enough, seconds."""
+        return {percent: value for percent, value in self.percentiles.items() if self.samples >= least_samples(percent)}
+
+    def to_json(self) -> dict[str, Any]:
+        """Milliseconds, `p50` and so on, where samples allow."""
+        return {f"p{percent:g}": 1e3 * value for percent, value in self.known.items()}
+
+
+def latency_of(seconds: Seconds) -> Latency:
+    """Of latencies, float64 [answers] seconds."""
+    if not len(seconds):
+        return Latency(0, {})
+    values = np.percentile(seconds, PERCENTILES)
+    return Latency(len(seconds), dict(zip(PERCENTILES, map(float, values), strict=True)))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ images as bytes. Everything else goes the general way, which also answers what i
 where requests are refused for what they say.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -14,7 +15,6 @@ from typing import Any, NamedTuple
 
 from ganport_runtime import InputError
 from ganport_runtime.serving import QueueFullError
-from ganport_runtime.serving.answer import Call
 
 from ganport_serve.edge import Edge, Target, target_of
 from ganport_serve.engine import Served
@@ -37,7 +37,7 @@ from ganport_serve.v2.parsed_request import ParsedRequest, parse
 __all__ = ["Admitted", "Books", "Express", "Passage", "Question"]
 
 Finish = Callable[[int, bytes, Sequence[bytes | memoryview]], None]
-Submit = Callable[[Callable[[Any], None]], Call[Any]]
+Submit = Callable[[Callable[[Any], None]], asyncio.Task[None]]
 Outcome = Any  # uint8 [n, height, width, channels], or the error
 
 LARGEST = 65_536  # bytes of a body; more is not small talk, and is read part by part
@@ -116,7 +116,7 @@ class Passage:
     def __init__(self, books: Books, question: Question, request_id: bytes, finish: Finish) -> None:
         self._books, self.question = books, question
         self._request_id, self._finish, self._begun = request_id, finish, time.perf_counter()
-        self._call: Call[Any] | None = None
+        self._call: asyncio.Task[None] | None = None
 
     def start(self, submit: Submit) -> None:
         """Let it wait for the engine, or answer at once why it may not."""
@@ -254,8 +254,7 @@ class Express:
     def _full(self) -> Refusal | None:
         """What to tell a request that has no room; None where it may have."""
         known, now = self._refusal, time.perf_counter()
-        again = known.error if known is not None and now - known.since <= AGE else None
-        error = self._engine.full(again)
+        error = self._engine.full()
         if error is None:
             return None
         if known is None or error is not known.error:

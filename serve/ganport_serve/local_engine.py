@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 from ganport_runtime.plan import AUTO
-from ganport_runtime.serving import QueueFullError, Scores
-from ganport_runtime.serving.answer import Call
+from ganport_runtime.serving import Answer, QueueFullError, Scores
 from numpy.typing import NDArray
 
 from ganport_serve.background import in_background
@@ -99,32 +98,27 @@ class LocalEngine:
         self, count: int, *, seed: int = 0, start: int = 0, timeout: float | None = None
     ) -> NDArray[np.uint8]:
         """The images `start` to `start + count - 1` of a seed, one or more."""
-        submit = self._working().batcher.submit_call
-        return await _images(partial(submit, count=count, seed=seed, start=start, timeout=timeout))
+        return await self._working().batcher.submit(count, seed=seed, start=start, timeout=timeout)
 
     async def generate(self, z: NDArray[np.float32], *, timeout: float | None = None) -> NDArray[np.uint8]:
         """The images of latents, one or more."""
-        return await _images(partial(self._working().batcher.submit_latents_call, z=z, timeout=timeout))
+        return await self._working().batcher.submit_latents(z, timeout=timeout)
 
-    def full(self, again: QueueFullError | None = None) -> QueueFullError | None:
+    def full(self) -> QueueFullError | None:
         """Why not even one image has room now, counted as a refused request; see `Batcher.refusal`."""
-        return None if self._loaded is None else self._loaded.batcher.refusal(again)
+        return None if self._loaded is None else self._loaded.batcher.refusal()
 
     def submit_sample(
         self, callback: Callable[[Any], object], count: int, *, seed: int, start: int, timeout: float
-    ) -> Call[NDArray[np.uint8]]:
-        """`sample` without a task: images or the error go to a callback on the running loop; refusals raise at once.
-
-        The callback is done with the images when it returns.
-        """
-        batcher = self._working().batcher
-        return batcher.submit_call(callback, count, seed=seed, start=start, timeout=timeout, is_brief=True)
+    ) -> asyncio.Task[None]:
+        """`sample` with a callback; refusals raise at once."""
+        return _tell(callback, self._working().batcher.submit(count, seed=seed, start=start, timeout=timeout))
 
     def submit_latents(
         self, callback: Callable[[Any], object], z: NDArray[np.float32], *, timeout: float
-    ) -> Call[NDArray[np.uint8]]:
-        """`generate` without a task, as `submit_sample`."""
-        return self._working().batcher.submit_latents_call(callback, z, timeout=timeout, is_brief=True)
+    ) -> asyncio.Task[None]:
+        """`generate` with a callback; refusals raise at once."""
+        return _tell(callback, self._working().batcher.submit_latents(z, timeout=timeout))
 
     async def examine(self, images: NDArray[np.uint8], *, timeout: float | None = None) -> Scores:
         """Logits and features of images."""
@@ -192,21 +186,13 @@ class LocalEngine:
         task.add_done_callback(self._retiring.discard)
 
 
-async def _images(submit: Callable[[Callable[[Any], object]], Call[NDArray[np.uint8]]]) -> NDArray[np.uint8]:
-    """Wait for what a callback gets, on a plain future of the loop; an `Answer` is for any thread, and has locks."""
-    waiter: asyncio.Future[NDArray[np.uint8]] = asyncio.get_running_loop().create_future()
+def _tell(callback: Callable[[Any], object], answer: Answer[NDArray[np.uint8]]) -> asyncio.Task[None]:
+    async def wait() -> None:
+        outcome: Any
+        try:
+            outcome = await answer
+        except Exception as error:
+            outcome = error
+        callback(outcome)
 
-    def tell(outcome: Any) -> None:
-        if waiter.done():  # whoever waited was cancelled, and the call with him
-            return
-        if isinstance(outcome, BaseException):
-            waiter.set_exception(outcome)
-        else:
-            waiter.set_result(outcome)
-
-    call = submit(tell)
-    try:
-        return await waiter
-    except asyncio.CancelledError:
-        call.cancel()
-        raise
+    return asyncio.create_task(wait())

@@ -171,7 +171,7 @@ def test_a_turn_has_about_the_length_that_was_asked_for_however_long_the_first_c
 
 def test_nothing_happens_in_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[str] = []
-    monkeypatch.setattr("ganport_bench.timing.time.sleep", lambda seconds: events.append(f"{seconds}"))
+    monkeypatch.setattr("time.sleep", lambda seconds: events.append(f"{seconds}"))
 
     def system(name: str) -> float:
         events.append(name)

@@ -137,7 +137,7 @@ def test_a_thread_that_ends_leaves_nobody_waiting_for_what_the_engine_has(gated:
 def test_a_batcher_that_is_let_go_of_finishes_and_ends_its_threads(one_thread: Generator) -> None:
     batcher = Batcher(one_thread, max_queue=1000)
     answers = [batcher.submit(50, seed=seed) for seed in range(5)]
-    gone, threads = weakref.ref(batcher), batcher._core._threads
+    gone, threads = weakref.ref(batcher), batcher._worker.threads
     del batcher
     gc.collect()
     assert gone() is None

@@ -35,10 +35,8 @@ def test_threads(generator: Generator, batches: float, count: int) -> None:
 def test_event_loops(generator: Generator, batches: float) -> None:
     async def main(batcher: Batcher) -> None:
         for share in (0.5, 1, 1.5, 2, 3, 5, 8):
-            arrived = asyncio.get_running_loop().create_future()
             with suppress(DeadlineError):
-                batcher.submit_call(arrived.set_result, 1000, timeout=share * batches)
-                await asyncio.wait_for(arrived, 60)
+                await asyncio.wait_for(batcher.submit(1000, timeout=share * batches), 60)
 
     with Batcher(generator) as batcher:
         asyncio.run(main(batcher))
