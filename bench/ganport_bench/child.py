@@ -92,7 +92,7 @@ def onnxruntime(steps: Steps, sizes: str, calls: str, file: str, latent_dim: str
     steps.batches(lambda size: session.run(["image"], {"z": drawn(size)}), _numbers(sizes), int(calls))
 
 
-def openvino(steps: Steps, sizes: str, calls: str, file: str, latent_dim: str) -> None:
+def openvino(steps: Steps, sizes: str, calls: str, file: str, latent_dim: str, provider: str) -> None:  # noqa: ARG001
     """A compiled model as one would write it, told to compute in float32 as ganport's fp32 plans do."""
     numpy = steps.do("import", _import_numpy)
     library = steps.do("engine import", lambda: __import__("openvino"))
@@ -125,20 +125,20 @@ def build(steps: Steps, bundle: str, variant: str, library: str, folder: str) ->
     Path(folder, "entry.json").write_text(dumps(built.engine.to_json()), "utf-8")
 
 
-def load(steps: Steps, sizes: str, calls: str, folder: str, latent_dim: str) -> None:
-    """Load an engine that `build` left, and draw images."""
+def load(steps: Steps, sizes: str, calls: str, folder: str, latent_dim: str, backend: str) -> None:
+    """Load an engine that `build` left by a backend, and draw images."""
     from json import loads
     from pathlib import Path
 
     numpy = steps.do("import", lambda: (_import_generator(), _import_numpy())[1])
     from ganport_runtime.backends import load_backend
-    from ganport_runtime.entries import Engine
     from ganport_runtime.fields import Fields
+    from ganport_runtime.manifest import Engine
 
     entry = Engine.read(Fields(loads(Path(folder, "entry.json").read_text("utf-8")), "engine"))
     steps.do("engine import", lambda: __import__(entry.library))
-    backend = load_backend("tensorrt")
-    session = steps.do("open", lambda: backend.open(Path(folder, "engine"), entry=entry, device="cuda", threads=None))
+    runner, data = load_backend(backend), Path(folder, "engine").read_bytes()
+    session = steps.do("open", lambda: runner.open(data, entry=entry, device="cuda", threads=None))
     drawn = _latents(numpy, int(latent_dim))
     steps.batches(lambda size: session.run(["image"], {"z": drawn(size)}), _numbers(sizes), int(calls))
 
@@ -197,11 +197,14 @@ def _import_numpy() -> Any:
 
 
 def _import_engines(backends: Sequence[str]) -> None:
-    """Let backends import their libraries; that of TensorRT does so when it opens an engine."""
+    """Import what backends run on: of each the first of its packages that is installed."""
+    from importlib.util import find_spec
+
     from ganport_runtime.backends import load_backend
 
     for backend in backends:
-        load_backend(backend).version()
+        modules = (package.module for package in load_backend(backend).packages)
+        __import__(next(module for module in modules if find_spec(module)))
 
 
 def _onnxruntime_session(library: Any, file: str, provider: str) -> Any:

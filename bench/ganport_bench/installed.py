@@ -1,47 +1,23 @@
-"""Bytes that installed packages take: each by its installer's own list of files, and with all that it requires."""
+"""Bytes that installed packages take: by their installer's own lists of files, with all that they require."""
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ganport_bench.start.quantity import Quantity
-
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-__all__ = ["REQUIRED", "closure", "installed_bytes", "installed_quantities"]
-
 OURS = "ganport"
-ENGINES: Mapping[str, Sequence[str]] = {  # distributions that a backend is, as ganport's extras ask for them
-    "onnxruntime": ("onnxruntime", "onnxruntime-gpu[cuda,cudnn]"),
-    "openvino": ("openvino",),
-    "tensorrt": ("tensorrt-rtx", "tensorrt"),
-}
-BESIDE: Mapping[str, Sequence[str]] = {"tensorrt": ("cuda-bindings",)}
-CONTRAST = "torch"
-REQUIRED, ALONE = "with all that it requires", "by itself"
-PACKAGES = tuple(f"ganport_{part}" for part in ("runtime", "serve", "bench", "cli", "train", "export"))
+PACKAGES = tuple(f"ganport_{part}" for part in ("runtime", "serve", "bench", "cli", "train", "export", "evaluate"))
 
 
-def installed_quantities() -> Iterator[Quantity]:
-    """What a program that generates needs with each engine, PyTorch for contrast, then every package of these."""
-    sums = {
-        f"{OURS} with {backend}": (OURS, *_present(names), *_present(BESIDE.get(backend, ())))
-        for backend, names in ENGINES.items()
-        if _present(names)
-    }
-    contrast = {f"{CONTRAST}, for contrast": (CONTRAST,)} if _present((CONTRAST,)) else {}
-    found = {name: closure(*roots) for name, roots in {**sums, **contrast}.items()}
-    packages = {name: installed_bytes(name) for name in sorted({one for names in found.values() for one in names})}
-    for title, names in found.items():
-        total = sum(packages[name] for name in names)
-        yield Quantity.of_bytes("installed", title, REQUIRED, total, note=", ".join(names))
-    for name, size in packages.items():
-        yield Quantity.of_bytes("installed", name, ALONE, size)
+def is_installed(name: str) -> bool:
+    """Whether a distribution is here."""
+    return _distribution(name) is not None
 
 
 def closure(*roots: str) -> tuple[str, ...]:
@@ -89,10 +65,6 @@ def _edited(here: Distribution) -> Iterator[Path]:
         spec = find_spec(package)
         for folder in (spec and spec.submodule_search_locations) or ():
             yield from (path for path in Path(folder).rglob("*") if "__pycache__" not in path.parts)
-
-
-def _present(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(name for name in names if _distribution(name.partition("[")[0]) is not None)
 
 
 def _distribution(name: str) -> Distribution | None:

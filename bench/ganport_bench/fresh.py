@@ -8,25 +8,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import IO
 
 from ganport_bench.errors import BenchError
-from ganport_bench.start.gpu_memory import GpuMemory
-
-__all__ = ["Step", "live"]
+from ganport_bench.timing import System
 
 CHILD = Path(__file__).with_name("child.py")
 LAST = 500  # characters of what a process said before it failed
 
-Held = Callable[[int], int | None]  # bytes of GPU memory of a process
-
 
 @dataclass(frozen=True)
-class Step:
+class ProcessStep:
     """One step of a process.
 
     Attributes:
@@ -46,7 +44,9 @@ class Step:
     gpu: int | None = None
 
 
-def live(*words: str, environment: Mapping[str, str] | None = None, gpus: GpuMemory | None = None) -> list[Step]:
+def live(
+    *words: str, environment: Mapping[str, str] | None = None, gpus: "GpuMemory | None" = None
+) -> list[ProcessStep]:
     """Let a fresh interpreter do one of the tasks of `child.py`.
 
     The file system's cache is as it was left: what has run before finds its files in memory. Byte code of modules is
@@ -83,13 +83,20 @@ def live(*words: str, environment: Mapping[str, str] | None = None, gpus: GpuMem
     return steps
 
 
-def _steps(process: subprocess.Popen[str], begun: float, held: Held) -> Iterator[Step]:
+def import_seconds(module: str) -> System:
+    """A system: a fresh interpreter imports `module` and tells how long that took."""
+    return lambda: live("import", module)[-1].seconds
+
+
+def _steps(
+    process: subprocess.Popen[str], begun: float, held: Callable[[int], int | None]
+) -> Iterator[ProcessStep]:
     """The steps as they come; the first one is the interpreter's own start, which this side alone can time."""
     assert process.stdin is not None
     assert process.stdout is not None
     for line in process.stdout:
         taken = time.perf_counter() - begun
-        step = replace(Step(**json.loads(line)), gpu=held(process.pid))
+        step = replace(ProcessStep(**json.loads(line)), gpu=held(process.pid))
         yield replace(step, seconds=taken) if step.name == "interpreter" else step
         process.stdin.write("\n")
         process.stdin.flush()
@@ -99,9 +106,8 @@ def _last(said: IO[str]) -> str:
     """What an error says: of a traceback its last line, else all that was said."""
     said.seek(0)
     text = said.read().strip()
-    if "Traceback (most recent call last)" in text:
-        return text.splitlines()[-1][-LAST:]
-    return " ".join(text.split())[-LAST:]
+    last = text.splitlines()[-1] if "Traceback (most recent call last)" in text else " ".join(text.split())
+    return last[-LAST:]
 
 
 def _byte_code() -> dict[str, str]:
@@ -115,3 +121,78 @@ def _byte_code_folder() -> str:
     folder = tempfile.mkdtemp(prefix="ganport-byte-code-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+class GpuMemory:
+    """Memory of all GPUs together, by the management library of NVIDIA's driver (NVML).
+
+    Args:
+        nvml: the module `pynvml`, initialized.
+    """
+
+    def __init__(self, nvml: ModuleType) -> None:
+        self._nvml = nvml
+        self._handles: Sequence[object] = [
+            nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())
+        ]
+
+    @property
+    def count(self) -> int:
+        """GPUs."""
+        return len(self._handles)
+
+    def watch(self) -> Callable[[int], int]:
+        """A function that tells the bytes which a process, started after this, holds.
+
+        Where the driver names no such process, which it does not in containers, it is what all GPUs hold more than now:
+        nothing else may begin to use them meanwhile.
+        """
+        before = self._used()
+
+        def held(pid: int) -> int:
+            listed = self._listed(pid)
+            return max(0, self._used() - before) if listed is None else listed
+
+        return held
+
+    def _used(self) -> int:
+        return sum(int(self._nvml.nvmlDeviceGetMemoryInfo(handle).used) for handle in self._handles)
+
+    def _listed(self, pid: int) -> int | None:
+        """What the driver says of a process; None where it does not name it, or not its memory."""
+        found = []
+        for handle in self._handles:
+            try:
+                processes = self._nvml.nvmlDeviceGetComputeRunningProcesses(handle)
+            except self._nvml.NVMLError:  # not every GPU names them
+                continue
+            found += [process.usedGpuMemory for process in processes if process.pid == pid]
+        return sum(found) if found and None not in found else None
+
+
+@contextmanager
+def watching_gpus() -> Iterator[GpuMemory | str]:
+    """GPU memory to look at for the length of a block, or why there is none."""
+    try:
+        import pynvml  # type: ignore[import-untyped]
+    except ModuleNotFoundError:
+        yield "nvidia-ml-py is not installed; pip install 'ganport[bench]'"
+        return
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        yield f"no NVIDIA driver to ask for it ({error})"
+        return
+    try:
+        yield _gpu_memory(pynvml)
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _gpu_memory(nvml: ModuleType) -> GpuMemory | str:
+    try:
+        memory = GpuMemory(nvml)
+        memory.watch()  # some GPUs, such as parts of one, do not tell
+    except nvml.NVMLError as error:
+        return f"the NVIDIA driver does not tell ({error})"
+    return memory if memory.count else "the NVIDIA driver finds no GPU"
