@@ -10,7 +10,7 @@ from ganport_cli.plan_options import BundleArgument
 from ganport_cli.terminal import Json, console, print_json, table
 
 if TYPE_CHECKING:
-    from ganport_bench.features import Evaluation
+    from ganport_evaluate import Evaluation
 
 
 Source = Annotated[
@@ -41,7 +41,7 @@ def features(
 
     Example: ganport features emoji.ganport --data emoji.zip --report emoji-features
     """
-    from ganport_bench.features import check_directory, evaluate, write_report
+    from ganport_evaluate import check_directory, evaluate, write_report
     from ganport_train.errors import ConfigError
 
     terminal = console()
@@ -70,9 +70,9 @@ def features(
 
 
 def _show(evaluation: "Evaluation") -> None:
-    from ganport_bench.features import summary
+    from ganport_evaluate import report
 
     terminal = console()
-    terminal.print(table(escape(summary.title(evaluation)), summary.columns(evaluation), summary.rows(evaluation)))
-    for sentence in (*summary.verdicts(evaluation), *evaluation.notes):
+    terminal.print(table(escape(report.title(evaluation)), report.columns(evaluation), report.rows(evaluation)))
+    for sentence in (*report.verdicts(evaluation), *evaluation.notes):
         terminal.print(sentence, markup=False)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ganport_bench.features.evaluation import Evaluation, Result
-from ganport_bench.features.projections import TITLES
+from ganport_evaluate.evaluation import Evaluation, Measured
+from ganport_evaluate.measurements import TITLES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,7 +84,7 @@ def _bars(axes: "Axes", evaluation: Evaluation, field: str, offset: float) -> No
         axes.text(position, accuracy.high + 0.02, text, ha="center", fontsize=9, color=INK, bbox=box, zorder=1.5)
 
 
-def _with_dimensions(result: Result) -> str:
+def _with_dimensions(result: Measured) -> str:
     return f"{result.title}\n{result.dimensions:,} numbers"
 
 

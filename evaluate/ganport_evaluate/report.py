@@ -1,7 +1,59 @@
-"""An evaluation in words and rows: what the terminal and table.md both show."""
+"""An evaluation as rows and sentences, which the terminal and table.md show, and as a report directory."""
 
-from ganport_bench.features.evaluation import Evaluation, Result
-from ganport_bench.features.probes import Accuracy, Probe
+from pathlib import Path
+
+from ganport_runtime.atomic import write_bytes, write_json
+
+from ganport_evaluate import figures
+from ganport_evaluate.dataset import FeaturesError
+from ganport_evaluate.evaluation import METHODS, Evaluation, Measured
+from ganport_evaluate.measurements import Accuracy, ClassScore
+
+
+def check_directory(directory: Path) -> None:
+    """Say before any work that a report cannot go to `directory`; raises `FeaturesError`."""
+    if directory.exists() and not directory.is_dir():
+        raise FeaturesError(f"--report {directory} is a file: name a folder, new or of an earlier report")
+
+
+def write_report(evaluation: Evaluation, directory: Path) -> tuple[Path, ...]:
+    """Write the report and return its files; files of an earlier one in the same place are replaced.
+
+    Args:
+        evaluation: Made with `projections=True`, or its report has no scatter pictures.
+        directory: Made where it is missing, with its parents.
+
+    Raises:
+        FeaturesError: `directory` is a file.
+        OSError: It cannot be written.
+    """
+    check_directory(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    names = []
+    for name, content in figures.draw(evaluation):
+        write_bytes(directory / name, content)
+        names.append(name)
+    write_bytes(directory / "table.md", markdown(evaluation, tuple(names)).encode())
+    write_json(directory / "features.json", evaluation.to_json())
+    for stale in set(figures.NAMES) - set(names):
+        (directory / stale).unlink(missing_ok=True)  # of an earlier report: it would show other images
+    return tuple(directory / name for name in (*names, "table.md", "features.json"))
+
+
+def markdown(evaluation: Evaluation, figure_names: tuple[str, ...] = ()) -> str:
+    """The table, what it says, how it was made, and the figures, as Markdown."""
+    heads = columns(evaluation)
+    lines = [f"# {title(evaluation)}", "", _line(heads), _line(["---"] * len(heads))]
+    lines += [_line(row) for row in rows(evaluation)]
+    sentences = [*verdicts(evaluation), *evaluation.notes]
+    lines += ["", *(f"- {sentence}" for sentence in sentences), ""]
+    lines += [f"- {name.replace('_', ' ')}: {method}" for name, method in METHODS.items()]
+    lines += [f"- seed {evaluation.seed}", "", *(f"![{name}]({name})\n" for name in figure_names)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def title(evaluation: Evaluation) -> str:
@@ -44,7 +96,7 @@ def verdicts(evaluation: Evaluation) -> list[str]:
     ]
 
 
-def _row(result: Result) -> list[str]:
+def _row(result: Measured) -> list[str]:
     clusters = result.clusters
     return [
         result.title,
@@ -56,17 +108,17 @@ def _row(result: Result) -> list[str]:
     ]
 
 
-def _show_probe(probe: Probe) -> str:
+def _show_probe(probe: ClassScore) -> str:
     sign = "k" if probe.setting == "neighbors" else "penalty"
     return f"{show(probe.accuracy)} {sign} {probe.chosen:g}"
 
 
-def _unlabeled_row(result: Result) -> list[str]:
+def _unlabeled_row(result: Measured) -> list[str]:
     clusters = result.clusters
     return [result.title, f"{result.dimensions:,}", str(clusters.count), f"{clusters.silhouette:.3f}"]
 
 
-def _verdict(evaluation: Evaluation, name: str, probes: list[Probe]) -> str:
+def _verdict(evaluation: Evaluation, name: str, probes: list[ClassScore]) -> str:
     own, *controls = probes
     best = max(range(len(controls)), key=lambda index: controls[index].accuracy.correct)
     control, other = evaluation.results[1 + best].title, controls[best].accuracy

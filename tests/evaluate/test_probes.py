@@ -2,9 +2,9 @@ import math
 
 import numpy as np
 import pytest
-from ganport_bench.features.coordinates import coordinates
-from ganport_bench.features.dataset import Dataset, split
-from ganport_bench.features.probes import PENALTIES, Accuracy, linear_probe, majority, nearest_neighbors
+from ganport_evaluate.dataset import Dataset, split
+from ganport_evaluate.measurements import PENALTIES, Accuracy, linear_probe, majority, nearest_neighbors
+from ganport_evaluate.representations import coordinates
 from ganport_train.data import ImageSet
 from hypothesis import given
 from hypothesis import strategies as st

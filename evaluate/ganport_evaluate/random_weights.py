@@ -7,7 +7,7 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-from ganport_bench.errors import FeaturesError
+from ganport_evaluate.dataset import FeaturesError
 
 BATCH = 64
 

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
-from ganport_bench.errors import FeaturesError
-from ganport_bench.features.dataset import Dataset, split
+from ganport_evaluate.dataset import Dataset, FeaturesError, split
 from ganport_train.data import ImageSet
 
 

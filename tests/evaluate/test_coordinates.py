@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from ganport_bench.errors import FeaturesError
-from ganport_bench.features.coordinates import coordinates, rotate
+from ganport_evaluate.dataset import FeaturesError
+from ganport_evaluate.representations import coordinates, rotate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist  # type: ignore[import-untyped]

@@ -11,12 +11,21 @@ from ganport_runtime import Bundle
 from ganport_runtime.manifest import ImageInfo
 from ganport_train.data import load_images
 
-from ganport_bench.errors import FeaturesError
-from ganport_bench.features import projections as pictures
-from ganport_bench.features.clusters import Clusters, cluster
-from ganport_bench.features.dataset import Dataset, split
-from ganport_bench.features.probes import Accuracy, Probe, linear_probe, majority, nearest_neighbors
-from ganport_bench.features.representations import Representation, representations
+from ganport_evaluate.dataset import Dataset, FeaturesError, split
+from ganport_evaluate.measurements import (
+    Accuracy,
+    ClassScore,
+    Clusters,
+    Projection,
+    cluster,
+    has_umap,
+    installed_titles,
+    linear_probe,
+    majority,
+    nearest_neighbors,
+    project,
+)
+from ganport_evaluate.representations import Representation, representations
 
 FORMAT = 1
 METHODS = {
@@ -30,17 +39,17 @@ PACKAGES = ("numpy", "scikit-learn", "scipy", "onnx", "onnxruntime")
 
 
 @dataclass(frozen=True)
-class Result:
+class Measured:
     """What was measured on one representation; both probes are None without labels."""
 
     name: str
     title: str
     is_control: bool
     dimensions: int
-    linear_probe: Probe | None
-    nearest_neighbors: Probe | None
+    linear_probe: ClassScore | None
+    nearest_neighbors: ClassScore | None
     clusters: Clusters
-    projections: Mapping[str, pictures.Projection] = field(default_factory=dict)
+    projections: Mapping[str, Projection] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,11 +73,11 @@ class Evaluation:
     seed: int
     dataset: Dataset
     floor: Accuracy | None
-    results: tuple[Result, ...]
+    results: tuple[Measured, ...]
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `--json` and features.json: everything but images, assignments and pictures."""
+        """The document of `--json` and features.json: everything but images and pictures."""
         labels = self.dataset.labels
         counts = [] if labels is None else np.bincount(labels).tolist()
         return {
@@ -154,7 +163,7 @@ def _measure(
     on_step: Callable[[str], None],
     *,
     projections: bool,
-) -> Result:
+) -> Measured:
     title, points = representation.title, representation.points
     linear = neighbors = None
     if dataset.labels is not None:
@@ -166,9 +175,9 @@ def _measure(
     clusters = cluster(points, dataset, seed, title)
     drawn = {}
     if projections:
-        on_step(f"{title}: {', '.join(pictures.installed_titles())}")
-        drawn = pictures.project(points, seed)
-    return Result(
+        on_step(f"{title}: {', '.join(installed_titles())}")
+        drawn = project(points, seed)
+    return Measured(
         representation.name,
         title,
         representation.is_control,
@@ -186,12 +195,12 @@ def _notes(dataset: Dataset, *, projections: bool) -> list[str]:
         notes.append("the images have no labels: clusters and pictures only, no accuracies")
     if not projections:
         notes.append("no 2-D pictures: t-SNE takes time, so they are drawn only for --report DIR")
-    elif not pictures.has_umap():
+    elif not has_umap():
         notes.append("no UMAP picture: umap-learn is not installed (pip install umap-learn)")
     return notes
 
 
-def _result_to_json(result: Result) -> dict[str, Any]:
+def _result_to_json(result: Measured) -> dict[str, Any]:
     clusters = asdict(result.clusters)
     clusters.pop("assignment")
     return {
@@ -205,5 +214,5 @@ def _result_to_json(result: Result) -> dict[str, Any]:
     }
 
 
-def _probe_to_json(probe: Probe | None) -> dict[str, Any] | None:
+def _probe_to_json(probe: ClassScore | None) -> dict[str, Any] | None:
     return None if probe is None else {"accuracy": asdict(probe.accuracy), probe.setting: probe.chosen}

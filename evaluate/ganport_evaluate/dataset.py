@@ -7,11 +7,13 @@ import numpy as np
 import numpy.typing as npt
 from ganport_train.data import ImageSet
 
-from ganport_bench.errors import FeaturesError
-
 MIN_IMAGES = 10
 MIN_CLASS_IMAGES = 4  # one held out at TEST_SHARE, and enough left for two folds of cross-validation
 TEST_SHARE = 0.25
+
+
+class FeaturesError(Exception):
+    """A bundle or images whose features cannot be evaluated."""
 
 
 @dataclass(frozen=True)

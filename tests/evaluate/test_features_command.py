@@ -29,6 +29,7 @@ def test_the_command_prints_a_table_and_on_request_the_document(
     assert "t-SNE takes time, so they are drawn only for --report DIR" in err
 
 
+@pytest.mark.slow
 def test_a_report_is_written_without_pytorch(bundle: Path, stripes: str, tmp_path: Path) -> None:
     code = (
         "import sys; from ganport_cli.app import run; status = run(sys.argv[1:]); "
@@ -41,7 +42,7 @@ def test_a_report_is_written_without_pytorch(bundle: Path, stripes: str, tmp_pat
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "MPLBACKEND": ""},
+        env={**os.environ, "MPLBACKEND": "", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""

@@ -5,9 +5,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import pytest
-from ganport_bench.errors import FeaturesError
-from ganport_bench.features.coordinates import coordinates
-from ganport_bench.features.untrained import embed, with_random_weights
+from ganport_evaluate.dataset import FeaturesError
+from ganport_evaluate.random_weights import embed, with_random_weights
+from ganport_evaluate.representations import coordinates
 from onnx import helper, numpy_helper
 from scipy.spatial.distance import pdist  # type: ignore[import-untyped]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from ganport_bench.errors import FeaturesError
-from ganport_bench.features import Evaluation, evaluate, figures, write_report
+from ganport_evaluate import Evaluation, evaluate, write_report
+from ganport_evaluate.dataset import FeaturesError
 from PIL import Image
 
 MakeImages = Callable[..., tuple[npt.NDArray[np.uint8], list[str]]]
@@ -28,45 +28,41 @@ def unlabeled(bundle: Path, striped_images: MakeImages, tmp_path_factory: pytest
     return evaluate(bundle, str(path), projections=True)
 
 
+@pytest.fixture(scope="module")
+def report(evaluation: Evaluation, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made") / "deep" / "report"
+    assert sorted(path.name for path in write_report(evaluation, folder)) == FILES
+    return folder
+
+
 def pixels(path: Path) -> npt.NDArray[np.uint8]:
     with Image.open(path) as image:
         assert image.format == "PNG"
         return np.asarray(image.convert("RGB"))
 
 
-def test_a_report_holds_document_table_and_figures_and_nothing_else(evaluation: Evaluation, tmp_path: Path) -> None:
-    written = write_report(evaluation, tmp_path / "deep" / "report")
-    assert sorted(path.name for path in (tmp_path / "deep" / "report").iterdir()) == FILES
-    assert sorted(path.name for path in written) == FILES
-    assert json.loads((tmp_path / "deep" / "report" / "features.json").read_text()) == evaluation.to_json()
+def test_a_report_holds_document_table_and_figures_and_nothing_else(evaluation: Evaluation, report: Path) -> None:
+    assert sorted(path.name for path in report.iterdir()) == FILES
+    assert json.loads((report / "features.json").read_text()) == evaluation.to_json()
 
 
-def test_the_figures_show_something(evaluation: Evaluation, tmp_path: Path) -> None:
-    write_report(evaluation, tmp_path)
+def test_the_figures_show_something(report: Path) -> None:
     for name in FILES:
         if name.endswith(".png"):
-            shown = pixels(tmp_path / name)
+            shown = pixels(report / name)
             assert min(shown.shape[:2]) >= 200
             drawn = (shown < 250).any(axis=2).mean()
             assert 0.005 < drawn < 0.9, name
 
 
-def test_every_class_has_its_color_in_the_scatter_pictures(evaluation: Evaluation, tmp_path: Path) -> None:
-    write_report(evaluation, tmp_path)
-    shown = pixels(tmp_path / "pca.png").astype(int)
+def test_every_class_has_its_color_in_the_scatter_pictures(report: Path) -> None:
+    shown = pixels(report / "pca.png").astype(int)
     for color in ([31, 119, 180], [255, 127, 14], [44, 160, 44]):  # the first three of matplotlib's tab10
         assert (np.abs(shown - color).max(axis=2) < 8).sum() > 30
 
 
-def test_the_contact_sheet_shows_the_images_themselves(bundle: Path, evaluation: Evaluation, tmp_path: Path) -> None:
-    strip = figures._strip(evaluation.dataset.images, np.array([4]))
-    np.testing.assert_array_equal(strip[:, :16], evaluation.dataset.images[4, ..., 0])
-    assert (strip[:, 16:] == 255).all()
-
-
-def test_the_table_has_a_row_for_each_representation_and_the_floor(evaluation: Evaluation, tmp_path: Path) -> None:
-    write_report(evaluation, tmp_path)
-    lines = (tmp_path / "table.md").read_text().splitlines()
+def test_the_table_has_a_row_for_each_representation_and_the_floor(evaluation: Evaluation, report: Path) -> None:
+    lines = (report / "table.md").read_text().splitlines()
     rows = [line.split("|")[1].strip() for line in lines if line.startswith("|")][2:]
     assert rows == ["discriminator", "random discriminator", "raw pixels", "PCA of pixels", "largest class (floor)"]
     assert "45 images to fit on, 15 held out" in lines[0]
@@ -106,16 +102,3 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(evaluation: Evaluat
     with pytest.raises(OSError, match=r"features\.json"):
         write_report(evaluation, tmp_path)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
-
-
-@pytest.mark.parametrize("count", [3, 10, 11, 24, 40])
-def test_any_number_of_classes_has_colors_of_its_own(count: int) -> None:
-    assert len(set(figures._colors(count))) == count
-
-
-def test_a_legend_too_long_for_the_picture_gives_way_to_a_word() -> None:
-    figure = figures._new(4, 4)
-    figure.subplots()
-    figures._legend(figure, tuple(f"class {index}" for index in range(40)))
-    assert not figure.legends
-    assert figure.get_supxlabel() == "40 classes, too many for a legend"
