@@ -217,13 +217,13 @@ def _device_tables(device: str, found: Mapping[str, Any], lines: list[str]) -> I
         rate = {key: peak["operations_per_second"][key] / GIGA for key in ("value", "low", "high")}
         least = [(floors.get(precision) or {}).get(batch) for batch in batches]
         cells = ["" if one is None else f"{number(one['images_per_second'])} ({one['bound']})" for one in least]
-        interval, refused = between(rate["low"], rate["high"]), listed(peak.get("refused") or {})
-        rows.append((precision, number(rate["value"]), interval, *cells, peak["how"], refused))
+        rows.append((precision, number(rate["value"]), between(rate["low"], rate["high"]), *cells, peak["how"]))
+        lines = [*lines, *(f"Not tried: {how}: {why}" for how, why in (peak.get("refused") or {}).items())]
     if bandwidth:
         lines = [*lines, f"Memory: {_stream(bandwidth)}"]
         if cache := bandwidth.get("cache"):
             lines += [f"Its last cache of {mebibytes(cache['bytes'])} MiB: {_stream(cache)}"]
-    columns = ("precision", "Gop/s", "95 % interval", *at, "measured by", "refused")
+    columns = ("precision", "Gop/s", "95 % interval", *at, "measured by")
     yield Table(f"Ceilings ({device})", columns, rows, "\n".join(lines))
 
 

@@ -65,7 +65,9 @@ class Reference:
         floor = EXACT_DB if session.precision == "fp32" else FLOOR_DB
         is_right = difference.psnr_db_mean >= floor and difference.psnr_db_worst >= floor - BELOW_DB
         wanted_db = f"a mean of {floor:g} dB, the worst image {floor - BELOW_DB:g}"
-        return AccuracyCheck(difference, "" if is_right else f"{difference}; {session.precision} must reach {wanted_db}")
+        return AccuracyCheck(
+            difference, "" if is_right else f"{difference}; {session.precision} must reach {wanted_db}"
+        )
 
 
 @dataclass(frozen=True)

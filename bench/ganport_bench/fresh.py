@@ -88,9 +88,7 @@ def import_seconds(module: str) -> System:
     return lambda: live("import", module)[-1].seconds
 
 
-def _steps(
-    process: subprocess.Popen[str], begun: float, held: Callable[[int], int | None]
-) -> Iterator[ProcessStep]:
+def _steps(process: subprocess.Popen[str], begun: float, held: Callable[[int], int | None]) -> Iterator[ProcessStep]:
     """The steps as they come; the first one is the interpreter's own start, which this side alone can time."""
     assert process.stdin is not None
     assert process.stdout is not None

@@ -184,7 +184,9 @@ def factors(shape: ProductShape) -> tuple[NDArray[np.float32], NDArray[np.float3
     """Two matrices of small whole numbers, always the same, float32 [rows, depth] and [depth, columns]."""
     random = np.random.default_rng(0)
     rows, depth, columns = shape
-    left, right = (random.integers(-LARGEST_FACTOR, LARGEST_FACTOR + 1, one) for one in ((rows, depth), (depth, columns)))
+    left, right = (
+        random.integers(-LARGEST_FACTOR, LARGEST_FACTOR + 1, one) for one in ((rows, depth), (depth, columns))
+    )
     return left.astype(np.float32), right.astype(np.float32)
 
 

@@ -38,6 +38,7 @@ OFFLINE_SLACK = 1.1  # LoadGen asks for so many times the images of its minimum 
 BOUND_BATCHES = 4.0  # Server's latency bound where none is given, in times that MultiStream's query takes
 LEAST_BOUND = 0.01  # seconds: below it, the switching of threads is what is measured
 START = 0.15  # of the Offline throughput, where LoadGen's search begins
+SEARCHES = 3  # each from half the rate of the one before, where that rate did not keep the bound
 CONFIRMATIONS, BACK_OFF = 6, 0.92  # runs of full length at most, and the rate of each from that of the one before
 ENOUGH_QUERIES = 900  # of which two may be late by LoadGen's early stopping; it wants 459 where none is
 QUEUE = 1_000_000  # images: answers may be late, none is refused
@@ -196,7 +197,7 @@ class RateTrial:
         return {
             "target_queries_per_second": self.rate,
             "p99_ms": self.log.latency_ms("")["p99"],
-            "keeps_bound": self.log.keeps_bound,
+            "keeps_bound": self.log.keeps_bound if self.is_confirmation else self.log.peak is not None,
             "loadgen_says": self.log.word,
             "is_confirmation": self.is_confirmation,
             "logs": self.logs,
@@ -214,7 +215,8 @@ class RateSearch:
     def to_json(self) -> dict[str, Any]:
         """Its part of the document."""
         how = (
-            f"LoadGen's own search from {START:g} times the Offline throughput, in runs of {self.search_seconds:g} s; "
+            f"LoadGen's own search from {START:g} times the Offline throughput, in runs of {self.search_seconds:g} s, "
+            f"{SEARCHES} times at most, each from half the rate of the one before where that did not keep the bound; "
             f"then runs of full length, each at {BACK_OFF:.0%} of the rate before, until one keeps the bound, "
             f"{CONFIRMATIONS} at most"
         )
@@ -359,7 +361,7 @@ def _measure_in_turn(
     on_step(f"LoadGen, {scenario.name}")
     batch, make = scenario.batch, drawing(generator)
     with log_folder(logs / scenario.name) as folder:
-        null_values = {"min_duration_ms": 0.0, "min_query_count": NULL_QUERIES, **_query_size(scenario)}
+        null_values = {"min_duration_ms": 0, "min_query_count": NULL_QUERIES, **_query_size(scenario)}
         null = run(nothing(generator, batch), scenario.name, null_values, folder / "null")
         values = in_turn_values(scenario, _fastest_call(make, batch), effort)
         log = run(InTurn(make, batch), scenario.name, values, folder)
@@ -444,13 +446,11 @@ def _measure_server(
     on_step("LoadGen, Server: the search for its rate")
     with Batcher(generator, max_queue=QUEUE) as batcher:
         system = ThroughBatcher(batcher)
-        first = search_rate(system, START * offline_rate, bound.seconds, effort, folder)
-        trials = [first]
-        rate = first.rate
-        # Where not even the search's first rate kept the bound, one run at that rate says so.
-        for _ in range(1 if first.log.peak is None else CONFIRMATIONS):
+        trials = search_rate(system, START * offline_rate, bound.seconds, effort, folder)
+        rate = trials[-1].rate
+        for index in range(CONFIRMATIONS if trials[-1].log.peak else 1):
             on_step(f"LoadGen, Server at {rate:,.0f} queries a second")
-            name = f"{len(trials)}-at-{rate:.0f}-a-second"
+            name = f"{index + 1}-at-{rate:.0f}-a-second"
             limit = effort.limit_seconds
             if limit is not None:  # as many seconds as enough queries take, but none beyond LoadGen's minimum
                 limit = min(max(limit, ENOUGH_QUERIES / rate), minimum_seconds())
@@ -462,7 +462,7 @@ def _measure_server(
         last = trials[-1]
         check = ResponseCheck.of(last.log, _expecting(generator, min(batcher.buckets)))
     arrivals = max(NULL_ARRIVALS, round(last.rate * NULL_SECONDS))
-    values = {**_arrivals(last.rate, bound.seconds), "min_duration_ms": 0.0, "min_query_count": arrivals}
+    values = {**_arrivals(last.rate, bound.seconds), "min_duration_ms": 0, "min_query_count": arrivals}
     null = run(nothing(generator, 1), SERVER.name, values, folder / "null").latency_ms("")["mean"]
     search = RateSearch(bound, effort.search_seconds, trials)
     return ScenarioResult(SERVER, last.log, last.logs, 1e3 * null, check, generator.plan, search)
@@ -470,15 +470,24 @@ def _measure_server(
 
 def search_rate(
     system: InTurn | ThroughBatcher, start: float, bound_seconds: float, effort: Effort, folder: Path
-) -> RateTrial:
-    """Let LoadGen double the rate from `start` until it fails, then halve the range to one query a second."""
-    values = _arrivals(start, bound_seconds) | {
+) -> list[RateTrial]:
+    """Let LoadGen double the rate from `start` until it fails, then halve the range to one query a second.
+
+    Where `start` itself does not keep the bound, which may be another program's fault, it begins again at half of it.
+    """
+    length = {
         "min_duration_ms": max(1, round(1e3 * effort.search_seconds)),
         "max_duration_ms": max(1, round(2e3 * effort.search_seconds)),
         "server_find_peak_qps_decimals_of_precision": 0,
     }
-    log = run(system, SERVER.name, values, folder / "search", is_search=True)
-    return RateTrial(log.peak or start, log, f"{SERVER.name}/search", is_confirmation=False)
+    trials: list[RateTrial] = []
+    for index in range(SEARCHES):
+        rate, name = start / 2**index, f"search-{index + 1}"
+        log = run(system, SERVER.name, _arrivals(rate, bound_seconds) | length, folder / name, is_search=True)
+        trials.append(RateTrial(log.peak or rate, log, f"{SERVER.name}/{name}", is_confirmation=False))
+        if log.peak is not None:
+            break
+    return trials
 
 
 def _arrivals(rate: float, bound_seconds: float) -> dict[str, float]:

@@ -417,7 +417,8 @@ def _loader(engine: Engine) -> tuple[str | None, str]:
     names = [name for name in BACKENDS if engine.library in load_backend(name).engine_libraries]
     whys = [load_backend(name).refusal("cuda") or load_backend(name).entry_refusal(engine, "cuda") for name in names]
     return next(
-        ((name, "") for name, why in zip(names, whys, strict=True) if why is None), (None, "; ".join(filter(None, whys)))
+        ((name, "") for name, why in zip(names, whys, strict=True) if why is None),
+        (None, "; ".join(filter(None, whys))),
     )
 
 

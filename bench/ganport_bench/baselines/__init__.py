@@ -1,14 +1,17 @@
-"""Baselines: what people would use instead of ganport, one file a library, behind the protocol that plans follow too.
+"""Baselines: what people would use instead of ganport, one file a library.
 
-A new baseline is one more line in `baselines_of`, or one more file for a library that is not here yet. The libraries are
-imported when the list is made.
+A new library is one more file with a function `baselines(source)`, and one line in `baselines_of`.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from typing import Literal, Protocol
 
 from ganport_bench.subject import Latents, Pixels, Source
+
+LIBRARIES = ("pytorch", "onnxruntime", "openvino", "pytorch_cuda", "onnxruntime_cuda")
 
 Kind = Literal["peer", "plan"]
 Settings = Mapping[str, str]
@@ -48,31 +51,23 @@ class ImageSession(Protocol):
         """Release the library's memory and threads."""
 
 
-class SystemUnderTest(Protocol):
+@dataclass(frozen=True)
+class SystemUnderTest:
     """One way to make a network's images.
 
     Attributes:
         name: what people call it; no two share one.
+        refusal: why it cannot run on this machine, or None; opens nothing.
+        settings: worth trying at a batch size, the library's own defaults first.
+        open: gets ready to run so many images at a time; whatever it raises means that it cannot run here.
         kind: `peer` for a baseline, `plan` for ganport's own.
     """
 
     name: str
-    kind: Kind
-
-    def refusal(self) -> str | None:
-        """Why it cannot run on this machine, or None; opens nothing."""
-
-    def settings(self, batch: int) -> tuple[Settings, ...]:
-        """The settings worth trying at a batch size, the library's own defaults first."""
-
-    def open(self, settings: Settings, batch: int) -> ImageSession:
-        """Get ready to run `batch` images at a time; whatever this raises means that it cannot run here."""
-
-
-def thread_choices() -> tuple[int, ...]:
-    """All cores that this process may use, then half of them, then one: keeping in step costs small batches."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return tuple(sorted({cores, max(1, cores // 2), 1}, reverse=True))
+    refusal: Callable[[], str | None]
+    settings: Callable[[int], tuple[Settings, ...]]
+    open: Callable[[Settings, int], ImageSession]
+    kind: Kind = "peer"
 
 
 def baselines_of(source: Source) -> tuple[SystemUnderTest, ...]:
@@ -81,31 +76,11 @@ def baselines_of(source: Source) -> tuple[SystemUnderTest, ...]:
     On a CPU, PyTorch and ONNX Runtime compute in float32 unless told otherwise, OpenVINO in bfloat16 where the CPU has
     it. On a GPU, libraries take TF32 for float32 in part or whole unless told otherwise: each is here with and without.
     """
-    from ganport_bench.baselines.onnxruntime import OnnxRuntimeBaseline, OnnxRuntimeCudaBaseline
-    from ganport_bench.baselines.openvino import OpenVinoBaseline
-    from ganport_bench.baselines.pytorch import CompiledPyTorch, EagerPyTorch
-    from ganport_bench.baselines.pytorch_cuda import CompiledOnCuda, EagerOnCuda, RecordedOnCuda
+    modules = [import_module(f"{__name__}.{library}") for library in LIBRARIES]
+    return tuple(baseline for module in modules for baseline in module.baselines(source))
 
-    both = ("contiguous", "channels_last")
-    return (
-        EagerPyTorch(source, "PyTorch, eager", "fp32", ("contiguous",)),
-        EagerPyTorch(source, "PyTorch, channels-last", "fp32", ("channels_last",)),
-        EagerPyTorch(source, "PyTorch, bf16 autocast", "bf16", both),
-        CompiledPyTorch(source, precision="fp32"),
-        CompiledPyTorch(source, precision="bf16"),
-        OnnxRuntimeBaseline(source),
-        OpenVinoBaseline(source, precision="fp32"),
-        OpenVinoBaseline(source, precision="bf16"),
-        EagerOnCuda(source, "PyTorch on CUDA, eager", "fp32", ("contiguous",)),
-        EagerOnCuda(source, "PyTorch on CUDA, channels-last", "fp32", ("channels_last",)),
-        EagerOnCuda(source, "PyTorch on CUDA, TF32", "tf32", both),
-        EagerOnCuda(source, "PyTorch on CUDA, fp16 autocast", "fp16", both),
-        EagerOnCuda(source, "PyTorch on CUDA, bf16 autocast", "bf16", both),
-        *(CompiledOnCuda(source, precision=precision) for precision in ("fp32", "tf32", "fp16")),
-        *(RecordedOnCuda(source, precision=precision) for precision in ("fp32", "tf32", "fp16")),
-        *(
-            OnnxRuntimeCudaBaseline(source, precision=precision, binding=binding)
-            for precision in ("fp32", "tf32")
-            for binding in (False, True)
-        ),
-    )
+
+def thread_choices() -> tuple[int, ...]:
+    """All cores that this process may use, then half of them, then one: keeping in step costs small batches."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return tuple(sorted({cores, max(1, cores // 2), 1}, reverse=True))

@@ -2,8 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from functools import partial
 from types import FunctionType
 from typing import cast
 
@@ -11,12 +12,25 @@ import torch
 from torch import Tensor, nn
 from torch._inductor import config
 
-from ganport_bench.baselines import TRANSFERS, ImageSession, Kind, Settings, thread_choices
+from ganport_bench.baselines import TRANSFERS, ImageSession, Settings, SystemUnderTest, thread_choices
 from ganport_bench.subject import Latents, Pixels, Source
 
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 Call = Callable[[Tensor], Tensor]
+
+
+def baselines(source: Source) -> Iterator[SystemUnderTest]:
+    """The module called, and compiled."""
+    for name, precision, layouts in (
+        ("eager", "fp32", ("contiguous",)),
+        ("channels-last", "fp32", ("channels_last",)),
+        ("bf16 autocast", "bf16", ("contiguous", "channels_last")),
+    ):
+        settings = partial(_eager_settings, layouts)
+        yield SystemUnderTest(f"PyTorch, {name}", lambda: None, settings, partial(_open_eager, source, precision))
+    for name, precision in (("torch.compile", "fp32"), ("torch.compile, bf16 autocast", "bf16")):
+        yield SystemUnderTest(name, _no_compiler, _compiled_settings, partial(_open_compiled, source, precision))
 
 
 class PyTorchSession:
@@ -30,7 +44,7 @@ class PyTorchSession:
 
     transfers, note = TRANSFERS["cpu"], ""
 
-    def __init__(self, call: Call, *, threads: int, precision: str) -> None:
+    def __init__(self, call: Call, threads: int, precision: str) -> None:
         self.precision = precision
         self._call, self._threads = call, threads
 
@@ -48,60 +62,37 @@ class PyTorchSession:
         self._call = closed
 
 
-class EagerPyTorch:
-    """The module, called, with every thread count in every one of `layouts`, memory formats."""
-
-    kind: Kind = "peer"
-
-    def __init__(self, source: Source, name: str, precision: str, layouts: Sequence[str]) -> None:
-        self.name = name
-        self._source, self._precision, self._layouts = source, precision, layouts
-
-    def refusal(self) -> str | None:
-        """None: whoever has a run directory has PyTorch."""
-        return None
-
-    def settings(self, batch: int) -> tuple[Settings, ...]:  # noqa: ARG002
-        """Every layout with every thread count."""
-        threads = thread_choices()
-        return tuple({"threads": str(count), "layout": layout} for layout in self._layouts for count in threads)
-
-    def open(self, settings: Settings, batch: int) -> ImageSession:  # noqa: ARG002
-        """Copy the module."""
-        module = laid_out(self._source.module(), settings["layout"])
-        return PyTorchSession(module, threads=int(settings["threads"]), precision=self._precision)
+def _eager_settings(layouts: Sequence[str], _batch: int) -> tuple[Settings, ...]:
+    return tuple({"threads": str(count), "layout": layout} for layout in layouts for count in thread_choices())
 
 
-class CompiledPyTorch:
-    """`torch.compile` with the inductor backend, weights frozen into the code, one compilation a batch size."""
+def _open_eager(source: Source, precision: str, settings: Settings, _batch: int) -> ImageSession:
+    return PyTorchSession(laid_out(source.module(), settings["layout"]), int(settings["threads"]), precision)
 
-    kind: Kind = "peer"
 
-    def __init__(self, source: Source, *, precision: str) -> None:
-        self.name = "torch.compile" + (", bf16 autocast" if precision == "bf16" else "")
-        self._source, self._precision = source, precision
+def _no_compiler() -> str | None:
+    """Why inductor cannot compile for this CPU, or None."""
+    compiler = os.environ.get("CXX", "g++")
+    if shutil.which(compiler) is None:
+        return f"inductor needs a C++ compiler and {compiler} is not here; install g++, or name one in CXX"
+    return None
 
-    def refusal(self) -> str | None:
-        """Why inductor cannot compile for this CPU, or None."""
-        compiler = os.environ.get("CXX", "g++")
-        if shutil.which(compiler) is None:
-            return f"inductor needs a C++ compiler and {compiler} is not here; install g++, or name one in CXX"
-        return None
 
-    def settings(self, batch: int) -> tuple[Settings, ...]:  # noqa: ARG002
-        """With and without measured kernels for matrix products; frozen, the other memory format was never faster."""
-        return tuple({"threads": str(thread_choices()[0]), "max_autotune": tuned} for tuned in ("off", "on"))
+def _compiled_settings(_batch: int) -> tuple[Settings, ...]:
+    """With and without measured kernels for matrix products; frozen, the other memory format was never faster."""
+    return tuple({"threads": str(thread_choices()[0]), "max_autotune": tuned} for tuned in ("off", "on"))
 
-    def open(self, settings: Settings, batch: int) -> ImageSession:
-        """Compile for one batch size by running it once."""
-        module = laid_out(self._source.module(), "channels_last")
-        compiled = torch.compile(own_call(module), fullgraph=True, dynamic=False)
-        session = PyTorchSession(compiled, threads=int(settings["threads"]), precision=self._precision)
-        # Frozen weights are packed for the kernels, batch norm folded into them, which halves the time of one image.
-        # As an option of torch.compile itself freezing comes too late to have an effect.
-        with config.patch(freezing=True, max_autotune=settings["max_autotune"] == "on"):
-            session.run(torch.zeros(batch, self._source.latent_dim).numpy())
-        return session
+
+def _open_compiled(source: Source, precision: str, settings: Settings, batch: int) -> ImageSession:
+    """Compile for one batch size by running it once."""
+    module = laid_out(source.module(), "channels_last")
+    compiled = torch.compile(own_call(module), fullgraph=True, dynamic=False)
+    session = PyTorchSession(compiled, int(settings["threads"]), precision)
+    # Frozen weights are packed for the kernels, batch norm folded into them, which halves the time of one image.
+    # As an option of torch.compile itself freezing comes too late to have an effect.
+    with config.patch(freezing=True, max_autotune=settings["max_autotune"] == "on"):
+        session.run(torch.zeros(batch, source.latent_dim).numpy())
+    return session
 
 
 def laid_out(module: nn.Module, layout: str) -> nn.Module:

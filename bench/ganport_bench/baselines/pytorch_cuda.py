@@ -3,20 +3,41 @@
 import copy
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from functools import partial
 from importlib.util import find_spec
 
 import torch
 from torch import Tensor, nn
 from torch._inductor import config
 
-from ganport_bench.baselines import TRANSFERS, ImageSession, Kind, Settings
+from ganport_bench.baselines import TRANSFERS, ImageSession, Settings, SystemUnderTest
 from ganport_bench.baselines.pytorch import Call, closed, laid_out, own_call
 from ganport_bench.subject import Latents, NetworkSource, Pixels, Source
 
 HALVES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 WARM_RUNS = 3  # before recording: libraries are loaded and kernels chosen, which cannot be recorded
+
+
+def baselines(source: Source) -> Iterator[SystemUnderTest]:
+    """The module called, compiled, and recorded."""
+    both = ("contiguous", "channels_last")
+    for name, precision, layouts in (
+        ("eager", "fp32", ("contiguous",)),
+        ("channels-last", "fp32", ("channels_last",)),
+        ("TF32", "tf32", both),
+        ("fp16 autocast", "fp16", both),
+        ("bf16 autocast", "bf16", both),
+    ):
+        settings, opening = partial(_layouts, layouts), partial(_open_eager, source, precision)
+        yield SystemUnderTest(f"PyTorch on CUDA, {name}", cuda_refusal, settings, opening)
+    for suffix, precision in (("", "fp32"), (", TF32", "tf32"), (", fp16 autocast", "fp16")):
+        opening = partial(_open_compiled, source, precision)
+        yield SystemUnderTest(f"torch.compile on CUDA{suffix}", _no_compiler, _compiled_settings, opening)
+    for suffix, precision in (("", "fp32"), (", TF32", "tf32"), (", fp16", "fp16")):
+        settings, opening = partial(_layouts, both), partial(_open_recorded, source, precision)
+        yield SystemUnderTest(f"PyTorch CUDA graph{suffix}", cuda_refusal, settings, opening)
 
 
 def cuda_refusal() -> str | None:
@@ -68,14 +89,7 @@ class PinnedCopies:
 
 
 class CudaImageSession:
-    """A module on the GPU, or what it was compiled to, between two copies.
-
-    Args:
-        call: latents float32 [batch, latent_dim] to pixels uint8 [batch, height, width, channels], both on the GPU.
-        batch: images a call.
-        latent_dim: numbers in one latent.
-        precision: `fp32`, `tf32`, or `fp16` and `bf16`, which run it under autocast.
-    """
+    """A call on the GPU between two copies, under autocast for `fp16` and `bf16`."""
 
     transfers, note = TRANSFERS["cuda"], ""
 
@@ -96,91 +110,8 @@ class CudaImageSession:
         torch.cuda.empty_cache()
 
 
-class EagerOnCuda:
-    """The module, called on the GPU, in every one of `layouts`, memory formats."""
-
-    kind: Kind = "peer"
-
-    def __init__(self, source: Source, name: str, precision: str, layouts: Sequence[str]) -> None:
-        self.name = name
-        self._source, self._precision, self._layouts = source, precision, layouts
-
-    def refusal(self) -> str | None:
-        """Why it cannot run here, or None."""
-        return cuda_refusal()
-
-    def settings(self, batch: int) -> tuple[Settings, ...]:  # noqa: ARG002
-        """Every layout."""
-        return tuple({"layout": layout} for layout in self._layouts)
-
-    def open(self, settings: Settings, batch: int) -> ImageSession:
-        """Copy the module to the GPU."""
-        module = _on_gpu(self._source, settings["layout"])
-        return CudaImageSession(module, batch, self._source.latent_dim, self._precision)
-
-
-class CompiledOnCuda:
-    """`torch.compile`: weights frozen, launches recorded as a CUDA graph, one compilation a batch size."""
-
-    kind: Kind = "peer"
-
-    def __init__(self, source: Source, *, precision: str) -> None:
-        self.name = "torch.compile on CUDA" + {"fp32": "", "tf32": ", TF32", "fp16": ", fp16 autocast"}[precision]
-        self._source, self._precision = source, precision
-
-    def refusal(self) -> str | None:
-        """Why inductor cannot compile for a GPU here, or None."""
-        if reason := cuda_refusal():
-            return reason
-        if find_spec("triton") is None:
-            return "inductor needs triton, which is not installed; pip install triton"
-        compilers = [os.environ["CC"]] if "CC" in os.environ else ["gcc", "clang"]
-        if not any(shutil.which(compiler) for compiler in compilers):
-            return f"triton needs a C compiler and {' or '.join(compilers)} is not here; install gcc, or name one in CC"
-        return None
-
-    def settings(self, batch: int) -> tuple[Settings, ...]:  # noqa: ARG002
-        """With and without measured kernels; its default mode is the first of these without the CUDA graph."""
-        return tuple({"mode": mode} for mode in ("reduce-overhead", "max-autotune"))
-
-    def open(self, settings: Settings, batch: int) -> ImageSession:
-        """Compile for one batch size by running it once."""
-        source = self._source
-        call = own_call(_on_gpu(source, "channels_last"))
-        compiled = torch.compile(call, fullgraph=True, dynamic=False, mode=settings["mode"])
-        session = CudaImageSession(compiled, batch, source.latent_dim, self._precision)
-        with config.patch(freezing=True):  # batch norm is folded then
-            session.run(torch.zeros(batch, source.latent_dim).numpy())
-        return session
-
-
-class RecordedOnCuda:
-    """One CUDA graph for the whole network, as one writes it by hand; fp16 has weights of float16."""
-
-    kind: Kind = "peer"
-
-    def __init__(self, source: Source, *, precision: str) -> None:
-        self.name = "PyTorch CUDA graph" + {"fp32": "", "tf32": ", TF32", "fp16": ", fp16"}[precision]
-        self._source, self._precision = source, precision
-
-    def refusal(self) -> str | None:
-        """Why it cannot run here, or None."""
-        return cuda_refusal()
-
-    def settings(self, batch: int) -> tuple[Settings, ...]:  # noqa: ARG002
-        """Every memory format."""
-        return tuple({"layout": layout} for layout in ("contiguous", "channels_last"))
-
-    def open(self, settings: Settings, batch: int) -> ImageSession:
-        """Record the graph of one batch size."""
-        source: Source = self._source
-        if self._precision in HALVES:
-            source = NetworkSource(_HalfNetwork(source.network, HALVES[self._precision]), source.latent_dim)
-        return RecordedSession(_on_gpu(source, settings["layout"]), batch, source.latent_dim, self._precision)
-
-
 class RecordedSession:
-    """A graph that reads its latents from where they are uploaded and leaves its pixels where they were recorded."""
+    """A CUDA graph that reads its latents where they are uploaded and leaves its pixels where they were recorded."""
 
     transfers, note = TRANSFERS["cuda"], ""
 
@@ -225,6 +156,48 @@ class _HalfNetwork(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         values: Tensor = self.network(z.to(self._dtype))
         return values.float()
+
+
+def _layouts(layouts: Sequence[str], _batch: int) -> tuple[Settings, ...]:
+    return tuple({"layout": layout} for layout in layouts)
+
+
+def _open_eager(source: Source, precision: str, settings: Settings, batch: int) -> ImageSession:
+    return CudaImageSession(_on_gpu(source, settings["layout"]), batch, source.latent_dim, precision)
+
+
+def _no_compiler() -> str | None:
+    """Why inductor cannot compile for a GPU here, or None."""
+    if reason := cuda_refusal():
+        return reason
+    if find_spec("triton") is None:
+        return "inductor needs triton, which is not installed; pip install triton"
+    compilers = [os.environ["CC"]] if "CC" in os.environ else ["gcc", "clang"]
+    if not any(shutil.which(compiler) for compiler in compilers):
+        return f"triton needs a C compiler and {' or '.join(compilers)} is not here; install gcc, or name one in CC"
+    return None
+
+
+def _compiled_settings(_batch: int) -> tuple[Settings, ...]:
+    """With and without measured kernels; its default mode is the first of these without the CUDA graph."""
+    return tuple({"mode": mode} for mode in ("reduce-overhead", "max-autotune"))
+
+
+def _open_compiled(source: Source, precision: str, settings: Settings, batch: int) -> ImageSession:
+    """Compile for one batch size by running it once."""
+    call = own_call(_on_gpu(source, "channels_last"))
+    compiled = torch.compile(call, fullgraph=True, dynamic=False, mode=settings["mode"])
+    session = CudaImageSession(compiled, batch, source.latent_dim, precision)
+    with config.patch(freezing=True):  # batch norm is folded then
+        session.run(torch.zeros(batch, source.latent_dim).numpy())
+    return session
+
+
+def _open_recorded(source: Source, precision: str, settings: Settings, batch: int) -> ImageSession:
+    """Record the graph of one batch size; fp16 has weights of float16."""
+    if precision in HALVES:
+        source = NetworkSource(_HalfNetwork(source.network, HALVES[precision]), source.latent_dim)
+    return RecordedSession(_on_gpu(source, settings["layout"]), batch, source.latent_dim, precision)
 
 
 def _on_gpu(source: Source, layout: str) -> nn.Module:
