@@ -1,17 +1,12 @@
-"""What an ONNX graph asks of a machine, counted for one image: multiply-adds, bytes that move, and the least of both.
+"""What an ONNX graph asks of a machine, counted for one image: multiply-adds, weights, latents and images.
 
 There are two counts of multiply-adds. By the usual one a convolution costs its kernel at every place of its output, and
 a transposed one at every place of its input, so a stride-2 transposed convolution and the four ordinary ones of its
 phases cost the same. Some of these multiply zeros of the padding or make results that are cropped. An engine may leave
 them out, and the good ones do, so a floor counts the others alone: what is needed.
-
-Bytes are those of every node by itself, in the numbers in which they are stored. Views are free, and so are conversions
-between float and int8 next to a node: what is dequantized to be read is read as int8, and what is written only to be
-quantized is written as int8. `Demand` has what is left where an engine fuses all nodes.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
@@ -26,8 +21,6 @@ Shape = tuple[int, ...]
 Count = tuple[int, int]  # multiply-adds by the usual count, and those that are needed
 
 BYTES: Mapping[str, int] = {"fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2, "int8": 1}  # of a weight, by precision
-VIEWS = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
-QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 
 
 @dataclass(frozen=True)
@@ -48,16 +41,12 @@ class OneImage:
         shapes: of the values whose shape is fixed.
         types: of the values, in ONNX's numbers.
         stored: by value, the tensor that it is made of without any input: itself, dequantized, cast and so on.
-        makers: the node that computes a value.
-        takers: the nodes that read a value.
     """
 
     graph: onnx.GraphProto
     shapes: Mapping[str, Shape]
     types: Mapping[str, int]
     stored: Mapping[str, StoredTensor]
-    makers: Mapping[str, onnx.NodeProto]
-    takers: Mapping[str, Sequence[onnx.NodeProto]]
 
     @classmethod
     def of(cls, model: bytes) -> "OneImage":
@@ -71,12 +60,7 @@ class OneImage:
                 shapes[value.name] = tuple(dim.dim_value for dim in dims)
         types = {item.name: item.data_type for item in graph.initializer}
         types |= {value.name: value.type.tensor_type.elem_type for value in values}
-        takers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
-        for node in graph.node:
-            for name in set(node.input):
-                takers[name].append(node)
-        makers = {name: node for node in graph.node for name in node.output}
-        return cls(graph, shapes, types, _stored(graph), makers, takers)
+        return cls(graph, shapes, types, _stored(graph))
 
     def shape(self, node: onnx.NodeProto, name: str) -> Shape:
         """The shape of a value that a node reads or writes.
@@ -95,10 +79,6 @@ class OneImage:
     def weights(self, node: onnx.NodeProto) -> tuple[StoredTensor, ...]:
         """What a node reads of the file, each tensor once."""
         return tuple({self.stored[name].name: self.stored[name] for name in node.input if name in self.stored}.values())
-
-    def is_output(self, name: str) -> bool:
-        """Whether the graph gives this value away."""
-        return any(value.name == name for value in self.graph.output)
 
 
 def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -121,8 +101,8 @@ def _stored(graph: onnx.GraphProto) -> dict[str, StoredTensor]:
     found = {one.name: tensor(one.name, one) for one in graph.initializer}
     for node in graph.node:  # in the order of computation
         if node.op_type == "Constant":
-            values = [item.t for item in node.attribute if item.name == "value"]
-            found |= {node.output[0]: tensor(node.output[0], value) for value in values}
+            for value in (item.t for item in node.attribute if item.name == "value"):
+                found[node.output[0]] = tensor(node.output[0], value)
         elif node.input and all(name in found for name in node.input if name):
             found |= dict.fromkeys(node.output, found[node.input[0]])
     return found
@@ -145,6 +125,7 @@ class NodeWork:
         operator: `Conv`, `ConvTranspose`, `Gemm`, `MatMul`, or a quantized form of one.
         multiply_adds: for one image.
         needed: those whose factors are no padding and whose results are not cropped.
+        weight_bytes: read of the file, once a call whatever the batch.
     """
 
     name: str
@@ -152,6 +133,7 @@ class NodeWork:
     operator: str
     multiply_adds: int
     needed: int
+    weight_bytes: int
 
 
 def multiply_adds(model: bytes) -> int:
@@ -169,11 +151,11 @@ def work_of(model: bytes) -> tuple[NodeWork, ...]:
 
 
 def _work(one: OneImage) -> tuple[NodeWork, ...]:
-    return tuple(
-        NodeWork(node.name, node.output[0], node.op_type, *PRODUCTS[node.op_type](node, one))
-        for node in one.graph.node
-        if node.op_type in PRODUCTS
-    )
+    found = []
+    for node in (node for node in one.graph.node if node.op_type in PRODUCTS):
+        weights = sum(tensor.bytes for tensor in one.weights(node))
+        found.append(NodeWork(node.name, node.output[0], node.op_type, *PRODUCTS[node.op_type](node, one), weights))
+    return tuple(found)
 
 
 def _of_conv(node: onnx.NodeProto, one: OneImage, weight: int = 1) -> Count:
@@ -239,80 +221,6 @@ def _padding_before(told: Mapping[str, Any], axis: int, total: int) -> int:
         return int(told.get("pads", [0] * (axis + 1))[axis])
     half = max(total, 0) // 2
     return half if way == "SAME_UPPER" else max(total, 0) - half
-
-
-# ---- bytes -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class NodeTraffic:
-    """One node.
-
-    Attributes:
-        name: of the node.
-        output: the name of what it computes.
-        operator: ONNX's.
-        weight_bytes: read of the file, once a call whatever the batch.
-        read_bytes: of activations, for one image.
-        written_bytes: of activations, for one image.
-    """
-
-    name: str
-    output: str
-    operator: str
-    weight_bytes: int
-    read_bytes: int
-    written_bytes: int
-
-    def bytes(self, batch: int) -> int:
-        """Of a call."""
-        return self.weight_bytes + batch * (self.read_bytes + self.written_bytes)
-
-
-def traffic_of(model: bytes) -> tuple[NodeTraffic, ...]:
-    """Every node that moves anything, in the graph's order.
-
-    Raises:
-        BenchError: a shape that is needed cannot be inferred.
-    """
-    one = OneImage.of(model)
-    return tuple(_traffic(node, one) for node in one.graph.node if not _is_free(node, one))
-
-
-def _is_free(node: onnx.NodeProto, one: OneImage) -> bool:
-    if node.output[0] in one.stored or node.op_type in (*VIEWS, DEQUANTIZE, "Constant"):
-        return True
-    return node.op_type == QUANTIZE and _is_quantized_only(node.input[0], one)
-
-
-def _traffic(node: onnx.NodeProto, one: OneImage) -> NodeTraffic:
-    read = sum(_read(name, node, one) for name in dict.fromkeys(node.input) if name and name not in one.stored)
-    written = sum(_written(name, node, one) for name in node.output if name)
-    weights = sum(tensor.bytes for tensor in one.weights(node))
-    return NodeTraffic(node.name, node.output[0], node.op_type, weights, read, written)
-
-
-def _read(name: str, node: onnx.NodeProto, one: OneImage) -> int:
-    while (maker := one.makers.get(name)) is not None and maker.op_type in (*VIEWS, DEQUANTIZE):
-        name, node = maker.input[0], maker
-    return one.bytes(node, name)
-
-
-def _written(name: str, node: onnx.NodeProto, one: OneImage) -> int:
-    while _is_viewed_only(name, one) or _is_quantized_only(name, one):
-        node = one.takers[name][0]
-        name = node.output[0]
-    return one.bytes(node, name)
-
-
-def _is_viewed_only(name: str, one: OneImage) -> bool:
-    takers = one.takers.get(name, ())
-    return len(takers) == 1 and takers[0].op_type in VIEWS and not one.is_output(name)
-
-
-def _is_quantized_only(name: str, one: OneImage) -> bool:
-    takers = one.takers.get(name, ())
-    return bool(takers) and all(taker.op_type == QUANTIZE for taker in takers) and not one.is_output(name)
 
 
 # ---- the whole network -------------------------------------------------------------------------------------------

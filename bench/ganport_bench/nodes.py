@@ -19,18 +19,20 @@ from math import prod
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import onnx
 from ganport_runtime import Bundle, latents
 from ganport_runtime.batches import TOP
+from ganport_runtime.plan import Candidate
 from numpy.typing import NDArray
 
 from ganport_bench.comparison import Comparison, Measured
-from ganport_bench.graph_work import BYTES, NodeTraffic, NodeWork, multiply_adds, traffic_of, work_of
+from ganport_bench.graph_work import BYTES, NodeWork, multiply_adds, work_of
 from ganport_bench.peaks import Bandwidth, Peak
-from ganport_bench.plans import PlanSystem, plans_of
+from ganport_bench.plans import candidates_of
+from ganport_bench.speed import Speed
 from ganport_bench.tables import Table, number, percent
 
 RUNS, WARMUP = 15, 5
@@ -125,20 +127,7 @@ class Nodes:
         return [profile.to_json() for profile in self.profiles]
 
 
-class SpeedResults(Protocol):
-    """What is to be known of everyone's speed, and the processor's peaks and bandwidth."""
-
-    @property
-    def comparisons(self) -> Sequence[Comparison]: ...  # noqa: D102
-
-    @property
-    def peaks(self) -> Mapping[str, Peak]: ...  # noqa: D102
-
-    @property
-    def bandwidth(self) -> Bandwidth: ...  # noqa: D102
-
-
-def measure(bundle: Path, speed: SpeedResults) -> Nodes:
+def measure(bundle: Path, speed: Speed) -> Nodes:
     """Run the fastest right plan of each engine that tells of its nodes again, at every batch size, counters on.
 
     Args:
@@ -146,11 +135,11 @@ def measure(bundle: Path, speed: SpeedResults) -> Nodes:
         speed: of that measurement; plans whose images are wrong do not count.
     """
     opened = Bundle.open(bundle)
-    plans = {plan.name: plan for plan in plans_of(opened) if plan.candidate.device == DEVICE}
+    plans = {name: candidate for name, candidate in candidates_of(opened).items() if candidate.device == DEVICE}
 
     def fastest(comparison: Comparison, engine: str) -> Measured | None:
         those = [one for one in comparison.measured if one.name in plans and not one.check.wrong]
-        those = [one for one in those if plans[one.name].candidate.backend == engine]
+        those = [one for one in those if plans[one.name].backend == engine]
         return max(those, key=lambda one: one.images_per_second.value, default=None)
 
     return Nodes(
@@ -163,14 +152,14 @@ def measure(bundle: Path, speed: SpeedResults) -> Nodes:
     )
 
 
-def _profile(bundle: Bundle, plan: PlanSystem, measured: Measured, speed: SpeedResults) -> Profile:
+def _profile(bundle: Bundle, plan: Candidate, measured: Measured, speed: Speed) -> Profile:
     z = latents(0, 0, measured.batch, bundle.manifest.generator.latent.dim)
-    graph, engine = bundle.read(plan.candidate.entry), plan.candidate.backend
+    graph, engine = bundle.read(plan.entry), plan.backend
     nodes = node_times(PROFILERS[engine](graph, measured.settings, z), speed.peaks, speed.bandwidth)
     spent = 1e3 * measured.batch / measured.images_per_second.value
     lost = measured.batch * multiply_adds(graph) - sum(node.multiply_adds for node in nodes)
     note = otherwise(measured.settings, measured.batch)
-    return Profile(plan.name, engine, measured.batch, measured.precision, spent, nodes, lost, note)
+    return Profile(measured.name, engine, measured.batch, measured.precision, spent, nodes, lost, note)
 
 
 def otherwise(settings: Mapping[str, str], batch: int) -> str:
@@ -213,7 +202,6 @@ class Products:
     def __init__(self, graph: bytes) -> None:
         nodes = onnx.load_from_string(graph).graph.node
         self._work = {name: work for work in work_of(graph) for name in (work.output, work.name) if name}
-        self._traffic = {traffic.output: traffic for traffic in traffic_of(graph)}
         self._makers = {name: node for node in nodes for name in node.output}
         self._nodes = {name: node for node in nodes for name in (node.output[0], node.name) if name}
 
@@ -227,10 +215,6 @@ class Products:
         while node is not None and node.output[0] not in self._work:
             node = self._makers.get(node.input[0]) if node.input else None
         return None if node is None else self._work[node.output[0]]
-
-    def traffic(self, work: NodeWork) -> NodeTraffic:
-        """What a product reads and writes."""
-        return self._traffic[work.output]
 
 
 # ---- ONNX Runtime: the library's own profiler --------------------------------------------------------------------
@@ -306,7 +290,7 @@ def _executed(node: TracedNode, products: Products, batch: int) -> ExecutedNode:
         return ExecutedNode(node.name, node.operator, precision, spent, 0, 0, node.bytes)
     # Weights are none of the inputs where after the first one only biases and scales, of fewer than two axes, are left.
     is_packed = all(len(shape) < 2 for _, shape in node.inputs[1:])
-    weights = products.traffic(work).weight_bytes if is_packed else 0
+    weights = work.weight_bytes if is_packed else 0
     counts = (batch * work.multiply_adds, batch * work.needed)
     return ExecutedNode(node.name, node.operator, precision, spent, *counts, node.bytes + weights)
 

@@ -1,6 +1,7 @@
 """ganport's own systems: every plan that a bundle offers here, and what `Generator.open` takes by itself."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ganport_runtime import Bundle, Generator, Plan
@@ -11,108 +12,62 @@ from ganport_runtime.opening import open_candidate
 from ganport_runtime.plan import AUTO, DEVICES, Candidate, Request, refusal_of
 from ganport_runtime.tuning import MeasuredPlan, TuningRecord
 
-from ganport_bench.baselines import TRANSFERS, ImageSession, Kind, Settings
+from ganport_bench.baselines import TRANSFERS, ImageSession, Settings, SystemUnderTest
 from ganport_bench.subject import Latents, Pixels
 
 ROLE: Role = "generator"
 DEFAULTS = "with default options: tuning measured no others of it"
 
 
-def plans_of(bundle: Bundle, record: TuningRecord | None = None) -> tuple["PlanSystem", ...]:
-    """A system for every entry, backend, device and precision; options are its settings.
+def candidates_of(bundle: Bundle) -> dict[str, Candidate]:
+    """Every entry on every backend and device at every precision, by name, with the first options of that precision."""
+    every = [
+        Candidate(entry, name, device, options)
+        for device in DEVICES
+        for name in BACKENDS
+        if device in load_backend(name).devices
+        for entry in bundle.entries(ROLE)
+        for options in reversed(load_backend(name).settings_to_try(entry, device))
+    ]
+    return {_name(candidate): candidate for candidate in every}
+
+
+def _name(candidate: Candidate) -> str:
+    precision = "" if candidate.precision == candidate.entry.precision else f" in {candidate.precision}"
+    device = "" if candidate.device == "cpu" else f", {candidate.device}"
+    return f"{candidate.entry.id}, {candidate.backend}{precision}{device}"
+
+
+def plans_of(bundle: Bundle, record: TuningRecord | None = None) -> tuple[SystemUnderTest, ...]:
+    """A system for every candidate, through the runtime as its users call it; options are its settings.
 
     Args:
         bundle: whose plans.
         record: what tuning found here, which spares trying every option again; a plan of which it says nothing (it
             was far slower than others, or there was no time for it) is measured with its default options alone.
     """
-    first = {
-        (entry.id, name, device, candidate.precision): candidate
-        for device in DEVICES
-        for name in BACKENDS
-        if device in load_backend(name).devices
-        for entry in bundle.entries(ROLE)
-        for options in reversed(load_backend(name).choices(entry, device))
-        for candidate in (Candidate(entry, name, device, options),)
-    }
-    return tuple(PlanSystem(bundle, candidate, record) for candidate in first.values())
+    return tuple(
+        SystemUnderTest(
+            name,
+            partial(refusal_of, candidate, Request()),
+            partial(_settings, candidate, record),
+            partial(_open, bundle, candidate, record),
+            "plan",
+        )
+        for name, candidate in candidates_of(bundle).items()
+    )
 
 
-class PlanSystem:
-    """One entry of a bundle by one backend at one precision, through the runtime as its users call it.
+def as_opened(bundle: Path, precision: str = AUTO) -> SystemUnderTest:
+    """`Generator.open`, told nothing or the precision alone; the plan of the batch size is in its note."""
 
-    Attributes:
-        candidate: the entry, the backend, the device, and options of the precision.
-    """
-
-    kind: Kind = "plan"
-
-    def __init__(self, bundle: Bundle, candidate: Candidate, record: TuningRecord | None = None) -> None:
-        self.name = f"{candidate.entry.id}, {candidate.backend}"
-        if candidate.precision != candidate.entry.precision:
-            self.name += f" in {candidate.precision}"
-        if candidate.device != "cpu":
-            self.name += f", {candidate.device}"
-        self.candidate = candidate
-        self._bundle, self._record = bundle, record
-
-    def refusal(self) -> str | None:
-        """Why this machine leaves it out, or None."""
-        return refusal_of(self.candidate, Request())
-
-    def settings(self, batch: int) -> tuple[Settings, ...]:
-        """The options that tuning found to be the fastest, or else the default ones; without a record, all choices."""
-        bucket = _bucket(batch)
-        if measured := self._measured(bucket):
-            return (max(measured, key=lambda plan: plan.images_per_second[bucket]).options,)
-        choices = load_backend(self.candidate.backend).choices(self.candidate.entry, self.candidate.device)
-        mine = tuple(options for options in choices if self._makes_this(options))
-        return mine if self._record is None else mine[:1]
-
-    def _measured(self, bucket: int) -> list[MeasuredPlan]:
-        """What the record says of this entry, backend, device and precision at a bucket."""
-        this = self.candidate
-        return [
-            plan
-            for plan in (self._record.plans if self._record else ())
-            if (plan.entry, plan.backend, plan.device) == (this.entry.id, this.backend, this.device)
-            and self._makes_this(plan.options)
-            and bucket in plan.images_per_second
-        ]
-
-    def _makes_this(self, options: Settings) -> bool:
-        return replace(self.candidate, options=options).precision == self.candidate.precision
-
-    def open(self, settings: Settings, batch: int) -> ImageSession:
-        """Open the plan for every bucket."""
-        candidate = replace(self.candidate, options=settings)
-        running = open_candidate(self._bundle, ROLE, candidate, Generator.signature)
-        note = DEFAULTS if self._record is not None and not self._measured(_bucket(batch)) else ""
-        return GeneratorSession(Generator(self._bundle, dict.fromkeys(BUCKETS, running)), running.plan, note)
-
-
-class AsOpened:
-    """`Generator.open`, told nothing, or the precision alone."""
-
-    kind: Kind = "plan"
-
-    def __init__(self, bundle: Path, precision: str = AUTO) -> None:
-        self.name = "ganport as opened" + ("" if precision == AUTO else f", {precision}")
-        self._bundle, self._precision = bundle, precision
-
-    def refusal(self) -> str | None:
-        """None: opening says it."""
-        return None
-
-    def settings(self, batch: int) -> tuple[Settings, ...]:  # noqa: ARG002
-        """None to choose: the tuning record has chosen."""
-        return ({},)
-
-    def open(self, settings: Settings, batch: int) -> ImageSession:  # noqa: ARG002
-        """Open the bundle; the plan of this batch size is in the note."""
-        generator = Generator.open(self._bundle, precision=self._precision)
+    def opened(_settings: Settings, batch: int) -> ImageSession:
+        generator = Generator.open(bundle, precision=precision)
         plan = generator.plans[_bucket(batch)]
         return GeneratorSession(generator, plan, str(plan))
+
+    name = "ganport as opened" + ("" if precision == AUTO else f", {precision}")
+    return SystemUnderTest(name, lambda: None, lambda _batch: ({},), opened, "plan")
 
 
 class GeneratorSession:
@@ -129,6 +84,37 @@ class GeneratorSession:
     def close(self) -> None:
         """Close the generator."""
         self._generator.close()
+
+
+def _settings(candidate: Candidate, record: TuningRecord | None, batch: int) -> tuple[Settings, ...]:
+    """The options that tuning found to be the fastest, or else the default ones; without a record, all choices."""
+    bucket = _bucket(batch)
+    if measured := _measured(candidate, record, bucket):
+        return (max(measured, key=lambda plan: plan.images_per_second[bucket]).options,)
+    choices = load_backend(candidate.backend).settings_to_try(candidate.entry, candidate.device)
+    mine = tuple(options for options in choices if _makes(candidate, options))
+    return mine if record is None else mine[:1]
+
+
+def _measured(candidate: Candidate, record: TuningRecord | None, bucket: int) -> list[MeasuredPlan]:
+    """What the record says of this entry, backend, device and precision at a bucket."""
+    this = (candidate.entry.id, candidate.backend, candidate.device)
+    plans = [plan for plan in (record.plans if record else ()) if (plan.entry, plan.backend, plan.device) == this]
+    return [plan for plan in plans if _makes(candidate, plan.options) and bucket in plan.images_per_second]
+
+
+def _makes(candidate: Candidate, options: Settings) -> bool:
+    """Whether options leave the candidate's precision as it is."""
+    return replace(candidate, options=options).precision == candidate.precision
+
+
+def _open(
+    bundle: Bundle, candidate: Candidate, record: TuningRecord | None, settings: Settings, batch: int
+) -> ImageSession:
+    """Open the plan for every bucket."""
+    running = open_candidate(bundle, ROLE, replace(candidate, options=settings), Generator.signature)
+    note = DEFAULTS if record is not None and not _measured(candidate, record, _bucket(batch)) else ""
+    return GeneratorSession(Generator(bundle, dict.fromkeys(BUCKETS, running)), running.plan, note)
 
 
 def _bucket(batch: int) -> int:

@@ -29,7 +29,7 @@ from ganport_bench.figures import WANTED_DB, Figure, figures_table
 from ganport_bench.graph_work import demand_of
 from ganport_bench.null_backend import Overhead, measure_overhead
 from ganport_bench.peaks import Bandwidth, Peak
-from ganport_bench.plans import AsOpened, plans_of
+from ganport_bench.plans import as_opened, plans_of
 from ganport_bench.subject import BenchSubject
 from ganport_bench.tables import Table, between, estimate, listed, number, percent, reasons
 from ganport_bench.timing import Estimate, latency_of, least_samples
@@ -146,7 +146,7 @@ def measure(
         limits = measure_limits(effort, on_step)
         on_step("ganport's own code around an engine that does nothing")
         overhead = measure_overhead(image.shape, source.latent_dim, batches)
-        opened = AsOpened(subject.bundle), AsOpened(subject.bundle, "fp32")
+        opened = as_opened(subject.bundle), as_opened(subject.bundle, "fp32")
         systems = (*baselines_of(source), *plans_of(subject.opened, record), *opened)
         comparisons = [compare_at(systems, batch, reference, effort, on_step) for batch in batches]
         limits = higher_limits(limits, measure_limits(effort, on_step))

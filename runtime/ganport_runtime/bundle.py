@@ -1,14 +1,10 @@
-"""Reads a bundle and trusts nothing in it: every file's digest is checked on the very file that the engine gets."""
+"""Reads a bundle and trusts nothing in it: a file is read once, and its digest checked before anything parses it."""
 
-import mmap
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from threading import Thread
 from typing import BinaryIO, Self
 
 from ganport_runtime.errors import BundleError, one_line
@@ -19,8 +15,6 @@ __all__ = ["MANIFEST", "Bundle"]
 
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 16 * 2**20  # a larger one is damage, not a description
-SMALL_BYTES = 2**20  # whose digest takes half a millisecond: on a busy machine a thread takes longer to get its turn
-OPEN_FILES = Path("/proc/self/fd")  # Linux: what this process has open, by descriptor
 REMEDY = "copy the bundle again or export it again"
 
 
@@ -91,28 +85,6 @@ class Bundle:
         self._compare(entry, _sha256(data))
         return data
 
-    @contextmanager
-    def reading(self, entry: Entry | Probe) -> Iterator[bytes | Path]:
-        """An entry's file for an engine to load, while another thread takes its digest.
-
-        An engine loads a graph about as fast as its digest is taken, so both at once make opening nearly half as long.
-        Nothing made of the file may be used before the block has ended. Small files are checked before it begins.
-
-        Yields:
-            On Linux the path of the file as this process has it open, which stays the same file whatever takes its
-            name, spares two copies of its bytes, and beside which no graph finds other files; elsewhere its bytes.
-
-        Raises:
-            BundleError: the file is missing, empty or outside the bundle; or, as the block ends and whatever happened
-                in it, the file was altered, before or meanwhile.
-        """
-        with self._opened(entry) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            before = _times(file)
-            with self._digesting(entry, data):
-                yield OPEN_FILES / str(file.fileno()) if OPEN_FILES.is_dir() else data[:]
-            if _times(file) != before:
-                raise BundleError(f"{self.path / entry.file} was altered while it was read; {REMEDY}")
-
     def verify(self) -> None:
         """Check every digest, of variants, engines and the probe alike.
 
@@ -127,21 +99,6 @@ class Bundle:
             return _locate(self.path, entry.file).open("rb")
         except OSError as error:
             raise BundleError(f"{self.path / entry.file}: {_reason(error)}; {REMEDY}") from None
-
-    @contextmanager
-    def _digesting(self, entry: Entry | Probe, data: mmap.mmap) -> Iterator[None]:
-        if len(data) < SMALL_BYTES:
-            self._compare(entry, _sha256(data))
-            yield
-            return
-        found: list[str] = []
-        thread = Thread(target=lambda: found.append(_sha256(data)))
-        thread.start()
-        try:
-            yield
-        finally:
-            thread.join()
-            self._compare(entry, found[0])
 
     def _compare(self, entry: Entry | Probe, found: str) -> None:
         if found != entry.sha256:
@@ -187,13 +144,7 @@ def _locate(root: Path, name: str, real_root: str = "") -> Path:
     return Path(real)
 
 
-def _times(file: BinaryIO) -> tuple[int, int, int]:
-    """What every write to an open file changes."""
-    status = os.fstat(file.fileno())
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-def _sha256(data: bytes | mmap.mmap) -> str:
+def _sha256(data: bytes) -> str:
     import hashlib  # 3 ms that `import ganport_runtime` need not take
 
     return hashlib.sha256(data).hexdigest()

@@ -4,7 +4,7 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from ctypes.util import find_library
 from dataclasses import dataclass
 from functools import cache
@@ -115,7 +115,6 @@ def memory_bytes() -> int | None:
     return min([physical, *(int(limit) for limit in limits if limit.isdigit())])
 
 
-PACKAGES = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt", "tensorrt-rtx")
 NVIDIA = Path("/proc/driver/nvidia")  # what the kernel module says, without waking a GPU up
 
 
@@ -129,9 +128,15 @@ def processor() -> dict[str, Any]:
     return {"cpu": _cpu_model(), "cores": usable_cores(), "cpu_quota": cpu_quota()}
 
 
-def engines() -> dict[str, str]:
-    """The versions of the installed inference libraries, none of which is imported."""
-    return dict(_versions())
+@cache
+def installed_version(package: str) -> str | None:
+    """The version of an installed distribution, which is not imported, or None."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 @cache
@@ -169,21 +174,6 @@ def _shown(value: object) -> str:
 @cache
 def _cpu_model() -> str:
     return cpu_model()
-
-
-@cache
-def _versions() -> tuple[tuple[str, str], ...]:
-    return tuple(_installed())
-
-
-def _installed() -> Iterator[tuple[str, str]]:
-    from importlib.metadata import PackageNotFoundError, version
-
-    for package in PACKAGES:
-        try:
-            yield package, version(package)
-        except PackageNotFoundError:
-            continue
 
 
 def _lines(file: Path) -> list[str]:

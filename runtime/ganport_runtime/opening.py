@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ganport_runtime import machine
-from ganport_runtime.backends import BACKENDS, Session, Tensor, load_backend
+from ganport_runtime.backends import BACKENDS, Session, Tensor, engine_versions, load_backend
 from ganport_runtime.backends.protocol import thread_count
 from ganport_runtime.batches import BUCKETS, TOP
 from ganport_runtime.bundle import Bundle
@@ -74,7 +74,7 @@ def _by_record(
 ) -> dict[int, tuple[Choice, ...]]:
     changed = (
         *machine.changes(record.machine, machine.facts()),
-        *machine.changes(record.engines, machine.engines()),
+        *machine.changes(record.engines, engine_versions()),
     )
     if changed:
         return _untuned(available, _not_tuned(bundle, one_line(f"since {record.created} {', '.join(changed)}")))
@@ -269,12 +269,12 @@ def _subject(bundle: Bundle, role: Role, candidate: Candidate, running: Running)
 
 def _load(bundle: Bundle, candidate: Candidate, threads: int | None) -> Session:
     backend, entry = load_backend(candidate.backend), candidate.entry
-    with bundle.reading(entry) as model:
-        try:
-            return backend.open(model, entry=entry, device=candidate.device, threads=threads, options=candidate.options)
-        except BundleError as error:
-            file = bundle.path / entry.file
-            raise BundleError(f"{file} cannot be loaded by {error}; export it again or update the library") from error
+    model = bundle.read(entry)
+    try:
+        return backend.open(model, entry=entry, device=candidate.device, threads=threads, options=candidate.options)
+    except BundleError as error:
+        file = bundle.path / entry.file
+        raise BundleError(f"{file} cannot be loaded by {error}; export it again or update the library") from error
 
 
 def _plan(bundle: Bundle, role: Role, candidate: Candidate, session: Session, threads: int | None) -> Plan:

@@ -45,9 +45,8 @@ class Candidate:
 
     @property
     def precision(self) -> str:
-        """What is to run: the entry's precision, or `bf16` where an engine is to make that of its float layers."""
-        is_float = self.entry.precision in ("fp32", "fp16")
-        return "bf16" if is_float and self.options.get("precision_hint") == "bf16" else self.entry.precision
+        """What is to run: the entry's precision, or what the backend makes of it with these options."""
+        return load_backend(self.backend).precision_of(self.entry, self.options)
 
     def __str__(self) -> str:
         options = "".join(f", {key} {value}" for key, value in self.options.items())
@@ -160,7 +159,7 @@ def _candidates(bundle: Bundle, role: Role, request: Request) -> Iterator[Candid
 
 def _way(entry: Entry, name: str, backend: Backend, device: str, request: Request) -> Candidate:
     """The first of the backend's choices that makes the precision asked for, or else the first of all."""
-    ways = [Candidate(entry, name, device, options) for options in backend.choices(entry, device)]
+    ways = [Candidate(entry, name, device, options) for options in backend.settings_to_try(entry, device)]
     return next((way for way in ways if way.precision == request.precision), ways[0])
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ganport_bench.load import QUICK as LOAD
+from ganport_bench.effort import QUICK as LOAD
 from ganport_bench.machine import Watch
 from ganport_bench.whole import Asked, Whole
 from ganport_bench.whole.document import Found
@@ -31,7 +31,7 @@ def quickly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("ganport_bench.whole.effort.QUICK_SPEED", QUICKEST)
     monkeypatch.setattr("ganport_bench.whole.effort.ROUNDS", 0.0)
     monkeypatch.setattr("ganport_bench.whole.effort.TUNING", 0.03)
-    monkeypatch.setattr("ganport_bench.load.QUICK", SHORT_LOAD)
+    monkeypatch.setattr("ganport_bench.effort.QUICK", SHORT_LOAD)
     measure_quickly(monkeypatch)
 
 

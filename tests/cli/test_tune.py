@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from ganport_runtime import machine
+from ganport_runtime.backends import engine_versions
 from ganport_runtime.buckets import BUCKETS
 
 from tests.cli.conftest import Ganport
@@ -31,7 +32,7 @@ def test_it_measures_shows_and_remembers(ganport: Ganport, variety: Path, tmp_pa
     assert set(document["buckets"]) == {str(bucket) for bucket in BUCKETS}
     assert document["bundle"] == str(variety)
     assert document["host"]["cores"] == machine.facts()["cores"]
-    assert document["host"]["engines"] == machine.engines()
+    assert document["host"]["engines"] == engine_versions()
     assert document["budget"] == {"min_psnr_db": 60.0, "max_worst": None}
     plans = {plan["plan"]: plan for plan in document["plans"]}
     for bucket, best in document["buckets"].items():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from ganport_runtime import machine
+from ganport_runtime.backends import engine_versions
 from ganport_runtime.cache import cache_folder, write_whole
 
 
@@ -37,9 +38,9 @@ def test_gpus_are_those_that_the_kernel_module_tells_of(tmp_path: Path, monkeypa
 
 
 def test_engine_versions_are_read_without_importing_an_engine() -> None:
-    assert machine.engines()["onnxruntime"] == version("onnxruntime")
+    assert engine_versions()["onnxruntime"] == version("onnxruntime")
     code = (
-        "import sys; from ganport_runtime import machine; machine.engines()\n"
+        "import sys; from ganport_runtime.backends import engine_versions; engine_versions()\n"
         "print([name for name in ('onnxruntime', 'openvino', 'tensorrt_rtx') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

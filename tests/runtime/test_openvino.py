@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from ganport_runtime import BundleError, ClosedError, Discriminator, Generator, PlanError, latents
-from ganport_runtime.backends.openvino import OpenVino, OpenVinoSession, openvino_core, shares
+from ganport_runtime.backends.openvino import CompiledModel, OpenVino, OpenVinoSession, openvino_core, shares
 
 from tests.support.bundles import (
     SOME_GRAPH,
@@ -156,6 +156,30 @@ def test_a_batch_of_another_width_is_refused_in_one_line(graph: bytes) -> None:
             session.run(("image",), {"z": np.zeros((count, 13), np.float32)})
         assert "\n" not in str(caught.value)
         assert session.run(("image",), {"z": np.zeros((count, 12), np.float32)})[0].shape == (count, 16, 16, 3)
+
+
+@pytest.mark.parametrize("options", [{}, {"streams": "2"}])
+def test_infer_requests_are_given_back_after_failures(
+    graph: bytes, options: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+    create = CompiledModel.create_request
+
+    def counted(model: CompiledModel) -> object:
+        made.append(create(model))
+        return made[-1]
+
+    monkeypatch.setattr(CompiledModel, "create_request", counted)
+    session = opened(graph, **options)
+    z = latents(4, 0, 64, 12)
+    (before,) = session.run(("image",), {"z": z})
+    needed = len(made)
+    for _ in range(3):
+        with pytest.raises(PlanError):
+            session.run(("image",), {"z": np.zeros((64, 11), np.float32)})
+    (after,) = session.run(("image",), {"z": z})
+    assert len(made) == needed
+    assert (after == before).all()
 
 
 def test_a_closed_session_says_so(graph: bytes) -> None:

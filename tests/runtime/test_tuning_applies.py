@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ganport_runtime import Generator, machine
+from ganport_runtime.backends import engine_versions
 
 from tests.support.bundles import read_manifest, write_manifest
 from tests.support.records import ONNXRUNTIME, OPENVINO, note, write_record
@@ -37,7 +38,7 @@ def test_another_gpu_is_said(variety: Path) -> None:
 
 
 def test_another_engine_version_is_said(variety: Path) -> None:
-    now = machine.engines()
+    now = engine_versions()
     write_record(variety, OPENVINO, engines={**now, "onnxruntime": "1.2.3"})
     assert f"onnxruntime is {now['onnxruntime']}, it was 1.2.3" in note(variety)
     write_record(variety, OPENVINO, engines={**now, "tensorrt": "10.1"})
@@ -102,7 +103,7 @@ def test_a_damaged_record_is_said_and_never_fatal(variety: Path, damage: Callabl
 
 
 def test_an_engines_name_of_two_lines_leaves_the_note_in_one(variety: Path) -> None:
-    write_record(variety, OPENVINO, engines={**machine.engines(), "tvm\nof old": "1"})
+    write_record(variety, OPENVINO, engines={**engine_versions(), "tvm\nof old": "1"})
     said = note(variety)
     assert "tvm of old is not there, it was 1" in said
     assert "\n" not in said

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from ganport_runtime import Bundle, Generator, machine
-from ganport_runtime.buckets import BUCKETS
-from ganport_runtime.tuning import Budget, MeasuredPlan, TuningRecord, save
+from ganport_runtime.backends import engine_versions
+from ganport_runtime.batches import BUCKETS
+from ganport_runtime.tuning.record import Budget, MeasuredPlan, TuningRecord, save
 
 ONNXRUNTIME = MeasuredPlan(
     entry="generator-phase-fp32",
@@ -34,7 +35,7 @@ def write_record(path: Path, *plans: MeasuredPlan, **changed: Any) -> Path:
         created="2026-11-23T12:00:00+00:00",
         budget=Budget(),
         machine=machine.facts(),
-        engines=machine.engines(),
+        engines=engine_versions(),
         plans=plans,
     )
     return save(replace(record, **changed), bundle)

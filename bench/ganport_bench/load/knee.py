@@ -1,35 +1,52 @@
-"""The knee: the highest rate that a server holds.
+"""Latency at given rates, and the knee: the highest rate that a server holds.
 
-A rate is held where at least 99 % of its requests are answered within a bound, counted from when each request was due,
-and no answer of the whole load is missing or wrong. A refusal is not an answer in time. The bound is ten times the
-median latency of a lone client, where none is given: it hangs on the server's own unloaded median, which is steady, and
-not on its unloaded p99, which a single hiccup doubles. For a sense of it: a server that answers one request at a time,
-each in the same time, holds Poisson arrivals of 77 % of its capacity by it (M/D/1). Servers that are compared with each
-other need one bound for all, or the slowest has the most time.
+Requests are due at given times, so a slow answer delays no other request, and latency counts from when a request was
+due, with a resolution of 0.2 ms. A server that stalls is asked all the same.
 
-The knee is the highest of the rates that were offered and held. The lowest above it that was not held is told beside
-it: the truth lies between the two. A rate at which the load generator fell behind its own schedule counts for neither.
+A rate is held if at least 99 % of its requests are answered within a bound, counted from when each request was due, and
+no answer of the whole load is missing or wrong. A refusal is not an answer in time. If no bound is given, it is ten
+times the median latency of a single client: the median is steady, where a single hiccup doubles an unloaded p99. For a
+sense of it: a server that answers one request at a time, each in the same time, holds Poisson arrivals of 77 % of its
+capacity by it (M/D/1). To compare servers, use the same bound for all, or the slowest has the most time.
+
+The knee is the highest rate that was offered and held. The lowest rate above it that was not held is reported too: the
+truth lies between the two. A rate at which the load generator fell behind its own schedule is void and counts for
+neither.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ganport_bench.load.rate_row import SHARE, RateRow
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["FACTOR", "Bound", "Knee", "knee_of"]
+from ganport_bench.client.loops import LATE_SECONDS, constant, open_loop, poisson, slowness
+from ganport_bench.client.outcome import OK, Outcome
+from ganport_bench.client.processes import Worker
+from ganport_bench.effort import Effort, OnStep
+from ganport_bench.load.servers import ReadyServer
+from ganport_bench.load.statistics import ServerTimes
+from ganport_bench.load.sweep import Answers, answers_of
 
-FACTOR = 10.0  # times the median latency of a lone client
+ARRIVALS: dict[str, Callable[[float, float], NDArray[np.float64]]] = {"poisson": poisson, "constant": constant}
+SHARE = 0.99  # of a rate's requests that are answered in time, if it is held
+FACTOR = 10.0  # times the median latency of a single client
+TICK = 0.0002  # seconds
+OF_BOUND = 0.25  # that the load generator itself may be late
+LEAST_CONNECTIONS, MOST_CONNECTIONS = 64, 1536  # ganport's server lets 1,024 requests wait, and refuses the others
+TRIES = 2  # of a rate at which the load generator fell behind
 MILLI = 1e3
 
 
 @dataclass(frozen=True)
 class Bound:
-    """Within which an answer is in time.
+    """Seconds from when a request was due within which its answer is in time.
 
     Attributes:
-        seconds: from when its request was due.
-        is_given: whether someone chose it; else it is `FACTOR` times the median latency of a lone client.
+        seconds: above 0.
+        is_given: by the user; else `FACTOR` times the median latency of a single client.
     """
 
     seconds: float
@@ -37,7 +54,7 @@ class Bound:
 
     @property
     def definition(self) -> str:
-        """The knee by this bound, in words."""
+        """What the knee is, in words."""
         why = "as given" if self.is_given else f"{FACTOR:g} times the median latency of one client that waits"
         return (
             f"the highest rate of which at least {SHARE:.0%} is answered within {MILLI * self.seconds:.1f} ms ({why}), "
@@ -46,13 +63,157 @@ class Bound:
 
 
 @dataclass(frozen=True)
-class Knee:
-    """Of one kind of arrivals.
+class RateRow:
+    """One rate.
 
     Attributes:
-        held: the highest rate that was held, requests a second; None where none was.
-        failed: the lowest rate above it that was not; None where there is none.
-        note: what is to be known beside them, or empty.
+        arrivals: `poisson` or `constant`.
+        offered: requests that were due per second.
+        of_capacity: that rate over the closed loop's best.
+        answers: of requests that were due after the lead.
+        server: the server's own times over the whole load; None if it has none.
+        in_time: share of the requests due after the lead that were answered, not refused, within the bound.
+        late: p50, p99 and maximum of the seconds by which the load generator itself sent requests late.
+        void: why the load was not what it should have been, or empty.
+        saturated: that the server held up all connections, or empty.
+    """
+
+    arrivals: str
+    offered: float
+    of_capacity: float
+    answers: Answers
+    server: ServerTimes | None
+    in_time: float
+    late: tuple[float, float, float]
+    void: str
+    saturated: str
+
+    @property
+    def is_held(self) -> bool:
+        """Whether 99 % are answered in time, and nothing is lost or wrong."""
+        return not self.void and self.answers.is_right and self.in_time >= SHARE
+
+    def to_json(self) -> dict[str, Any]:
+        """A row of the document."""
+        void = f"VOID: {self.void}" if self.void else ""
+        return {
+            "arrivals": self.arrivals,
+            "offered_per_second": self.offered,
+            "share_of_capacity": self.of_capacity,
+            **self.answers.to_json(),
+            "server_us": None if self.server is None else self.server.to_json(),
+            "in_time": self.in_time,
+            "held": self.is_held,
+            "late_ms": {name: MILLI * late for name, late in zip(("p50", "p99", "max"), self.late, strict=True)},
+            "void": bool(self.void),
+            "note": "; ".join(text for text in (void, self.saturated, *self.answers.remarks) if text),
+        }
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """One rate that is offered.
+
+    Attributes:
+        arrivals: a name of `ARRIVALS`.
+        due: when requests are due, seconds, float64 [requests].
+        begin: requests due before it do not count.
+        end: when the last one may be due.
+        connections: that are open.
+    """
+
+    arrivals: str
+    due: NDArray[np.float64]
+    begin: float
+    end: float
+    connections: int
+
+    @classmethod
+    def of(cls, arrivals: str, rate: float, effort: Effort) -> "Schedule":
+        """Long enough for `effort.samples` requests after the lead, if that is not too long."""
+        seconds = min(max(effort.rate_seconds, effort.samples / rate), effort.most_rate_seconds)
+        end = effort.lead_seconds + seconds
+        # Enough for what arrives within a second. If answers take longer, the rate is not held anyway.
+        connections = min(max(math.ceil(rate), LEAST_CONNECTIONS), MOST_CONNECTIONS)
+        return cls(arrivals, ARRIVALS[arrivals](rate, end), effort.lead_seconds, end, connections)
+
+    def row(self, outcome: Outcome, server: ServerTimes | None, capacity: float, bound: float) -> RateRow:
+        """What came of it.
+
+        Args:
+            outcome: of the load.
+            server: the server's own times.
+            capacity: the closed loop's best rate.
+            bound: seconds within which an answer is in time.
+        """
+        counts = (outcome.due >= self.begin) & (outcome.due < self.end)
+        good = counts & (outcome.status == OK)
+        in_time = good & (outcome.answered - outcome.due <= bound)
+        slow = slowness(outcome, min(LATE_SECONDS, OF_BOUND * bound))  # the client's lateness counts as latency
+        is_full = outcome.most_in_the_air >= self.connections
+        p50, p99, most = np.percentile(outcome.lag(), (50, 99, 100)) if outcome.requests else (0.0, 0.0, 0.0)
+        offered = len(self.due) / self.end
+        return RateRow(
+            arrivals=self.arrivals,
+            offered=offered,
+            of_capacity=offered / capacity,
+            answers=answers_of(outcome, good, outcome.rate(self.begin, self.end)),
+            server=server,
+            in_time=float(np.sum(in_time) / max(1, np.sum(counts))),
+            late=(float(p50), float(p99), float(most)),
+            void="" if is_full else slow,
+            saturated=f"all {self.connections:,} connections waited for answers" if slow and is_full else "",
+        )
+
+
+def rates(
+    server: ReadyServer, client: Worker, effort: Effort, capacity: float, bound: float, on_step: OnStep
+) -> Iterator[RateRow]:
+    """Ascending rates, with both kinds of arrivals at each, until a few in a row are not held.
+
+    Args:
+        server: what is loaded.
+        client: the process that makes the load.
+        effort: which rates, how long.
+        capacity: the closed loop's best rate, requests per second.
+        bound: seconds within which an answer is in time.
+        on_step: called with a few words before each rate.
+    """
+
+    def offer(arrivals: str, rate: float) -> RateRow:
+        """A rate's row. If the load generator falls behind, it is tried again; the last row says so."""
+        for _ in range(TRIES):
+            on_step(f"{rate:,.0f} requests a second, {arrivals} arrivals")
+            schedule = Schedule.of(arrivals, rate, effort)
+
+            def load(schedule: Schedule = schedule) -> Outcome:
+                connections = schedule.connections
+                return client(
+                    open_loop, server.endpoint, server.check, schedule.due, connections=connections, tick=TICK
+                )
+
+            outcome, times = (load(), None) if server.statistics is None else server.statistics.during(load)
+            row = schedule.row(outcome, times, capacity, bound)
+            if not row.void:
+                break
+        return row
+
+    missed = dict.fromkeys(ARRIVALS, 0)
+    for fraction in effort.fractions:
+        for arrivals in [name for name, times in missed.items() if times < effort.beyond]:
+            row = offer(arrivals, fraction * capacity)
+            missed[arrivals] = 0 if row.is_held else missed[arrivals] + 1
+            yield row
+
+
+@dataclass(frozen=True)
+class Knee:
+    """The knee for one kind of arrivals.
+
+    Attributes:
+        held: the highest rate that was held, requests per second; None if none was.
+        failed: the lowest rate above it that was not; None if there is none.
+        note: what else there is to say, or empty.
     """
 
     held: float | None

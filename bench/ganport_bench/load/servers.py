@@ -1,52 +1,279 @@
-"""Servers that are there already: of the Open Inference Protocol, and LitServe's through a small adapter."""
+"""What can be loaded: a bundle, for which a server is started, or a server that runs already."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import json
+import socket
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import SplitResult, quote, urlsplit
 
-from ganport_bench.command import OnStep
-from ganport_bench.load.address import Address
-from ganport_bench.load.metadata import exchange_of, model_metadata, server_metadata
-from ganport_bench.load.opened import BY_STATUS, Opened
+from ganport_runtime import Generator
+
+from ganport_bench.client.outcome import OK, AnswerCheck, AnyAnswer, GoldenImages
+from ganport_bench.client.processes import NICENESS, ServerProcess, Worker, renice
+from ganport_bench.client.requests import (
+    ITEM_BYTES,
+    Endpoint,
+    LitServeEncoder,
+    ModelInput,
+    RequestEncoder,
+    SeedEncoder,
+    TensorEncoder,
+)
+from ganport_bench.effort import OnStep
+from ganport_bench.errors import BenchError
 from ganport_bench.load.statistics import Statistics
-from ganport_bench.serving.exchange import Endpoint, LitServeExchange, OpenInferenceExchange
-from ganport_bench.serving.expected import AnyAnswer
 
-__all__ = ["LitServeServer", "OpenInferenceServer"]
+MODEL = "generator"
+GANPORT = "ganport serve"
+WANTED = "http://HOST:PORT of an Open Inference Protocol server, litserve+http://HOST:PORT, or a bundle"
+BY_IMAGES = "every eighth answer is compared with its image bit for bit, the others by status and size"
+BY_STATUS = "answers are judged by their status alone"
+BINARY = "binary_tensor_data"
+KNOWN = 64  # seeds whose images are compared
+GET_SECONDS = 30.0
+FIRST_SECONDS = 60.0  # for the first answer, before which a server may have to warm up
+SHOWN_CHARACTERS = 300  # of what a server says
+
+
+@dataclass(frozen=True)
+class ReadyServer:
+    """A server that is ready to be loaded.
+
+    Attributes:
+        system: its name and version.
+        endpoint: where and how it is asked.
+        check: chooses what is asked for, and checks the answers.
+        judged: how answers are checked, in words.
+        statistics: its own counters, or None.
+        no_statistics: why there are none, or empty.
+        facts: model, plan, settings, as far as they are known.
+    """
+
+    system: str
+    endpoint: Endpoint
+    check: AnswerCheck
+    judged: str
+    statistics: Statistics | None = None
+    no_statistics: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+class LoadTarget(Protocol):
+    """What can be loaded."""
+
+    @property
+    def text(self) -> str:
+        """Its name in the document."""
+
+    def open(self, on_step: OnStep) -> AbstractContextManager[ReadyServer]:
+        """Start it if necessary, and find out how it is asked.
+
+        Raises:
+            BenchError: it cannot be loaded; says why.
+        """
+
+
+def target_of(text: str, *, model: str = MODEL) -> LoadTarget:
+    """The server at an address, or one that is started for a bundle.
+
+    Args:
+        text: `http://HOST:PORT` of any server of the Open Inference Protocol, `litserve+http://HOST:PORT/PATH` of a
+            LitServe server (the default path is `/predict`), or the folder of a bundle, for which `ganport serve` is
+            started with its default settings and stopped afterwards.
+        model: name of the model on an Open Inference Protocol server.
+
+    Raises:
+        BenchError: it is none of these.
+    """
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:
+        raise BenchError(f"{text}: {error}; give {WANTED}") from None
+    if parts.scheme == "http":
+        if parts.path.strip("/"):
+            raise BenchError(f"{text}: give the server alone, {parts.scheme}://{parts.netloc}, and a model by --model")
+        return OpenInferenceServer(_address(text, parts), model)
+    if parts.scheme == "litserve+http":
+        return LitServeServer(_address(text, parts), quote(parts.path) if parts.path.strip("/") else "/predict")
+    if "://" in text:
+        raise BenchError(f"{text}: {parts.scheme} is not spoken here, only plain http; give {WANTED}")
+    if not Path(text).is_dir():
+        raise BenchError(f"{text} is no folder; give {WANTED}")
+    return ServedBundle(Path(text))
+
+
+@dataclass(frozen=True)
+class ServerAddress:
+    """Host and port of an HTTP server."""
+
+    host: str
+    port: int
+
+    @property
+    def location(self) -> str:
+        """`HOST:PORT`."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"http://{self.location}"
+
+    def get(self, path: str) -> tuple[int, Any]:
+        """Status and JSON document of a GET; None for a body that is no JSON.
+
+        Raises:
+            BenchError: no HTTP server answers there.
+        """
+        connection = HTTPConnection(self.host, self.port, timeout=GET_SECONDS)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            status, body = answer.status, answer.read()
+        except (OSError, HTTPException) as error:
+            raise BenchError(f"{self} does not answer ({error}): start the server, or give its address") from None
+        finally:
+            connection.close()
+        try:
+            return status, json.loads(body)
+        except ValueError:
+            return status, None
+
+
+def _address(text: str, parts: SplitResult) -> ServerAddress:
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise BenchError(f"{text}: {error}") from None
+    if not host or parts.username is not None or parts.query or parts.fragment:
+        raise BenchError(f"{text}: give a server as http://HOST:PORT, without a user, a query or a fragment")
+    return ServerAddress(host, 80 if port is None else port)
+
+
+@dataclass(frozen=True)
+class ServedBundle:
+    """A bundle for which `ganport serve` is started while it is loaded.
+
+    The server runs at a lower priority: where both want the same core the load generator goes first, or its requests
+    would be late.
+
+    Attributes:
+        bundle: the bundle.
+        precision: `auto`: the fastest plan known.
+    """
+
+    bundle: Path
+    precision: str = "auto"
+
+    @property
+    def text(self) -> str:  # noqa: D102
+        return f"{GANPORT} {self.bundle}"
+
+    @contextmanager
+    def open(self, on_step: OnStep) -> Iterator[ReadyServer]:
+        """Make the images that answers are compared with, and start the server."""
+        on_step("making the images that answers are compared with")
+        with Worker("the generator without a server") as alone:
+            images = alone(_images, str(self.bundle), self.precision)
+        on_step(f"starting {GANPORT}")
+        with start_ganport(self.bundle, self.precision) as started:
+            renice(started.pid)
+            endpoint = started.endpoint
+            statistics, missing = _statistics(ServerAddress(endpoint.host, endpoint.port), MODEL)
+            facts = {"plan": started.plan, "niceness": str(NICENESS)}
+            yield ReadyServer(GANPORT, endpoint, GoldenImages(images), BY_IMAGES, statistics, missing, facts)
+
+
+@dataclass(frozen=True)
+class StartedServer:
+    """A server that was started for a measurement.
+
+    Attributes:
+        name: of the system.
+        pid: of its first process.
+        endpoint: for HTTP.
+        grpc: host and port of the same protocol over gRPC, or None.
+        plan: the generator's plan as the server reports it; may be empty.
+        settings: that it was started with, beyond its defaults.
+    """
+
+    name: str
+    pid: int
+    endpoint: Endpoint
+    grpc: str | None = None
+    plan: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def start_ganport(bundle: Path, precision: str) -> Iterator[StartedServer]:
+    """`ganport serve` with its default settings, on free ports, without a token.
+
+    Raises:
+        BenchError: it does not start.
+    """
+    options = ["--port", "0", "--grpc-port", "0", "--precision", precision, "--json"]
+    command = [sys.executable, "-m", "ganport_cli", "serve", str(bundle), *options]
+    with ServerProcess(GANPORT, command, _printed_document, {"GANPORT_TOKEN": None}) as process:
+        facts = process.facts
+        location = facts["url"].removeprefix("http://")
+        host, _, port = location.partition(":")
+        endpoint = Endpoint(host, int(port), SeedEncoder(host=location))
+        yield StartedServer(GANPORT, process.pid, endpoint, facts["grpc"], facts["plans"]["generator"])
+
+
+def _printed_document(printed: str) -> dict[str, Any] | None:
+    """The document that it prints once it is ready."""
+    try:
+        document: dict[str, Any] = json.loads(printed)
+    except ValueError:
+        return None
+    return document
+
+
+def _images(bundle: str, precision: str) -> list[bytes]:
+    """The first image of each known seed."""
+    with Generator.open(bundle, precision=precision) as generator:
+        return [generator.sample(1, seed=seed).tobytes() for seed in range(KNOWN)]
+
+
+def _statistics(address: ServerAddress, model: str) -> tuple[Statistics | None, str]:
+    statistics = Statistics(address.get, model)
+    try:
+        statistics.read()
+    except BenchError as error:
+        return None, str(error)
+    return statistics, ""
 
 
 @dataclass(frozen=True)
 class OpenInferenceServer:
-    """Any server of version 2 of the protocol.
+    """Any server of version 2 of the Open Inference Protocol, and the model that it is asked for."""
 
-    Attributes:
-        address: where it listens.
-        model: asked for.
-    """
-
-    address: Address
+    address: ServerAddress
     model: str
 
     @property
-    def text(self) -> str:
-        """Its address and the model."""
+    def text(self) -> str:  # noqa: D102
         return f"{self.address}, model {self.model}"
 
     @contextmanager
-    def open(self, on_step: OnStep) -> Iterator[Opened]:
+    def open(self, on_step: OnStep) -> Iterator[ReadyServer]:
         """Ask what it is and how the model is asked."""
         on_step(f"asking {self.address} what it serves")
-        server = server_metadata(self.address)
-        exchange = exchange_of(server, model_metadata(self.address, self.model), self.model, host=self.address.location)
-        statistics = Statistics(self.address, self.model)
-        missing = statistics.missing()
-        by_seed = isinstance(exchange, OpenInferenceExchange)
-        yield Opened(
+        server = _server_metadata(self.address)
+        encoder = _encoder(server, _model_metadata(self.address, self.model), self.model, self.address.location)
+        statistics, missing = _statistics(self.address, self.model)
+        by_seed = isinstance(encoder, SeedEncoder)
+        yield ReadyServer(
             system=f"{server.get('name', 'unnamed')} {server.get('version', '')}".strip(),
-            endpoint=Endpoint(self.address.host, self.address.port, exchange),
-            judge=AnyAnswer(),
+            endpoint=Endpoint(self.address.host, self.address.port, encoder),
+            check=AnyAnswer(),
             judged=BY_STATUS,
-            read_statistics=None if missing else statistics.read,
+            statistics=statistics,
             no_statistics=missing,
             facts={"model": self.model, "asked by": "a seed each" if by_seed else "random numbers or zeros"},
         )
@@ -54,23 +281,86 @@ class OpenInferenceServer:
 
 @dataclass(frozen=True)
 class LitServeServer:
-    """A LitServe server that takes `{"seed": 7}` and answers an image's bytes.
+    """A LitServe server that takes `{"seed": 7}` on a path and answers an image's bytes."""
 
-    Attributes:
-        address: where it listens.
-        path: that predicts.
-    """
-
-    address: Address
+    address: ServerAddress
     path: str
 
     @property
-    def text(self) -> str:
-        """Its address and path."""
+    def text(self) -> str:  # noqa: D102
         return f"{self.address}{self.path}"
 
     @contextmanager
-    def open(self, on_step: OnStep) -> Iterator[Opened]:  # noqa: ARG002
-        """There is nothing to ask: LitServe does not describe what it serves."""
-        endpoint = Endpoint(self.address.host, self.address.port, LitServeExchange(self.path, self.address.location))
-        yield Opened("LitServe", endpoint, AnyAnswer(), BY_STATUS, no_statistics="LitServe counts none")
+    def open(self, on_step: OnStep) -> Iterator[ReadyServer]:  # noqa: ARG002
+        """LitServe does not describe what it serves."""
+        encoder = LitServeEncoder(self.path, self.address.location)
+        endpoint = Endpoint(self.address.host, self.address.port, encoder)
+        yield ReadyServer("LitServe", endpoint, AnyAnswer(), BY_STATUS, no_statistics="LitServe counts none")
+
+
+def _server_metadata(address: ServerAddress) -> Mapping[str, Any]:
+    status, document = address.get("/v2")
+    if status in (401, 403):
+        raise BenchError(f"{address} answers {status} to GET /v2: it wants a token; load one that asks for none")
+    if status != OK or not isinstance(document, dict):
+        raise BenchError(
+            f"{address} is no Open Inference Protocol server: it answers {status} to GET /v2; "
+            "LitServe's address is given as litserve+http://HOST:PORT"
+        )
+    return document
+
+
+def _model_metadata(address: ServerAddress, model: str) -> Mapping[str, Any]:
+    path = f"/v2/models/{quote(model, safe='')}"
+    status, document = address.get(path)
+    if status != OK or not isinstance(document, dict):
+        raise BenchError(f"{address} answers {status} to GET {path}: name a model that it serves by --model")
+    return document
+
+
+def _encoder(server: Mapping[str, Any], metadata: Mapping[str, Any], model: str, host: str) -> RequestEncoder:
+    """A seed if the model is ganport's generator, else all of its inputs."""
+    is_binary = BINARY in server.get("extensions", ())
+    try:
+        declared = [(one["name"], one["datatype"], tuple(map(int, one["shape"]))) for one in metadata["inputs"]]
+        outputs = {one["name"] for one in metadata["outputs"]}
+    except (KeyError, TypeError, ValueError):
+        raise BenchError(f"the metadata of {model} does not say what its inputs and outputs are") from None
+    inputs = tuple(_input(*one, is_binary=is_binary) for one in declared)
+    seed = next((one for one in inputs if one.name == "seed" and one.datatype == "UINT64" and one.size == 1), None)
+    if seed is None or "image" not in outputs:
+        return TensorEncoder(model, inputs, is_binary, host)
+    if is_binary:
+        return SeedEncoder(model, seed.shape, host)
+    return TensorEncoder(model, (seed,), is_binary, host)
+
+
+def _input(name: str, datatype: str, shape: Sequence[int], *, is_binary: bool) -> ModelInput:
+    if datatype not in ITEM_BYTES:
+        raise BenchError(f"the input {name} is {datatype}, wanted one of {', '.join(ITEM_BYTES)}")
+    if datatype in ("FP16", "BF16") and not is_binary:
+        raise BenchError(f"the input {name} is {datatype}, which JSON cannot carry, and the server has no {BINARY}")
+    return ModelInput(name, datatype, tuple(1 if size < 0 else size for size in shape))
+
+
+def self_test(server: ReadyServer) -> None:
+    """Send one request before all others, so that a refusal is reported in the server's own words.
+
+    Raises:
+        BenchError: the server does not answer, refuses, or answers with a wrong image.
+    """
+    endpoint, seed = server.endpoint, server.check.seed_of(0)
+    try:
+        with socket.create_connection((endpoint.host, endpoint.port), FIRST_SECONDS) as connection:
+            connection.sendall(endpoint.encoder.request(seed))
+            with HTTPResponse(connection) as answer:
+                answer.begin()
+                status, body = answer.status, answer.read()
+    except (OSError, HTTPException) as error:
+        raise BenchError(f"{server.system} does not answer a request: {error or type(error).__name__}") from None
+    if status != OK:
+        words = " ".join(body.decode("utf-8", "replace").split())[:SHOWN_CHARACTERS]
+        raise BenchError(f"{server.system} answers {status} to a request: {words or 'without a word'}")
+    fault = server.check.fault(seed, body, 0, len(body))
+    if fault is not None:
+        raise BenchError(f"{server.system} does not answer rightly: {fault}")

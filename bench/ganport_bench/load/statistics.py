@@ -1,28 +1,28 @@
-"""What a server says of its own seconds: the Open Inference Protocol's statistics extension, read before and after."""
+"""The server's own times: the statistics extension of the Open Inference Protocol, read before and after a load."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from ganport_bench.client.outcome import OK, Outcome
 from ganport_bench.errors import BenchError
-from ganport_bench.load.address import Address
 
-__all__ = ["Counters", "ServerTimes", "Statistics"]
-
-NAMES = ("queue", "compute_input", "compute_infer", "compute_output")
+STAGES = ("queue", "compute_input", "compute_infer", "compute_output")
 NANO, MICRO = 1e-9, 1e6
+
+Counters = Mapping[str, tuple[int, int]]  # count and nanoseconds of each stage since the server started
 
 
 @dataclass(frozen=True)
 class ServerTimes:
-    """Mean seconds of a request in each of the server's stages; 0 where it counted nothing there.
+    """Mean seconds of a request in each stage of the server; 0 where it counted nothing.
 
     Attributes:
-        queue: until it was taken from the queue.
-        compute_input: until its inputs were ready.
-        compute_infer: until the engine was done.
-        compute_output: until its outputs were ready.
+        queue: waiting.
+        compute_input: preparing inputs.
+        compute_infer: in the engine.
+        compute_output: preparing outputs.
     """
 
     queue: float
@@ -32,49 +32,20 @@ class ServerTimes:
 
     @property
     def total(self) -> float:
-        """All of them together."""
+        """The sum of all stages."""
         return self.queue + self.compute_input + self.compute_infer + self.compute_output
 
     def to_json(self) -> dict[str, float]:
         """Microseconds."""
-        return {name: MICRO * getattr(self, name) for name in NAMES}
-
-
-@dataclass(frozen=True)
-class Counters:
-    """Counts and nanoseconds of each stage since the server started."""
-
-    stages: Mapping[str, tuple[int, int]]
-
-    def since(self, earlier: "Counters") -> ServerTimes:
-        """The means of what was counted in between."""
-        return ServerTimes(**{name: _mean(self.stages[name], earlier.stages[name]) for name in NAMES})
+        return {name: MICRO * getattr(self, name) for name in STAGES}
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Where they are read.
+    """Reads a model's counters by `get`, which returns status and document of a path."""
 
-    Attributes:
-        address: of the server.
-        model: whose.
-    """
-
-    address: Address
+    get: Callable[[str], tuple[int, Any]]
     model: str
-
-    @property
-    def path(self) -> str:
-        """Of the document."""
-        return f"/v2/models/{quote(self.model, safe='')}/stats"
-
-    def missing(self) -> str:
-        """Why there are none, or empty."""
-        try:
-            self.read()
-        except BenchError as error:
-            return str(error)
-        return ""
 
     def read(self) -> Counters:
         """The counters of all versions of the model together.
@@ -82,20 +53,32 @@ class Statistics:
         Raises:
             BenchError: the server has none.
         """
-        status, document = self.address.get(self.path)
-        if status != 200:
-            raise BenchError(f"the server has no statistics: it answers {status} to GET {self.path}")
+        path = f"/v2/models/{quote(self.model, safe='')}/stats"
+        status, document = self.get(path)
+        if status != OK:
+            raise BenchError(f"the server has no statistics: it answers {status} to GET {path}")
         try:
             versions = [version["inference_stats"] for version in document["model_stats"]]
-            return Counters({name: _sum(versions, name) for name in NAMES})
+            return {name: _sum(versions, name) for name in STAGES}
         except (KeyError, TypeError, ValueError):
-            raise BenchError(f"{self.address}{self.path} holds no statistics of the Open Inference Protocol") from None
+            raise BenchError(f"{path} holds no statistics of the Open Inference Protocol") from None
+
+    def during(self, load: Callable[[], Outcome]) -> tuple[Outcome, ServerTimes]:
+        """Run a load, and the means of what the server counted meanwhile.
+
+        Counters are read before and after the whole load only: reading costs the server milliseconds, which would be
+        latency.
+        """
+        before = self.read()
+        outcome = load()
+        after = self.read()
+        return outcome, ServerTimes(**{name: _mean(after[name], before[name]) for name in STAGES})
 
 
 def _sum(versions: list[Any], name: str) -> tuple[int, int]:
     return sum(int(one[name]["count"]) for one in versions), sum(int(one[name]["ns"]) for one in versions)
 
 
-def _mean(now: tuple[int, int], earlier: tuple[int, int]) -> float:
-    count = now[0] - earlier[0]
-    return NANO * (now[1] - earlier[1]) / count if count > 0 else 0.0
+def _mean(after: tuple[int, int], before: tuple[int, int]) -> float:
+    count = after[0] - before[0]
+    return NANO * (after[1] - before[1]) / count if count > 0 else 0.0

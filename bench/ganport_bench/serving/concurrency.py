@@ -7,11 +7,11 @@ from functools import partial
 import numpy as np
 from ganport_runtime.buckets import TOP
 
-from ganport_bench.serving.closed_loop import closed_loop
+from ganport_bench.client.grpc import grpc_loop
+from ganport_bench.client.loops import closed_loop
+from ganport_bench.client.outcome import OK, Outcome
 from ganport_bench.serving.effort import CLIENTS, Effort
-from ganport_bench.serving.grpc_loop import grpc_loop
 from ganport_bench.serving.offline import Calls, Offline
-from ganport_bench.serving.outcome import OK, Outcome
 from ganport_bench.serving.stage import Stage
 from ganport_bench.serving.systems import GRPC, HTTP, Running, name_of
 from ganport_bench.serving.turn import LoadTurns

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ganport_bench.serving.exchange import Endpoint, OpenInferenceExchange
-from ganport_bench.serving.process import ServerProcess
+from ganport_bench.client.processes import ServerProcess
+from ganport_bench.client.requests import Endpoint, SeedEncoder
 from ganport_bench.serving.systems import Running
 
 __all__ = ["GanportServer"]
@@ -32,7 +32,7 @@ class GanportServer:
         with ServerProcess(NAME, [*command, *options], _document, {"GANPORT_TOKEN": None}) as process:
             facts = process.facts
             host, _, port = facts["url"].removeprefix("http://").partition(":")
-            endpoint = Endpoint(host, int(port), OpenInferenceExchange())
+            endpoint = Endpoint(host, int(port), SeedEncoder())
             yield Running(NAME, process.pid, endpoint, facts["grpc"], facts["plans"]["generator"])
 
 

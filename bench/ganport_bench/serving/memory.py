@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ganport_bench.serving.closed_loop import closed_loop
+from ganport_bench.client.loops import closed_loop
+from ganport_bench.client.outcome import Outcome
 from ganport_bench.serving.effort import CLIENTS
-from ganport_bench.serving.outcome import Outcome
 from ganport_bench.serving.stage import Stage
 from ganport_bench.serving.systems import Running
 from ganport_bench.serving.usage import awake, resident_bytes

@@ -13,9 +13,9 @@ from ganport_runtime import Generator
 from ganport_runtime.buckets import TOP
 from numpy.typing import NDArray
 
-from ganport_bench.serving.expected import Expected
+from ganport_bench.client.outcome import GoldenImages
+from ganport_bench.client.processes import Worker
 from ganport_bench.serving.usage import NICENESS
-from ganport_bench.serving.worker import Worker
 
 __all__ = ["Calls", "Offline", "Plan"]
 
@@ -85,9 +85,9 @@ class Offline:
     ) -> None:
         self._stack.close()
 
-    def expected(self, seeds: int) -> Expected:
+    def expected(self, seeds: int) -> GoldenImages:
         """The first image of that many seeds, each made alone."""
-        return Expected(self._worker(_images, seeds))
+        return GoldenImages(self._worker(_images, seeds))
 
     def calls(self, seconds: float, images: int = TOP) -> Calls:
         """`sample(images)` again and again, with another seed each time."""

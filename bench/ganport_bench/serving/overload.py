@@ -7,12 +7,10 @@ import numpy as np
 from ganport_runtime.buckets import TOP
 from numpy.typing import NDArray
 
+from ganport_bench.client.loops import closed_loop, open_loop, poisson, slowness
+from ganport_bench.client.outcome import OK, REFUSED, Outcome
 from ganport_bench.errors import BenchError
-from ganport_bench.serving.arrivals import poisson
-from ganport_bench.serving.closed_loop import closed_loop
 from ganport_bench.serving.effort import CLIENTS, Effort
-from ganport_bench.serving.open_loop import open_loop, slowness
-from ganport_bench.serving.outcome import OK, REFUSED, Outcome
 from ganport_bench.serving.stage import Stage
 from ganport_bench.serving.systems import Running
 from ganport_bench.serving.usage import Cpu, awake, cpu_of

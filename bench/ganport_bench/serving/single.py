@@ -5,12 +5,12 @@ from functools import partial
 
 import numpy as np
 
+from ganport_bench.client.grpc import grpc_loop
+from ganport_bench.client.loops import closed_loop
+from ganport_bench.client.outcome import OK, Outcome
 from ganport_bench.errors import BenchError
-from ganport_bench.serving.closed_loop import closed_loop
 from ganport_bench.serving.concurrency import PAUSE, WARMUP
 from ganport_bench.serving.effort import Effort
-from ganport_bench.serving.grpc_calls import grpc_calls
-from ganport_bench.serving.outcome import OK, Outcome
 from ganport_bench.serving.stage import Stage
 from ganport_bench.serving.systems import GRPC, HTTP, Running
 from ganport_bench.serving.usage import awake
@@ -61,7 +61,7 @@ def measure_single(stage: Stage, running: Running, effort: Effort) -> Single:
             if protocol == HTTP:
                 outcome = stage.client(closed_loop, running.endpoint, stage.expected, clients=1, seconds=seconds)
             else:
-                outcome = stage.client(grpc_calls, str(running.grpc), stage.expected, seconds=seconds)
+                outcome = stage.client(grpc_loop, str(running.grpc), stage.expected, clients=1, seconds=seconds)
         outcomes.append(outcome)
         latencies = outcome.latencies(OK, begin=seconds / 10)
         if not len(latencies):  # one answer takes longer than the turn

@@ -5,17 +5,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ganport_bench.client.grpc import grpc_loop
+from ganport_bench.client.loops import closed_loop
+from ganport_bench.client.outcome import CHECKED, OK, GoldenImages, Outcome
+from ganport_bench.client.processes import Worker
 from ganport_bench.command import OnStep
 from ganport_bench.errors import BenchError
-from ganport_bench.serving.closed_loop import closed_loop
 from ganport_bench.serving.effort import CLIENTS
-from ganport_bench.serving.expected import CHECKED, Expected
-from ganport_bench.serving.grpc_loop import grpc_loop
 from ganport_bench.serving.offline import Offline
-from ganport_bench.serving.outcome import OK, Outcome
 from ganport_bench.serving.systems import GRPC, Running, ServedSystem, name_of
 from ganport_bench.serving.usage import awake, resume, suspend, yield_to_others
-from ganport_bench.serving.worker import Worker
 
 __all__ = ["Stage", "set_stage"]
 
@@ -37,7 +36,7 @@ class Stage:
 
     precision: str
     offline: Offline
-    expected: Expected
+    expected: GoldenImages
     client: Worker
     running: Mapping[str, Running]
     missing: Mapping[str, str]
@@ -84,14 +83,14 @@ def set_stage(
         yield Stage(precision, offline, expected, client, running, missing)
 
 
-def _try_out(client: Worker, running: Running, expected: Expected) -> None:
+def _try_out(client: Worker, running: Running, expected: GoldenImages) -> None:
     """One answer for each image that is known; a server that makes others is no peer."""
     requests = CHECKED * len(expected.images)
     with awake(running.pid):
         _must_be_right(client(closed_loop, running.endpoint, expected, clients=CLIENTS, requests=requests))
 
 
-def _grpc_fault(client: Worker, running: Running, expected: Expected) -> str | None:
+def _grpc_fault(client: Worker, running: Running, expected: GoldenImages) -> str | None:
     if running.grpc is None:
         return None
     try:

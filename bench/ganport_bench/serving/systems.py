@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from ganport_bench.serving.exchange import Endpoint
+from ganport_bench.client.requests import Endpoint
 
 __all__ = ["GRPC", "HTTP", "Running", "ServedSystem", "name_of"]
 

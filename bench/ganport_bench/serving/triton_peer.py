@@ -16,9 +16,9 @@ from ganport_serve.triton.choices import Choices
 from google.protobuf import text_format  # type: ignore[import-untyped]
 from tritonclient.grpc.model_config_pb2 import ModelConfig  # type: ignore[import-untyped]
 
+from ganport_bench.client.requests import Endpoint, SeedEncoder
 from ganport_bench.errors import BenchError
 from ganport_bench.own_cache import CACHE
-from ganport_bench.serving.exchange import Endpoint, OpenInferenceExchange
 from ganport_bench.serving.systems import Running
 
 __all__ = ["TritonPeer"]
@@ -59,7 +59,7 @@ class TritonPeer:
                 export_repository(bundle, repository, _choices(precision))
                 _prefer_no_size(repository / MODEL / "config.pbtxt")
                 with running(repository, models=[MODEL], environment=_environment()) as triton:
-                    exchange = OpenInferenceExchange(MODEL, shape=(1, 1))
+                    exchange = SeedEncoder(MODEL, shape=(1, 1))
                     host, _, port = triton.http.partition(":")
                     yield Running(self.name, triton.pid, Endpoint(host, int(port), exchange), settings=dict(SETTINGS))
             except ServeError as error:

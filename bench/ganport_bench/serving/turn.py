@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ganport_bench.client.outcome import OK, Outcome, nothing
 from ganport_bench.errors import BenchError
-from ganport_bench.serving.outcome import OK, Outcome, nothing
 from ganport_bench.serving.systems import Running
 from ganport_bench.serving.usage import Cpu, awake, cpu_of
 from ganport_bench.timing import Seconds

@@ -125,10 +125,10 @@ def _scenarios(stage: _Stage) -> object:
 
 
 def _load(stage: _Stage) -> object:
-    from ganport_bench import load
+    from ganport_bench import effort, load
 
-    effort = load.QUICK if stage.asked.effort.is_quick else load.FULL
-    return load.measure_load(load.ServedBundle(stage.subject.bundle), effort, stage.on_step)
+    seconds = effort.QUICK if stage.asked.effort.is_quick else effort.FULL
+    return load.measure(load.ServedBundle(stage.subject.bundle), seconds, stage.on_step)
 
 
 _PARTS: Mapping[str, Callable[[_Stage], object]] = {

@@ -5,6 +5,7 @@ from importlib import import_module
 
 from rich.console import RenderableType
 
+from ganport_bench.tables import to_terminal
 from ganport_bench.whole.document import Whole
 
 __all__ = ["remarks", "tables"]
@@ -26,7 +27,9 @@ def tables(whole: Whole) -> Iterator[RenderableType]:
         yield from (table(profile, whole.found.speed.peaks) for profile in whole.found.nodes)
     for part, module in MODULES.items():
         found = getattr(whole.found, part)
-        if found is not None:
+        if found is not None and part == "load":
+            yield from map(to_terminal, import_module(module).tables({part: found.to_json()}))
+        elif found is not None:
             yield from import_module(module).tables(found)
 
 

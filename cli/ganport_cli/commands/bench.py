@@ -144,17 +144,20 @@ def load(
     if bound_ms is not None and not (math.isfinite(bound_ms) and bound_ms > 0):
         raise typer.BadParameter(f"--bound-ms is {bound_ms}, wanted a finite number above 0")
     with own_stdout():
+        from ganport_bench import effort as efforts
         from ganport_bench import load as part
         from ganport_bench.machine import Watch, footer
+        from ganport_bench.tables import to_terminal
 
         watch, begun, terminal = Watch(), time.monotonic(), _terminal()
         target = part.target_of(server, model=model)
-        effort, bound = part.QUICK if quick else part.FULL, None if bound_ms is None else bound_ms / 1e3
+        effort, bound = efforts.QUICK if quick else efforts.FULL, None if bound_ms is None else bound_ms / 1e3
         with terminal.status("") as status:
-            found = part.measure_load(target, effort, status.update, bound_seconds=bound)
+            found = part.measure(target, effort, status.update, bound_seconds=bound)
         machine = watch.finished()
-    with _told({"format": 2, "machine": machine, "load": found.to_json()}, json=json):
-        _print(terminal, [*part.tables(found), footer(machine, [], time.monotonic() - begun)])
+    document = {"format": 2, "machine": machine, "load": found.to_json()}
+    with _told(document, json=json):
+        _print(terminal, [*map(to_terminal, part.tables(document)), footer(machine, [], time.monotonic() - begun)])
         if csv is not None:
             _write_csv(found, csv)
 

@@ -1,22 +1,43 @@
 """The inference engines that can run a bundle, each in one file behind one protocol.
 
-A new backend is one new file, whose class is `BACKEND`, and one line here. A backend's file is imported when a bundle
-is opened, and its library when it is first asked for.
+A new backend is one new file, whose class is `BACKEND`, and one line here. A backend outside ganport is a module too,
+named in `$GANPORT_BACKENDS` (import paths, separated by commas). A backend's file is imported when a bundle is opened,
+its library when it is first needed.
 """
 
+import os
+from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from typing import cast
 
-from ganport_runtime.backends.protocol import Backend, Session, Tensor
+from ganport_runtime.backends.protocol import Backend, Package, Session, Tensor
+from ganport_runtime.machine import installed_version
 
-__all__ = ["BACKENDS", "Backend", "Session", "Tensor", "load_backend"]
+__all__ = ["BACKENDS", "Backend", "Package", "Session", "Tensor", "all_packages", "engine_versions", "load_backend"]
 
-# In the order in which they are tried where the caller leaves the choice open.
-BACKENDS = ("onnxruntime", "openvino", "tensorrt")
+# By the last word of the module's path, in the order in which they are tried where the caller leaves the choice open.
+_OWN = ("onnxruntime", "openvino", "tensorrt")
+_MODULES = {name: f"{__name__}.{name}" for name in _OWN} | {
+    path.rpartition(".")[2]: path for path in filter(None, os.environ.get("GANPORT_BACKENDS", "").split(","))
+}
+BACKENDS = tuple(_MODULES)
 
 
 @cache
 def load_backend(name: str) -> Backend:
     """The backend of one of the names in `BACKENDS`."""
-    return cast(Backend, import_module(f"{__name__}.{name}").BACKEND())
+    return cast(Backend, import_module(_MODULES[name]).BACKEND())
+
+
+def all_packages() -> tuple[Package, ...]:
+    """The packages of every backend, each once: its engines', then what they need."""
+    backends = [load_backend(name) for name in BACKENDS]
+    found = [package for backend in backends for package in (*backend.packages, *backend.helpers)]
+    return tuple({package.name: package for package in found}.values())
+
+
+def engine_versions(backends: Iterable[str] = BACKENDS) -> dict[str, str]:
+    """The versions of the installed packages of these backends, none of which is imported."""
+    names = [package.name for name in backends for package in load_backend(name).packages]
+    return {name: found for name in names if (found := installed_version(name))}

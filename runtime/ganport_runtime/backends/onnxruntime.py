@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext, redirect_
 from functools import cache
 from importlib import import_module
 from io import StringIO
-from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -16,9 +15,18 @@ from numpy.typing import NDArray
 
 from ganport_runtime.backends import cuda
 from ganport_runtime.backends.cuda import Lanes
-from ganport_runtime.backends.protocol import NUMBER, Session, Tensor, check_options, thread_choices, thread_count
+from ganport_runtime.backends.protocol import (
+    NUMBER,
+    Backend,
+    Package,
+    Session,
+    Tensor,
+    check_options,
+    thread_choices,
+    thread_count,
+)
 from ganport_runtime.errors import BundleError, ClosedError, PlanError, one_line
-from ganport_runtime.manifest import Engine, Entry
+from ganport_runtime.manifest import Entry
 
 PROVIDERS = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
 
@@ -41,10 +49,21 @@ SPIN_MICROSECONDS = "1000"
 DTYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
 
 
-class OnnxRuntime:
-    """The backend `onnxruntime`."""
+class OnnxRuntime(Backend):
+    """ONNX Runtime, of either of its two packages."""
 
+    name = "onnxruntime"
     devices = ("cuda", "cpu")
+    packages = (
+        Package("onnxruntime", "onnxruntime", "cpu", "cpu", "no engine for the CPU, unless openvino is there"),
+        Package(
+            "onnxruntime-gpu",
+            "onnxruntime",
+            "gpu",
+            "cuda",
+            "no ONNX graphs on an NVIDIA GPU; takes the place of onnxruntime, not beside it",
+        ),
+    )
 
     def refusal(self, device: str) -> str | None:
         """Why ONNX Runtime cannot run on `device` here, or None."""
@@ -60,11 +79,7 @@ class OnnxRuntime:
             f"pip install 'ganport[{extra}]' in an environment without another onnxruntime"
         )
 
-    def entry_refusal(self, entry: Entry, device: str) -> str | None:  # noqa: ARG002
-        """It runs every ONNX graph, and no engine."""
-        return f"onnxruntime cannot run an engine of {entry.library}" if isinstance(entry, Engine) else None
-
-    def choices(self, entry: Entry, device: str) -> tuple[Mapping[str, str], ...]:  # noqa: ARG002
+    def settings_to_try(self, entry: Entry, device: str) -> tuple[Mapping[str, str], ...]:  # noqa: ARG002
         """On the CPU its own number of threads, and fewer; on a GPU without CUDA graphs and with."""
         if device != "cpu":  # graphs come second, as the provider takes them only where all of a graph runs on it
             return ({"cuda_graph": "off"}, {"cuda_graph": "on"})
@@ -75,7 +90,7 @@ class OnnxRuntime:
         return str(_library().__version__)
 
     def open(
-        self, model: bytes | Path, *, entry: Entry, device: str, threads: int | None, options: Mapping[str, str] = {}
+        self, model: bytes, *, entry: Entry, device: str, threads: int | None, options: Mapping[str, str] = {}
     ) -> Session:
         """Create an `InferenceSession` that runs on the asked provider or not at all."""
         check_options("onnxruntime", options, OPTIONS[device])

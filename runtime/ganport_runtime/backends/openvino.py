@@ -3,13 +3,11 @@
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Lock
 from types import ModuleType
 from typing import Any
@@ -17,10 +15,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganport_runtime.backends.protocol import NUMBER, Tensor, check_options, thread_choices, thread_count
+from ganport_runtime.backends.protocol import (
+    NUMBER,
+    Backend,
+    Package,
+    Tensor,
+    check_options,
+    private_file,
+    thread_choices,
+    thread_count,
+)
 from ganport_runtime.batches import BUCKETS, parts
 from ganport_runtime.errors import BundleError, ClosedError, PlanError, one_line
-from ganport_runtime.manifest import Engine, Entry
+from ganport_runtime.manifest import Entry
 
 TELEMETRY = "openvino_telemetry"
 _IMPORTING = Lock()
@@ -170,34 +177,43 @@ ANY = 0  # the batch size of the model that takes any
 Way = tuple[int, bool]  # batch size, and whether it is one of several parts that run side by side
 
 
-class OpenVino:
-    """The backend `openvino`."""
+class OpenVino(Backend):
+    """OpenVINO on the CPU."""
 
+    name = "openvino"
     devices = ("cpu",)
+    packages = (
+        Package(
+            "openvino",
+            "openvino",
+            "openvino",
+            "cpu",
+            "no second engine for the CPU, with int8 and bf16 graphs often the fastest one",
+        ),
+    )
 
     def refusal(self, device: str) -> str | None:  # noqa: ARG002
         """Why OpenVINO cannot run here, or None; to import it takes a quarter of a second, which is left for later."""
-        if find_spec("openvino") is None:
-            return "openvino is not installed; pip install 'ganport[openvino]'"
-        return None
+        return None if find_spec("openvino") else f"openvino is not installed; {self.packages[0].remedy}"
 
-    def entry_refusal(self, entry: Entry, device: str) -> str | None:  # noqa: ARG002
-        """It runs every ONNX graph, and no engine."""
-        return f"openvino cannot run an engine of {entry.library}" if isinstance(entry, Engine) else None
-
-    def choices(self, entry: Entry, device: str) -> tuple[Mapping[str, str], ...]:  # noqa: ARG002
+    def settings_to_try(self, entry: Entry, device: str) -> tuple[Mapping[str, str], ...]:  # noqa: ARG002
         """Both precisions of the float layers, each as it is, for throughput, with fewer threads, for any batch."""
         hints = ("f32",) if entry.precision == "fp16" else ("f32", "bf16")  # half's weights lose more bits in bf16
         threads = ({"threads": str(count)} for count in thread_choices())
         ways: tuple[dict[str, str], ...] = ({}, {"mode": "throughput"}, *threads, {"shape": "dynamic"})
         return tuple({"precision_hint": hint, **way} for way in ways for hint in hints)
 
+    def precision_of(self, entry: Entry, options: Mapping[str, str]) -> str:
+        """bf16 where float layers are to compute in it; an int8 graph's few float layers change nothing."""
+        is_float = entry.precision in ("fp32", "fp16")
+        return "bf16" if is_float and options.get("precision_hint") == "bf16" else entry.precision
+
     def version(self) -> str:
         """The version of the installed openvino."""
         return str(import_openvino().__version__).split("-")[0]
 
     def open(
-        self, model: bytes | Path, *, entry: Entry, device: str, threads: int | None, options: Mapping[str, str] = {}
+        self, model: bytes, *, entry: Entry, device: str, threads: int | None, options: Mapping[str, str] = {}
     ) -> "OpenVinoSession":
         """Read a graph and compile it for single images, which shows whether every option took effect."""
         check_options("openvino", options, OPTIONS)
@@ -207,7 +223,7 @@ class OpenVino:
         if count is not None:
             asked["threads"] = str(count)
         core = openvino_core()
-        with _in_a_file(model) as file:
+        with private_file(model) as file:
             try:
                 graph = core.read_model(str(file))
             except Exception as error:  # every failure of the library is a RuntimeError of its own text
@@ -270,30 +286,39 @@ class OpenVinoSession:
         results: Sequence[NDArray[Any]],
         is_split: bool,
     ) -> None:
-        requests = [self._take(part.stop - part.start, is_split) for part in slices]
-        for part, (_, request) in zip(slices, requests, strict=True):
-            tensor = request.get_input_tensor(0)
-            tensor.shape = (part.stop - part.start, *batch.shape[1:])
-            tensor.data[:] = batch[part]
-            request.start_async()
-        for _, request in requests:
-            request.wait()
-        for part, (idle, request) in zip(slices, requests, strict=True):
-            for index, result in zip(indices, results, strict=True):
-                result[part] = request.get_output_tensor(index).data
-            idle.append(request)
+        with ExitStack() as stack:
+            requests = [stack.enter_context(self._request(part.stop - part.start, is_split)) for part in slices]
+            for part, request in zip(slices, requests, strict=True):
+                tensor = request.get_input_tensor(0)
+                tensor.shape = (part.stop - part.start, *batch.shape[1:])
+                tensor.data[:] = batch[part]
+                request.start_async()
+            for request in requests:
+                request.wait()
+            for part, request in zip(slices, requests, strict=True):
+                for index, result in zip(indices, results, strict=True):
+                    result[part] = request.get_output_tensor(index).data
 
-    def _take(self, size: int, is_split: bool) -> tuple[deque[Any], Any]:
-        """An infer request that no other thread uses, and where it is to be put back."""
+    @contextmanager
+    def _request(self, size: int, is_split: bool) -> Iterator[Any]:
+        """An infer request that no other thread uses meanwhile. After a failure too it is idle before it is reused."""
         key = (size if size in self._fixed else ANY, is_split)
         model = self._model(key)
         idle = self._idle.get(key)
         if idle is None:
             raise ClosedError("this session is closed; open the bundle again")
         try:
-            return idle, idle.pop()
+            request = idle.pop()
         except IndexError:
-            return idle, model.create_request()
+            request = model.create_request()
+        try:
+            yield request
+        except BaseException:
+            with suppress(Exception):  # the first error is the one to tell
+                request.wait()
+            raise
+        finally:
+            idle.append(request)
 
     def _model(self, way: Way) -> CompiledModel:
         model = self._models.get(way)
@@ -330,15 +355,3 @@ def _undivided(options: Mapping[str, str]) -> Mapping[str, str]:
 
 def _empty(count: int, tensor: Tensor) -> NDArray[Any]:
     return np.empty((count, *(size for size in tensor.shape if size is not None)), tensor.dtype)
-
-
-@contextmanager
-def _in_a_file(model: bytes | Path) -> Iterator[Path]:
-    """A file beside which no graph finds others: given bytes, the library looks for them where it was started."""
-    if isinstance(model, Path):
-        yield model
-        return
-    with TemporaryDirectory(prefix="ganport-") as folder:
-        file = Path(folder) / "graph.onnx"
-        file.write_bytes(model)
-        yield file

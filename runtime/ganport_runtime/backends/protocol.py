@@ -1,16 +1,26 @@
-"""What a backend offers: a reason why it cannot run here, or sessions opened from a bundle's entries."""
+"""What a backend says of itself, and what it opens: sessions of a bundle's graphs or engines.
 
+A backend is one file: a subclass of `Backend`, named `BACKEND`. All that the rest of ganport must know of an inference
+library is an attribute or a method here; nothing outside the backend's file lists libraries by name.
+"""
+
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from numpy.typing import NDArray
 
 from ganport_runtime.errors import PlanError, shown
-from ganport_runtime.machine import usable_cores
-from ganport_runtime.manifest import Entry
+from ganport_runtime.machine import installed_version, usable_cores
+from ganport_runtime.manifest import Engine, Entry
+
+NUMBER = ()  # the values of an option that is a whole number, 1 or more
+PLAIN_NUMBER = re.compile(r"[0-9]{1,4}")
+MOST = 1024
 
 
 @dataclass(frozen=True)
@@ -20,6 +30,30 @@ class Tensor:
     name: str
     dtype: str
     shape: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Package:
+    """A distribution that a backend needs.
+
+    Attributes:
+        name: on the package index.
+        module: what Python imports.
+        extra: ganport's extra that installs it, or None.
+        device: what it drives, `cpu` or `cuda`.
+        without: what is missing without it.
+    """
+
+    name: str
+    module: str
+    extra: str | None
+    device: str
+    without: str
+
+    @property
+    def remedy(self) -> str:
+        """The command that installs it."""
+        return f"pip install {self.name if self.extra is None else repr(f'ganport[{self.extra}]')}"
 
 
 class Session(Protocol):
@@ -53,55 +87,91 @@ class Session(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of what the engine holds, once the runs under way are done. Closing twice does no harm."""
+        """Release what the engine holds, once the runs under way are done. Closing twice does no harm."""
 
 
-class Backend(Protocol):
-    """One inference library.
+class Backend:
+    """One inference library. Methods that are not overridden describe a library that runs every ONNX graph.
 
     Attributes:
+        name: what users call it.
         devices: the devices that it can drive, fastest first: `cuda`, `cpu`.
+        packages: the distributions of the engine, any of which makes it run. A new version of one ends the validity of
+            what was measured with the old one.
+        helpers: other distributions that it needs.
+        engine_libraries: the libraries whose compiled engines it runs.
     """
 
-    devices: tuple[str, ...]
+    name: ClassVar[str]
+    devices: ClassVar[tuple[str, ...]]
+    packages: ClassVar[tuple[Package, ...]]
+    helpers: ClassVar[tuple[Package, ...]] = ()
+    engine_libraries: ClassVar[tuple[str, ...]] = ()
 
-    def refusal(self, device: str) -> str | None:
+    def refusal(self, device: str) -> str | None:  # noqa: ARG002
         """Why it cannot run on `device` here, with the remedy, or None where it can; opens nothing.
 
         It is asked at every opening of a bundle, so it imports a library only where that library is quick to import.
         """
+        if any(installed_version(package.name) for package in self.packages):
+            return None
+        return f"{self.name} is not installed; {self.packages[0].remedy}"
 
-    def entry_refusal(self, entry: Entry, device: str) -> str | None:
+    def entry_refusal(self, entry: Entry, device: str) -> str | None:  # noqa: ARG002
         """Why it cannot run this entry on `device`, every misfit in one line, or None where it can; opens nothing."""
+        return f"{self.name} cannot run an engine of {entry.library}" if isinstance(entry, Engine) else None
 
-    def choices(self, entry: Entry, device: str) -> tuple[Mapping[str, str], ...]:
-        """The options worth measuring for this entry, the default first; imports no library."""
+    def settings_to_try(self, entry: Entry, device: str) -> tuple[Mapping[str, str], ...]:  # noqa: ARG002
+        """The options worth measuring for this entry, the default first, fewer before more; imports no library."""
+        return ({},)
+
+    def precision_of(self, entry: Entry, options: Mapping[str, str]) -> str:  # noqa: ARG002
+        """What an entry runs in with these options: `fp32`, `bf16`, `fp16` or `int8`."""
+        return entry.precision
 
     def version(self) -> str:
         """The library's version; only where `refusal` is None for some device."""
+        return next(found for package in self.packages if (found := installed_version(package.name)))
 
     def open(
-        self, model: bytes | Path, *, entry: Entry, device: str, threads: int | None, options: Mapping[str, str] = {}
+        self, model: bytes, *, entry: Entry, device: str, threads: int | None, options: Mapping[str, str] = {}
     ) -> Session:
         """Load a graph or an engine onto a device.
 
         Args:
-            model: the entry's file: its bytes, or a path to load it from at once.
+            model: the content of the entry's file, whose digest was checked. `private_file` gives it a path.
             entry: what the file is; `entry_refusal` is None for it.
             device: one of `devices`.
             threads: CPU threads for one run, or None for what `options` say, and then the library's own default.
-            options: one of `choices`, or others that the backend knows: plain words to plain words, such as
+            options: one of `settings_to_try`, or others that the backend knows: plain words to plain words, such as
                 `{"threads": "2", "precision_hint": "bf16"}`; what is not named is left open.
 
         Raises:
             PlanError: the device cannot be used after all, or an option is unknown or did not take effect.
             BundleError: the library cannot load the file.
         """
+        raise NotImplementedError
+
+    def choices(self, entry: Entry, device: str) -> tuple[Mapping[str, str], ...]:
+        """Renamed: `settings_to_try`."""
+        return self.settings_to_try(entry, device)
 
 
-NUMBER = ()  # the values of an option that is a whole number, 1 or more
-PLAIN_NUMBER = re.compile(r"[0-9]{1,4}")
-MOST = 1024
+@contextmanager
+def private_file(data: bytes) -> Iterator[Path]:
+    """A file of these bytes that no other process changes, and beside which a graph finds no other files."""
+    if hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir():  # Linux: in memory, without a name
+        with os.fdopen(os.memfd_create("ganport"), "wb") as file:
+            file.write(data)
+            file.flush()
+            yield Path("/proc/self/fd") / str(file.fileno())
+        return
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="ganport-") as folder:
+        path = Path(folder) / "graph.onnx"
+        path.write_bytes(data)
+        yield path
 
 
 def check_options(backend: str, options: Mapping[str, str], known: Mapping[str, Sequence[str]]) -> None:

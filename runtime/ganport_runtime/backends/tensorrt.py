@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ganport_runtime.backends import cuda
+from ganport_runtime.backends.protocol import Backend, Package, check_options
 from ganport_runtime.batches import BUCKETS
 from ganport_runtime.errors import PlanError, shown
 from ganport_runtime.manifest import Engine, Entry
@@ -23,10 +24,23 @@ OPTIONS = {"cuda_graph": ("on", "off")}
 NEITHER = "neither tensorrt_rtx nor tensorrt is installed; pip install 'ganport[rtx]' or 'ganport[tensorrt]'"
 
 
-class TensorRT:
-    """The backend `tensorrt`. It runs engines that an export built, and builds none itself."""
+class TensorRT(Backend):
+    """The TensorRT family. It runs engines that an export built, and builds none itself."""
 
+    name = "tensorrt"
     devices = ("cuda",)
+    packages = (
+        Package("tensorrt", "tensorrt", "tensorrt", "cuda", "no TensorRT engines, built or run; servers and Jetson"),
+        Package(
+            "tensorrt-rtx",
+            "tensorrt_rtx",
+            "rtx",
+            "cuda",
+            "no TensorRT-RTX engines, built (which needs no GPU) or run",
+        ),
+    )
+    helpers = (Package("cuda-bindings", "cuda.bindings", "rtx", "cuda", "no TensorRT engines are run"),)
+    engine_libraries = tuple(package.module for package in packages)
 
     def refusal(self, device: str) -> str | None:  # noqa: ARG002
         """Why no engine can run here, or None."""
@@ -39,25 +53,20 @@ class TensorRT:
         """Why this machine does not fit an engine: every misfit of its record, and the remedy."""
         if not isinstance(entry, Engine):
             return "tensorrt runs engines alone; build one with ganport export ... --engines tensorrt-rtx"
-        from ganport_runtime.backends.tensorrt import refusal_of, this_machine  # not for bundles without engines
-
         return refusal_of(entry, this_machine())
 
-    def choices(self, entry: Entry, device: str) -> tuple[Mapping[str, str], ...]:  # noqa: ARG002
+    def settings_to_try(self, entry: Entry, device: str) -> tuple[Mapping[str, str], ...]:  # noqa: ARG002
         """With a CUDA graph for each bucket, and without."""
         return tuple({"cuda_graph": value} for value in OPTIONS["cuda_graph"])
 
     def version(self) -> str:
         """The installed libraries of the family with their versions."""
-        from ganport_runtime.backends.tensorrt import installed
-
         return ", ".join(f"{library} {version}" for library, version in installed().items())
 
     def open(
-        self, model: bytes | Path, *, entry: Entry, device: str, threads: int | None, options: Mapping[str, str] = {}
+        self, model: bytes, *, entry: Entry, device: str, threads: int | None, options: Mapping[str, str] = {}
     ) -> "TensorRTSession":
         """Deserialize an engine, after its bytes were seen to be those that the manifest names."""
-        from ganport_runtime.backends.protocol import check_options
         from ganport_runtime.backends.tensorrt_session import load_engine
 
         check_options("tensorrt", options, OPTIONS)
@@ -71,7 +80,7 @@ class TensorRT:
 BACKEND = TensorRT
 
 
-EXTRAS = {"tensorrt": "tensorrt", "tensorrt_rtx": "rtx"}  # each library of the family, and what installs it
+REMEDIES = {package.module: package.remedy for package in TensorRT.packages}  # by library of the family
 REMEDY = "build one here: ganport export ... --engines {}"
 CAPABILITY = re.compile(r"(\d+)\.(\d+)(\+?)")  # `8.6`, or `8.0+` for 8.0 and every later one
 
@@ -110,7 +119,7 @@ def platform_name() -> str:
 
 def installed() -> dict[str, str]:
     """The version of each library of the family that is installed."""
-    found = {library: _version(library) for library in EXTRAS}
+    found = {library: _version(library) for library in REMEDIES}
     return {library: version for library, version in found.items() if version}
 
 
@@ -128,7 +137,7 @@ def refusal_of(entry: Engine, machine: Machine) -> str | None:
     if of_gpu and machine.compute_capability is not None:
         reasons.append(REMEDY.format("tensorrt"))  # it builds for whatever GPU is here
     elif of_record:
-        library = entry.library if entry.library in EXTRAS else "tensorrt_rtx"
+        library = entry.library if entry.library in REMEDIES else "tensorrt_rtx"
         reasons.append(REMEDY.format(library.replace("_", "-")))
     return "; ".join(reasons) or None
 
@@ -172,12 +181,12 @@ def _version(library: str) -> str | None:
 
 def _library_misfits(entry: Engine, machine: Machine) -> Iterator[str]:
     library, built_by = entry.library, entry.library_version
-    if library not in EXTRAS:
-        yield f"it is an engine of {shown(library)}, wanted one of {', '.join(EXTRAS)}"
+    if library not in REMEDIES:
+        yield f"it is an engine of {shown(library)}, wanted one of {', '.join(REMEDIES)}"
         return
     here = machine.versions.get(library)
     if here is None:
-        yield f"it needs {library} {built_by}, which is not installed: pip install 'ganport[{EXTRAS[library]}]'"
+        yield f"it needs {library} {built_by}, which is not installed: {REMEDIES[library]}"
     elif here != built_by and not (_version_compatible(entry) and _numbers(here) >= _numbers(built_by)):
         yield f"it was built by {library} {built_by}, here is {here}"
 

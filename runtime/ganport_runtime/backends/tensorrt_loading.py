@@ -1,5 +1,5 @@
 """Moved to `ganport_runtime.backends.tensorrt_session`."""
 
-from ganport_runtime.backends.tensorrt_session import checked_bytes, load_engine
+from ganport_runtime.backends.tensorrt_session import load_engine
 
-__all__ = ["checked_bytes", "load_engine"]
+__all__ = ["load_engine"]

@@ -4,9 +4,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cache
-from hashlib import sha256
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -202,23 +200,22 @@ def _need(done: bool, what: str) -> None:
         raise PlanError(f"TensorRT did not {what}")
 
 
-def load_engine(model: bytes | Path, entry: Engine, options: Mapping[str, str]) -> TensorRTSession:
+def load_engine(model: bytes, entry: Engine, options: Mapping[str, str]) -> TensorRTSession:
     """Deserialize an engine that fits this machine.
 
     Raises:
-        BundleError: the bytes are not those that the manifest names, or their profiles are not.
+        BundleError: its profiles are not those that the manifest names.
         PlanError: the library refuses the engine, or the GPU does.
     """
-    data = checked_bytes(model, entry)
     library = import_module(entry.library)
     log = log_of(library)
     with cuda.LOCK:
         log.clear()
         runtime = library.Runtime(log)
-        note = _validity(library, runtime, data, log)
+        note = _validity(library, runtime, model, log)
         # Such an engine holds code for the processor too. It may run like all of the file: its digest was right.
         runtime.engine_host_code_allowed = entry.details.get("version_compatible") is True
-        engine = runtime.deserialize_cuda_engine(data)
+        engine = runtime.deserialize_cuda_engine(model)
     if engine is None:
         raise PlanError(f"{library.__name__} cannot load the engine: {log.said('it gives no reason')}")
     _check_profiles(library, engine, entry)
@@ -231,19 +228,6 @@ def load_engine(model: bytes | Path, entry: Engine, options: Mapping[str, str]) 
         options=options,
         provider=f"{library.__name__} {library.__version__}{note}",
     )
-
-
-def checked_bytes(model: bytes | Path, entry: Engine) -> bytes:
-    """The engine's bytes, whose digest is right: engines execute code.
-
-    Raises:
-        BundleError: it is another.
-    """
-    data = model if isinstance(model, bytes) else model.read_bytes()
-    found = sha256(data).hexdigest()
-    if found != entry.sha256:
-        raise BundleError(f"tensorrt: its SHA-256 is {found[:12]}..., the manifest says {entry.sha256[:12]}...")
-    return data
 
 
 def _validity(library: Any, runtime: Any, data: bytes, log: Any) -> str:

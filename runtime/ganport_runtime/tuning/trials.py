@@ -87,7 +87,7 @@ def families(bundle: Bundle, role: Role) -> tuple[list[Family], list[RefusedPlan
             for entry in bundle.entries(role):
                 reason = refusal_of(Candidate(entry, name, device), Request())
                 if reason is None:
-                    choices = load_backend(name).choices(entry, device)
+                    choices = load_backend(name).settings_to_try(entry, device)
                     found += _families(Candidate(entry, name, device, options) for options in choices)
                 else:
                     refused.append(RefusedPlan.of(Candidate(entry, name, device), reason))
@@ -95,10 +95,10 @@ def families(bundle: Bundle, role: Role) -> tuple[list[Family], list[RefusedPlan
 
 
 def _families(candidates: Iterator[Candidate]) -> Iterator[Family]:
-    """By the numbers that are asked for: precision, and what an int8 graph's float layers are to compute in."""
+    """By the precision that is asked for."""
     grouped: dict[str, list[Candidate]] = {}
     for candidate in candidates:
-        grouped.setdefault(candidate.options.get("precision_hint", ""), []).append(candidate)
+        grouped.setdefault(candidate.precision, []).append(candidate)
     for first, *others in grouped.values():
         yield Family(first, tuple(others))
 

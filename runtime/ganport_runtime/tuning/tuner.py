@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ganport_runtime import Bundle, BundleError, Generator, InputError, PlanError, latents, machine
+from ganport_runtime.backends import engine_versions
 from ganport_runtime.batches import BUCKETS, TOP
 from ganport_runtime.opening import open_candidate
 from ganport_runtime.plan import Candidate, Refusal, Request, by_reason, list_plans
@@ -214,7 +215,7 @@ def _record(bundle: Bundle, field: FieldOfTrials, budget: Budget) -> TuningRecor
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         budget=budget,
         machine=machine.facts(),
-        engines=machine.engines(),
+        engines=engine_versions(),
         plans=field.plans,
     )
 

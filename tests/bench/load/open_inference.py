@@ -1,16 +1,19 @@
 """A fake server that describes itself as the Open Inference Protocol wants it, and counts its own seconds."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from ganport_bench.load import Effort, Load, Target, measure_load, target_of
-from ganport_bench.load.rate_row import RateRow
+from ganport_bench.effort import QUICK, Effort
+from ganport_bench.load import Load, LoadTarget, measure, target_of
+from ganport_bench.load.knee import RateRow
 from ganport_bench.load.sweep import ConcurrencyRow
 
-from tests.bench.serving.fake_server import Fake
+from tests.bench.client.fake_server import Fake
 
 SEED = [{"name": "z", "datatype": "FP32", "shape": [-1, 8]}, {"name": "seed", "datatype": "UINT64", "shape": [1]}]
-SHORT = Effort(
+SHORT = replace(
+    QUICK,
     levels=(1, 4),
     window_seconds=0.1,
     most_windows=8,
@@ -49,10 +52,10 @@ def url_of(fake: Fake) -> str:
     return f"http://127.0.0.1:{fake.endpoint.port}"
 
 
-def measured(target: Target | Fake, effort: Effort = SHORT) -> Load:
+def measured(target: LoadTarget | Fake, effort: Effort = SHORT) -> Load:
     """What is found, without a word."""
     chosen = target_of(url_of(target)) if isinstance(target, Fake) else target
-    return measure_load(chosen, effort, lambda _: None)
+    return measure(chosen, effort, lambda _: None)
 
 
 def rows_of(load: Load) -> list[ConcurrencyRow | RateRow]:

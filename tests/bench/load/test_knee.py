@@ -1,7 +1,6 @@
-from ganport_bench.load.answers import Answers
-from ganport_bench.load.knee import Bound, Knee, knee_of
-from ganport_bench.load.latency import Latency
-from ganport_bench.load.rate_row import RateRow
+from ganport_bench.load.knee import Bound, Knee, RateRow, knee_of
+from ganport_bench.load.sweep import Answers
+from ganport_bench.timing import Latency
 
 ANSWERS = Answers(100, Latency(1, {50: 0.01}), 0.01, 0, 0, 1, 0, {}, {}, {}, 0, 0.1)
 
@@ -33,9 +32,6 @@ def test_a_knee_outside_of_what_was_offered_is_said() -> None:
     assert knee_of([rate(20, 1)]) == Knee(20, None, "no rate above it was measured: the knee may be higher")
 
 
-def test_the_knee_is_defined_in_words() -> None:
-    assert Bound(0.02, is_given=False).definition == (
-        "the highest rate of which at least 99% is answered within 20.0 ms (10 times the median latency of one "
-        "client that waits), counted from when each request was due, and no answer is missing or wrong"
-    )
+def test_the_definition_says_the_bound_and_where_it_comes_from() -> None:
+    assert "within 20.0 ms (10 times the median latency" in Bound(0.02, is_given=False).definition
     assert "within 5.0 ms (as given)" in Bound(0.005, is_given=True).definition

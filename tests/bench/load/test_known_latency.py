@@ -1,20 +1,17 @@
 """The harness is right: a system of known latency, jitter and stalls is reported as what it is."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 import pytest
-from ganport_bench.load.answers import answers_of
-from ganport_bench.load.rate_row import rate_row
-from ganport_bench.serving.arrivals import poisson
-from ganport_bench.serving.closed_loop import closed_loop
-from ganport_bench.serving.open_loop import open_loop
-from ganport_bench.serving.outcome import Outcome
+from ganport_bench.client.loops import closed_loop, open_loop, poisson
+from ganport_bench.client.outcome import Outcome
+from ganport_bench.load.knee import Schedule
+from ganport_bench.load.sweep import answers_of
 from numpy.typing import NDArray
 
-from tests.bench.load.open_inference import SHORT, described, measured, rows_of
-from tests.bench.serving.fake_server import EXPECTED, Fake, running
+from tests.bench.client.fake_server import EXPECTED, Fake, running
+from tests.bench.load.open_inference import described, measured, rows_of
 
 DELAY = 0.02  # seconds
 SLACK = 0.015  # seconds by which a busy machine may be late
@@ -60,18 +57,9 @@ def test_a_server_that_stalls_once_a_second_shows_in_the_open_loop_and_not_in_a_
     with running(Fake(stall=(1.0, stall))) as fake:
         naive = closed_loop(fake.endpoint, EXPECTED, clients=1, seconds=SECONDS)
     with running(Fake(stall=(1.0, stall))) as fake:
-        outcome = open_loop(fake.endpoint, EXPECTED, poisson(RATE, SECONDS), connections=200, tick=0.0002)
-    row = rate_row(
-        outcome,
-        None,
-        arrivals="poisson",
-        offered=RATE,
-        capacity=RATE,
-        bound=0.05,
-        begin=0.0,
-        end=SECONDS,
-        connections=200,
-    )
+        schedule = Schedule("poisson", poisson(RATE, SECONDS), 0.0, SECONDS, 200)
+        outcome = open_loop(fake.endpoint, EXPECTED, schedule.due, connections=200, tick=0.0002)
+    row = schedule.row(outcome, None, RATE, bound=0.05)
     naive_latency = answers_of(naive, naive.came(0, SECONDS), 0).latency
     assert float(naive.latencies(200).max()) >= stall, "the naive loop met it too"
     assert naive_latency.samples > 2 * RATE
@@ -81,39 +69,36 @@ def test_a_server_that_stalls_once_a_second_shows_in_the_open_loop_and_not_in_a_
     assert not row.is_held
 
 
+def late_by(seconds: float) -> Outcome:
+    """A hundred requests a second for a second, each sent so late and answered a millisecond after that."""
+    due = np.arange(100) / 100
+    sent, answered = due + seconds, due + seconds + 0.001
+    return Outcome(due, sent, answered, np.full(100, 200, np.int16), {}, {}, 0, 0, 0.1, 1.0, sent, answered)
+
+
+def offered(connections: int) -> Schedule:
+    return Schedule("constant", np.arange(100) / 100, 0.0, 1.0, connections)
+
+
 def test_a_load_generator_that_falls_behind_voids_its_row() -> None:
-    due = np.linspace(0, 1, 100, endpoint=False)
-    with running(Fake()) as fake:
-        outcome = open_loop(fake.endpoint, EXPECTED, due[:5], connections=5)
-    late = replace(outcome, due=due, sent=due + 0.05, answered=due + 0.06, status=np.full(100, 200, np.int16))
-    late = replace(late, handed=late.sent, first=late.answered)
-    settings = {"arrivals": "constant", "offered": 100.0, "capacity": 100.0, "bound": 1.0, "begin": 0.0, "end": 1.0}
-    void = rate_row(late, None, connections=100, **settings)  # type: ignore[arg-type]
-    assert void.void.startswith("the load generator fell behind: 100.0% of the requests were sent more than 10 ms late")
-    assert not void.is_held
-    assert void.note.startswith("VOID: ")
-    assert void.to_json()["void"]
-    held_up = rate_row(late, None, connections=1, **settings)  # type: ignore[arg-type]
+    row = offered(100).row(late_by(0.05), None, 100.0, bound=1.0)
+    document = row.to_json()
+    assert (document["void"], document["held"]) == (True, False)
+    assert document["note"].startswith("VOID: the load generator fell behind: 100.0% of the requests")
+    held_up = offered(1).row(late_by(0.05), None, 100.0, bound=1.0)
     assert not held_up.void, "all its connections waited for the server"
     assert held_up.saturated == "all 1 connections waited for answers"
 
 
-def test_a_client_that_is_late_by_more_than_a_quarter_of_the_bound_is_judged_void() -> None:
-    due = np.arange(100) / 100
-    late = Outcome(due, due + 0.003, due + 0.004, np.full(100, 200, np.int16), {}, {}, 0, 0, 0.1, 1.0, due, due)
-    facts = {"arrivals": "constant", "offered": 100, "capacity": 200, "begin": 0.0, "end": 1.0, "connections": 40}
-    assert rate_row(late, None, bound=0.008, **facts).void  # type: ignore[arg-type]
-    assert not rate_row(late, None, bound=0.016, **facts).void  # type: ignore[arg-type]
+def test_a_load_generator_may_be_late_by_a_quarter_of_the_bound() -> None:
+    assert offered(40).row(late_by(0.003), None, 200.0, bound=0.008).void
+    assert not offered(40).row(late_by(0.003), None, 200.0, bound=0.016).void
 
 
-def test_what_counts_is_due_after_the_lead() -> None:
-    assert SHORT.lead_seconds > 0
+def test_only_what_is_due_after_the_lead_counts() -> None:
+    schedule = Schedule("constant", np.arange(40) / 100, 0.095, 0.395, 40)
     with running(Fake(delay=lambda number: 0.3 if number < 5 else 0.001)) as fake:
-        outcome = open_loop(fake.endpoint, EXPECTED, np.arange(40) / 100, connections=40)
-    row = rate_row(
-        outcome, None, arrivals="constant", offered=100, capacity=200, bound=0.1, begin=0.095, end=0.395, connections=40
-    )
-    assert row.answers.latency.samples == 30
-    assert row.answers.requests == 40
-    assert row.of_capacity == 0.5
-    assert row.in_time == 1
+        outcome = open_loop(fake.endpoint, EXPECTED, schedule.due, connections=40)
+    row = schedule.row(outcome, None, 200, bound=0.1)
+    assert (row.answers.latency.samples, row.answers.requests, row.in_time) == (30, 40, 1)
+    assert row.of_capacity == pytest.approx(0.5, rel=0.02)

@@ -3,18 +3,16 @@
 import csv
 import json
 from dataclasses import replace
-from io import StringIO
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 import pytest
 from ganport_bench.errors import BenchError
-from ganport_bench.load import Effort, Load, tables, write_csv
-from ganport_bench.load.bundle import ServedBundle
-from rich.console import Console
+from ganport_bench.load import Load, ServedBundle, tables, write_csv
+from ganport_bench.tables import to_markdown
 
+from tests.bench.client.fake_server import Fake, answer, image_of, running
 from tests.bench.load.open_inference import SHORT, described, measured, rows_of, statistics
-from tests.bench.serving.fake_server import Fake, answer, image_of, running
 from tests.support.bundles import make_bundle, make_weights
 
 # as perf_analyzer's documentation shows its file
@@ -26,10 +24,7 @@ DELAY = 0.01
 
 
 def shown(load: Load) -> str:
-    console = Console(record=True, width=300, file=StringIO())
-    for table in tables(load):
-        console.print(table)
-    return console.export_text()
+    return "\n\n".join(to_markdown(table) for table in tables({"load": load.to_json()}))
 
 
 @pytest.fixture(scope="module")
@@ -79,17 +74,20 @@ def test_the_csv_is_read_as_perf_analyzers(load: Load, tmp_path: Path) -> None:
     assert sum(parts) == pytest.approx(mean, abs=10), "the columns between add up to the mean latency"
 
 
-def test_people_read_the_knee_and_what_it_is(load: Load) -> None:
-    text = shown(load)
-    assert "Knee, poisson arrivals: " in text
-    assert "The knee: the highest rate of which at least 99% is answered within " in text
-    assert "answers are judged by their status alone; a percentile is shown from so many answers on: p50 20" in text
+def test_every_row_and_the_knee_are_shown(load: Load) -> None:
+    clients, rates, knee = tables({"load": load.to_json()})
+    assert [row[0] for row in clients.rows] == ["1", "4"]
+    assert [row[0] for row in rates.rows] == ["poisson", "constant"]
+    queue = clients.columns.index("queue ms")
+    assert clients.rows[0][queue : queue + 2] == ("1.00", "5.50")
+    assert "constant arrivals: " in knee.note
+    assert load.bound.definition in knee.note
 
 
 def test_a_server_without_statistics_leaves_their_columns_empty_and_says_so(load: Load, tmp_path: Path) -> None:
     without = replace(
         load,
-        opened=replace(load.opened, no_statistics="the server has no statistics"),
+        server=replace(load.server, no_statistics="the server has no statistics"),
         concurrency=[replace(row, server=None) for row in load.concurrency],
     )
     text = write_csv(without, tmp_path / "load.csv")[0].read_text()
@@ -132,17 +130,16 @@ def test_a_bundle_is_served_measured_and_checked(tmp_path: Path) -> None:
     load = measured(ServedBundle(bundle, precision="fp32"), replace(SHORT, levels=(8,)))
     assert [row.concurrency for row in load.concurrency] == [1, 8]
     for row in rows_of(load):
-        assert row.answers.is_right, row.note
+        assert row.answers.is_right, row.answers.faults
         assert row.answers.checked > 0
         assert row.server is not None
         assert row.server.compute_infer > 0
-    assert "fp32" in load.opened.facts["plan"]
-    assert load.opened.judged.startswith("every eighth answer is compared with its image")
+    assert "fp32" in load.server.facts["plan"]
+    assert load.server.judged.startswith("every eighth answer is compared with its image")
     commands = [" ".join(child.cmdline()) for child in psutil.Process().children(recursive=True)]
     assert not [command for command in commands if str(bundle) in command], "the server is stopped"
 
 
-@pytest.mark.parametrize("levels", [(), (0, 4)])
-def test_no_clients_are_refused(levels: tuple[int, ...]) -> None:
-    with pytest.raises(BenchError, match="give numbers of 1 and more"):
-        Effort(**{**vars(SHORT), "levels": levels})
+def test_no_clients_are_refused() -> None:
+    with running(Fake(documents=described())) as fake, pytest.raises(BenchError, match="give numbers of 1 and more"):
+        measured(fake, replace(SHORT, levels=(0, 4)))

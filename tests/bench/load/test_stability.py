@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from ganport_bench.load.latency import latency_of, least_samples
-from ganport_bench.load.stability import Stability
-from ganport_bench.serving.closed_loop import closed_loop
-from ganport_bench.serving.outcome import Outcome
+from ganport_bench.client.loops import closed_loop
+from ganport_bench.client.outcome import Outcome
+from ganport_bench.load.sweep import StabilityRule
+from ganport_bench.timing import latency_of, least_samples
 
-from tests.bench.serving.fake_server import EXPECTED, Fake, running
+from tests.bench.client.fake_server import EXPECTED, Fake, running
 
 
 def steps(*windows: tuple[int, float]) -> Outcome:
@@ -16,14 +16,14 @@ def steps(*windows: tuple[int, float]) -> Outcome:
     return Outcome(sent, sent, answered, status, {}, {}, 0, 0, 0.1, float(len(windows)))
 
 
-def rule(most: int = 10) -> Stability:
-    return Stability(1.0, most)
+def rule(most: int = 10) -> StabilityRule:
+    return StabilityRule(1.0, most)
 
 
 def test_three_windows_alike_are_rest() -> None:
     outcome = steps((100, 0.01), (104, 0.01), (108, 0.0105))
     assert rule()(outcome)
-    assert rule().trials(outcome) == 3
+    assert rule().stable_after(outcome) == 3
     assert rule().interval(outcome) == (0, 3)
 
 
@@ -36,20 +36,20 @@ def test_one_window_that_is_more_than_a_tenth_off_is_none(odd: tuple[int, float]
 
 def test_rest_that_comes_later_is_where_what_counts_begins() -> None:
     outcome = steps((10, 0.1), (50, 0.02), (100, 0.01), (100, 0.01), (100, 0.01), (100, 0.01))
-    assert rule().trials(outcome) == 5
+    assert rule().stable_after(outcome) == 5
     assert rule().interval(outcome) == (2, 5)
 
 
 def test_a_load_that_never_rests_counts_its_last_windows() -> None:
     outcome = steps(*[(100 + 50 * (number % 2), 0.01) for number in range(6)])
-    assert rule(6).trials(outcome) is None
+    assert rule(6).stable_after(outcome) is None
     assert rule(6).interval(outcome) == (3, 6)
 
 
 def test_a_closed_loop_stops_as_it_comes_to_rest() -> None:
     with running(Fake(delay=lambda _: 0.01)) as fake:
         outcome = closed_loop(
-            fake.endpoint, EXPECTED, clients=2, seconds=20, look_seconds=0.2, is_enough=Stability(0.2, 100)
+            fake.endpoint, EXPECTED, clients=2, seconds=20, look_seconds=0.2, is_enough=StabilityRule(0.2, 100)
         )
     assert outcome.is_right
     assert 0.6 <= outcome.seconds < 10

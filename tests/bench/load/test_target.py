@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ganport_bench.client.requests import LitServeEncoder, ModelInput, RequestEncoder, SeedEncoder, TensorEncoder
 from ganport_bench.errors import BenchError
 from ganport_bench.load import ServedBundle, target_of
-from ganport_bench.load.opened import Opened
-from ganport_bench.load.probe import probe
-from ganport_bench.serving.exchange import Exchange, LitServeExchange, OpenInferenceExchange
-from ganport_bench.serving.tensor_exchange import Tensor, TensorExchange
+from ganport_bench.load.servers import ReadyServer, self_test
 
+from tests.bench.client.fake_server import Fake, answer, parse, running
 from tests.bench.load.open_inference import described, url_of
-from tests.bench.serving.fake_server import Fake, answer, parse, running
 from tests.support.bundles import make_bundle, make_weights
 from tests.support.serving import serving_here
 
@@ -33,20 +31,20 @@ REFUSALS = {
 }
 
 
-def opened(text: str, model: str = "generator") -> Opened:
+def opened(text: str, model: str = "generator") -> ReadyServer:
     with target_of(text, model=model).open(lambda _: None) as found:
-        probe(found)
+        self_test(found)
         return found
 
 
-def host_of(found: Opened) -> str:
+def host_of(found: ReadyServer) -> str:
     """As it is asked for: some gateways choose the server by it."""
     return f"{found.endpoint.host}:{found.endpoint.port}"
 
 
-def asked(found: Opened, exchange: Exchange) -> Opened:
+def asked(found: ReadyServer, encoder: RequestEncoder) -> ReadyServer:
     """The same server, asked in another way."""
-    return replace(found, endpoint=replace(found.endpoint, exchange=exchange))
+    return replace(found, endpoint=replace(found.endpoint, encoder=encoder))
 
 
 @pytest.mark.parametrize(("text", "told"), REFUSALS.items(), ids=REFUSALS)
@@ -65,8 +63,8 @@ def test_a_folder_is_a_bundle(tmp_path: Path) -> None:
 def test_ganports_generator_is_asked_by_a_seed() -> None:
     with running(Fake(documents=described())) as fake:
         found = opened(url_of(fake))
-    assert found.endpoint.exchange == OpenInferenceExchange("generator", (1,), host_of(found))
-    assert f"Host: {host_of(found)}\r\n".encode() in found.endpoint.exchange.request(7)
+    assert found.endpoint.encoder == SeedEncoder("generator", (1,), host_of(found))
+    assert f"Host: {host_of(found)}\r\n".encode() in found.endpoint.encoder.request(7)
     assert (found.system, found.judged) == ("fake 1.0", "answers are judged by their status alone")
     assert found.no_statistics == "the server has no statistics: it answers 404 to GET /v2/models/generator/stats"
 
@@ -75,29 +73,29 @@ def test_a_batch_axis_is_one() -> None:
     seed = [{"name": "seed", "datatype": "UINT64", "shape": [-1, 1]}]
     with running(Fake(documents=described(seed, model="made"))) as fake:
         found = opened(url_of(fake), "made")
-    assert found.endpoint.exchange == OpenInferenceExchange("made", (1, 1), host_of(found))
+    assert found.endpoint.encoder == SeedEncoder("made", (1, 1), host_of(found))
 
 
 def test_any_other_model_is_given_all_of_its_inputs() -> None:
     z = [{"name": "z", "datatype": "FP32", "shape": [-1, 8]}]
     with running(Fake(documents=described(z))) as fake:
         found = opened(url_of(fake))
-    inputs = (Tensor("z", "FP32", (1, 8)),)
-    assert found.endpoint.exchange == TensorExchange("generator", inputs, is_binary=True, host=host_of(found))
+    inputs = (ModelInput("z", "FP32", (1, 8)),)
+    assert found.endpoint.encoder == TensorEncoder("generator", inputs, is_binary=True, host=host_of(found))
 
 
 def test_a_server_without_binary_tensors_is_asked_in_json() -> None:
     with running(Fake(documents=described(extensions=()))) as fake:
         found = opened(url_of(fake))
-    inputs = (Tensor("seed", "UINT64", (1,)),)
-    assert found.endpoint.exchange == TensorExchange("generator", inputs, is_binary=False, host=host_of(found))
+    inputs = (ModelInput("seed", "UINT64", (1,)),)
+    assert found.endpoint.encoder == TensorEncoder("generator", inputs, is_binary=False, host=host_of(found))
 
 
 def test_litserve_is_asked_on_its_path() -> None:
     with running(Fake()) as fake:
         text = url_of(fake).replace("http://", "litserve+http://")
         for path, found in (("/predict", opened(text)), ("/made", opened(f"{text}/made"))):
-            assert found.endpoint.exchange == LitServeExchange(path, host_of(found))
+            assert found.endpoint.encoder == LitServeEncoder(path, host_of(found))
 
 
 def test_what_a_server_cannot_be_asked_is_told() -> None:
@@ -129,31 +127,31 @@ def test_a_real_server_takes_every_kind_of_request(tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path / "tiny.ganport", make_weights())
     with serving_here(bundle) as here:
         generator, discriminator = opened(here.url), opened(here.url, "discriminator")
-        assert generator.read_statistics is not None
-        assert isinstance(generator.endpoint.exchange, OpenInferenceExchange)
-        exchange = TensorExchange("discriminator", (Tensor("image", "UINT8", (1, 16, 16, 3)),), is_binary=True)
-        assert discriminator.endpoint.exchange == replace(exchange, host=host_of(discriminator))
-        wrong, right = Tensor("z", "FP32", (1, 13)), Tensor("z", "FP32", (1, 12))
+        assert generator.statistics is not None
+        assert isinstance(generator.endpoint.encoder, SeedEncoder)
+        encoder = TensorEncoder("discriminator", (ModelInput("image", "UINT8", (1, 16, 16, 3)),), is_binary=True)
+        assert discriminator.endpoint.encoder == replace(encoder, host=host_of(discriminator))
+        wrong, right = ModelInput("z", "FP32", (1, 13)), ModelInput("z", "FP32", (1, 12))
         for other in (
-            replace(exchange, is_binary=False),
-            TensorExchange("generator", (right,), is_binary=True),
-            TensorExchange("generator", (right,), is_binary=False),
+            replace(encoder, is_binary=False),
+            TensorEncoder("generator", (right,), is_binary=True),
+            TensorEncoder("generator", (right,), is_binary=False),
         ):
-            probe(asked(generator, other))
+            self_test(asked(generator, other))
         with pytest.raises(BenchError, match=r"^ganport .* answers 400 to a request: .*inputs\[0\]"):
-            probe(asked(generator, TensorExchange("generator", (wrong,), is_binary=True)))
+            self_test(asked(generator, TensorEncoder("generator", (wrong,), is_binary=True)))
 
 
 def test_inputs_have_the_shape_and_type_that_metadata_names() -> None:
     inputs = (
-        Tensor("z", "FP32", (1, 8)),
-        Tensor("half", "FP16", (3,)),
-        Tensor("brain", "BF16", (2,)),
-        Tensor("text", "BYTES", (2,)),
-        Tensor("flag", "BOOL", (1,)),
-        Tensor("count", "INT64", (1, 1)),
+        ModelInput("z", "FP32", (1, 8)),
+        ModelInput("half", "FP16", (3,)),
+        ModelInput("brain", "BF16", (2,)),
+        ModelInput("text", "BYTES", (2,)),
+        ModelInput("flag", "BOOL", (1,)),
+        ModelInput("count", "INT64", (1, 1)),
     )
-    first, _, document, binary = parse(TensorExchange("a model", inputs, is_binary=True).request(3))
+    first, _, document, binary = parse(TensorEncoder("a model", inputs, is_binary=True).request(3))
     assert first == "POST /v2/models/a%20model/infer HTTP/1.1"
     assert document["parameters"] == {"binary_data_output": True}
     declared: Any = document["inputs"]
@@ -169,8 +167,8 @@ def test_inputs_have_the_shape_and_type_that_metadata_names() -> None:
 
 
 def test_requests_differ_from_each_other() -> None:
-    exchange = TensorExchange("made", (Tensor("z", "FP64", (4,)), Tensor("text", "BYTES", (1,))), is_binary=False)
-    documents = [parse(exchange.request(number))[2] for number in range(4)]
+    encoder = TensorEncoder("made", (ModelInput("z", "FP64", (4,)), ModelInput("text", "BYTES", (1,))), is_binary=False)
+    documents = [parse(encoder.request(number))[2] for number in range(4)]
     assert len({json.dumps(document) for document in documents}) == 4
     data: Any = documents[0]["inputs"]
     assert [len(one["data"]) for one in data] == [4, 1]

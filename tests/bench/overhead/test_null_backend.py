@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from ganport_bench.overhead.null_backend import measure_overhead, null_generator
+from ganport_bench.null_backend import measure_overhead, null_generator
 from ganport_runtime import ClosedError, InputError, latents
 
 SHAPE, LATENT_DIM = (8, 6, 3), 5

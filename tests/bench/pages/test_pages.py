@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from ganport_bench.errors import BenchError
-from ganport_bench.overhead.null_backend import Overhead
+from ganport_bench.null_backend import Overhead
 from ganport_bench.pages import __main__ as pages
 from ganport_bench.pages.sections import replace_sections
 from ganport_bench.speed.document import Results, to_json

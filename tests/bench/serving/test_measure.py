@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ganport_bench.client.loops import closed_loop
+from ganport_bench.client.outcome import GoldenImages
+from ganport_bench.client.processes import ServerProcess
+from ganport_bench.client.requests import Endpoint, SeedEncoder
 from ganport_bench.errors import BenchError
-from ganport_bench.serving.closed_loop import closed_loop
 from ganport_bench.serving.effort import Effort
-from ganport_bench.serving.exchange import Endpoint, OpenInferenceExchange
-from ganport_bench.serving.expected import Expected
 from ganport_bench.serving.measure import measure
-from ganport_bench.serving.process import ServerProcess
 from ganport_bench.serving.report import report
 from ganport_bench.serving.results import to_json
 from ganport_bench.serving.subject import Subject
@@ -28,7 +28,7 @@ from tests.support.bundles import make_bundle, make_weights
 ROOT = str(Path(__file__).resolve().parents[3])
 LIAR = """
 import asyncio, threading
-from tests.bench.serving.fake_server import Fake, answer
+from tests.bench.client.fake_server import Fake, answer
 
 class Told(threading.Event):
     def set(self):
@@ -61,7 +61,7 @@ class Liar:
     @contextmanager
     def start(self, bundle: Path, precision: str) -> Iterator[Running]:
         with ServerProcess(self.name, [sys.executable, "-c", LIAR], _port, {"PYTHONPATH": ROOT}) as process:
-            yield Running(self.name, process.pid, Endpoint("127.0.0.1", process.facts, OpenInferenceExchange()))
+            yield Running(self.name, process.pid, Endpoint("127.0.0.1", process.facts, SeedEncoder()))
 
 
 class Nobody:
@@ -140,7 +140,9 @@ def test_a_server_that_ends_says_its_last_words() -> None:
 
 def test_a_server_that_is_gone_takes_its_turns_with_nothing() -> None:
     with ServerProcess("mute", ["sleep", "60"], lambda _: True) as process:
-        running = Running("mute", process.pid, Endpoint("127.0.0.1", 1, OpenInferenceExchange()))
-        turns = LoadTurns(running, lambda: closed_loop(running.endpoint, Expected([b""]), clients=1, seconds=1), 0, 1)
+        running = Running("mute", process.pid, Endpoint("127.0.0.1", 1, SeedEncoder()))
+        turns = LoadTurns(
+            running, lambda: closed_loop(running.endpoint, GoldenImages([b""]), clients=1, seconds=1), 0, 1
+        )
         assert turns() == float("inf")
     assert "127.0.0.1:1 takes no connection" in turns.turns[0].outcome.faults()

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from ganport_bench.serving.exchange import Endpoint, OpenInferenceExchange
+from ganport_bench.client.outcome import Outcome
+from ganport_bench.client.requests import Endpoint, SeedEncoder
 from ganport_bench.serving.memory import Memory
-from ganport_bench.serving.outcome import Outcome
 from ganport_bench.serving.overload import Overload
 from ganport_bench.serving.promises import Promise
 from ganport_bench.serving.single import Single
@@ -17,7 +17,7 @@ from ganport_bench.serving.targets import promises_of
 from ganport_bench.serving.usage import Cpu
 from ganport_bench.timing import Estimate
 
-SERVER = Running("ganport serve", 1, Endpoint("127.0.0.1", 1, OpenInferenceExchange()))
+SERVER = Running("ganport serve", 1, Endpoint("127.0.0.1", 1, SeedEncoder()))
 SECONDS, PEAK, MAX_QUEUE = 5.0, 100.0, 10
 
 

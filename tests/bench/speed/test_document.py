@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from ganport_bench.overhead.null_backend import Overhead
+from ganport_bench.null_backend import Overhead
 from ganport_bench.peers.protocol import TRANSFERS
 from ganport_bench.speed.document import Results, row, to_json
 from ganport_bench.speed.measured import Comparison, Measured

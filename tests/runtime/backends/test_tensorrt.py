@@ -121,10 +121,7 @@ def test_an_altered_engine_is_refused_before_anything_reads_it(
     file = own / engine_bundle.engine.file
     file.write_bytes(damaged(engine_bundle.data, how))
     with pytest.raises(BundleError, match=r"was altered: its SHA-256 is"):
-        Bundle.open(own).verify()
-    for model in (file, file.read_bytes()):
-        with pytest.raises(BundleError, match=r"tensorrt: its SHA-256 is [0-9a-f]{12}\.\.\., the manifest says"):
-            load_engine(model, engine_bundle.engine, {"cuda_graph": "on"})
+        Bundle.open(own).read(engine_bundle.engine)
 
 
 @without_driver

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ganport_runtime import BundleError, Generator, InputError, PlanError, latents, machine
+from ganport_runtime.backends import engine_versions
 from ganport_runtime.batches import BUCKETS
 from ganport_runtime.tuning.record import Budget, TuningRecord
 from ganport_runtime.tuning.tuner import Tuning, tune
@@ -197,7 +198,7 @@ def test_the_record_says_what_it_was_measured_on(tuned: Tuned) -> None:
     assert tuning.file is not None
     assert tuning.file.parent == folder / "tuning"
     assert tuning.record.machine == machine.facts()
-    assert tuning.record.engines == machine.engines()
+    assert tuning.record.engines == engine_versions()
     rounded = TuningRecord.from_json(tuning.record.to_json())
     assert replace(rounded, plans=()) == replace(tuning.record, plans=())
     assert [plan.entry for plan in rounded.plans] == [plan.entry for plan in tuning.record.plans]

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ganport_bench.load.latency import least_samples
 from ganport_bench.report.figures.canvas import INK, PAPER, PEER, PLAN, WRONG, log_ticks, tidy
 from ganport_bench.report.figures.grid import Panel, panels
 from ganport_bench.report.rows import Document, Row, rows_of
+from ganport_bench.timing import least_samples
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,11 +4,9 @@ import sys
 
 import numpy as np
 import pytest
-from ganport_bench.serving.arrivals import constant, poisson
-from ganport_bench.serving.closed_loop import closed_loop
-from ganport_bench.serving.open_loop import open_loop, slowness
+from ganport_bench.client.loops import closed_loop, constant, open_loop, poisson, slowness
 
-from tests.bench.serving.fake_server import EXPECTED, Fake, answer, image_of, running
+from tests.bench.client.fake_server import EXPECTED, Fake, answer, image_of, running
 
 STALL = 0.3  # seconds, once every 0.5
 
@@ -66,10 +64,10 @@ def test_too_few_files_are_the_load_generators_own_fault() -> None:
     code = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (60, int(sys.argv[2])))
-from ganport_bench.serving.client import Client
-from ganport_bench.serving.exchange import Endpoint, OpenInferenceExchange
-from ganport_bench.serving.expected import AnyAnswer
-with Client(Endpoint("127.0.0.1", int(sys.argv[1]), OpenInferenceExchange()), AnyAnswer(), 100):
+from ganport_bench.client.http import HttpClient
+from ganport_bench.client.requests import Endpoint, SeedEncoder
+from ganport_bench.client.outcome import AnyAnswer
+with HttpClient(Endpoint("127.0.0.1", int(sys.argv[1]), SeedEncoder()), AnyAnswer(), 100):
     print("open")
 """
     with running(Fake()) as fake:

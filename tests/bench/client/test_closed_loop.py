@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from ganport_bench.client.loops import closed_loop
+from ganport_bench.client.outcome import CHECKED, GoldenImages
+from ganport_bench.client.requests import Endpoint, SeedEncoder
 from ganport_bench.errors import BenchError
-from ganport_bench.serving.closed_loop import closed_loop
-from ganport_bench.serving.exchange import Endpoint, OpenInferenceExchange
-from ganport_bench.serving.expected import CHECKED, Expected
 
-from tests.bench.serving.fake_server import EXPECTED, Fake, answer, image_of, running
+from tests.bench.client.fake_server import EXPECTED, Fake, answer, image_of, running
 
 SLACK = 0.04  # seconds by which a busy machine may be late
 
@@ -123,7 +123,7 @@ def test_an_answer_may_come_in_pieces_and_be_larger_than_what_is_read_at_once() 
     whole = answer(b"{}" + image)
     pieces = [whole[:20], whole[20:70], whole[70:100_000], whole[100_000:]]
     with running(Fake(says=lambda *_: pieces)) as fake:
-        outcome = closed_loop(fake.endpoint, Expected([image]), clients=2, requests=16)
+        outcome = closed_loop(fake.endpoint, GoldenImages([image]), clients=2, requests=16)
     assert outcome.is_right
     assert outcome.checked == 2
 
@@ -131,6 +131,6 @@ def test_an_answer_may_come_in_pieces_and_be_larger_than_what_is_read_at_once() 
 def test_nobody_listening_takes_one_line() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        endpoint = Endpoint("127.0.0.1", free.getsockname()[1], OpenInferenceExchange())
+        endpoint = Endpoint("127.0.0.1", free.getsockname()[1], SeedEncoder())
         with pytest.raises(BenchError, match=r"^127.0.0.1:\d+ takes no connection: .*refused"):
             closed_loop(endpoint, EXPECTED, clients=2, requests=1)

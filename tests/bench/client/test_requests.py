@@ -1,15 +1,15 @@
-from ganport_bench.serving.exchange import LitServeExchange, OpenInferenceExchange
+from ganport_bench.client.requests import LitServeEncoder, SeedEncoder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.bench.serving.fake_server import parse
+from tests.bench.client.fake_server import parse
 
 SEEDS = st.integers(0, 2**63 - 1)
 
 
 @given(SEEDS)
 def test_the_open_inference_protocol_is_spoken_in_binary_both_ways(seed: int) -> None:
-    first, _, document, binary = parse(OpenInferenceExchange().request(seed))
+    first, _, document, binary = parse(SeedEncoder().request(seed))
     assert first == "POST /v2/models/generator/infer HTTP/1.1"
     wanted = {"name": "seed", "datatype": "UINT64", "shape": [1], "parameters": {"binary_data_size": 8}}
     assert document["inputs"] == [wanted]
@@ -18,7 +18,7 @@ def test_the_open_inference_protocol_is_spoken_in_binary_both_ways(seed: int) ->
 
 
 def test_another_model_may_want_a_batch_axis() -> None:
-    first, _, document, _ = parse(OpenInferenceExchange("ganport_generator", (1, 1)).request(7))
+    first, _, document, _ = parse(SeedEncoder("ganport_generator", (1, 1)).request(7))
     assert "/v2/models/ganport_generator/infer" in first
     assert isinstance(document["inputs"], list)
     assert document["inputs"][0]["shape"] == [1, 1]
@@ -26,6 +26,6 @@ def test_another_model_may_want_a_batch_axis() -> None:
 
 @given(SEEDS)
 def test_litserve_is_asked_in_json(seed: int) -> None:
-    first, headers, document, binary = parse(LitServeExchange().request(seed))
+    first, headers, document, binary = parse(LitServeEncoder().request(seed))
     assert (first, headers["content-type"]) == ("POST /predict HTTP/1.1", "application/json")
     assert (document, binary) == ({"seed": seed}, b"")

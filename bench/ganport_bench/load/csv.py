@@ -1,23 +1,23 @@
-"""CSV as perf_analyzer writes it with `-f`, so that what reads its files reads these.
+"""CSV as perf_analyzer writes it with `-f`, so that programs that read its files read these.
 
-One file for the clients that wait, and one for each kind of arrivals, since perf_analyzer's first column is one of
-`Concurrency` and `Request Rate`. Rows are sorted by throughput; times are whole microseconds. Percentiles are those of
-all answers, however few, as perf_analyzer's are; at a request rate they count from when a request was due, where
+There is one file for clients that wait and one for each kind of arrivals, because perf_analyzer's first column is
+either `Concurrency` or `Request Rate`. Rows are sorted by throughput; times are whole microseconds. Percentiles are of
+all answers, however few, as perf_analyzer's are. At a request rate they count from when a request was due, where
 perf_analyzer counts from when it was sent. The columns from `Client Send` to `Client Recv` are means over a whole load
-and add up to its mean latency; the five that rest on the server's statistics are empty where it has none.
+and add up to its mean latency; the five that need the server's statistics are empty without them.
 """
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from ganport_runtime.atomic import write_bytes
+
 from ganport_bench.errors import BenchError
-from ganport_bench.load.answers import Answers
 from ganport_bench.load.measure import Load
 from ganport_bench.load.statistics import ServerTimes
-
-__all__ = ["COLUMNS", "write_csv"]
+from ganport_bench.load.sweep import Answers
 
 SERVER = (
     "Network+Server Send/Recv",
@@ -30,7 +30,7 @@ PERCENTILES = {50.0: "p50 latency", 90.0: "p90 latency", 95.0: "p95 latency", 99
 COLUMNS = ("Inferences/Second", "Client Send", *SERVER, "Client Recv", *PERCENTILES.values())  # after the first one
 MICRO = 1e6
 
-Row = tuple[float, Answers, ServerTimes | None]
+CsvRow = tuple[float, Answers, ServerTimes | None]
 
 
 def write_csv(load: Load, path: Path) -> list[Path]:
@@ -44,30 +44,23 @@ def write_csv(load: Load, path: Path) -> list[Path]:
     Raises:
         BenchError: a file cannot be written.
     """
-    waiting: list[Row] = [(row.concurrency, row.answers, row.server) for row in load.concurrency]
+    waiting: list[CsvRow] = [(row.concurrency, row.answers, row.server) for row in load.concurrency]
     texts = {path: _text("Concurrency", waiting)}
     for arrivals in load.knees:
-        rows: list[Row] = [
+        rows: list[CsvRow] = [
             (row.offered, row.answers, row.server) for row in load.rates if row.arrivals == arrivals and not row.void
         ]
         beside = path.with_name(f"{path.stem}-request-rate-{arrivals}{path.suffix}")
         texts[beside] = _text("Request Rate", rows)
-    _write(texts)
+    for file, text in texts.items():
+        try:
+            write_bytes(file, text.encode())
+        except OSError as error:
+            raise BenchError(f"{file} cannot be written ({error.strerror or error}); name another place") from None
     return list(texts)
 
 
-def _write(texts: Mapping[Path, str]) -> None:
-    for path, text in texts.items():
-        aside = path.with_name(f".{path.name}.partial")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            aside.write_text(text, "utf-8")
-            aside.replace(path)
-        except OSError as error:
-            raise BenchError(f"{path} cannot be written ({error.strerror or error}); name another place") from None
-
-
-def _text(first: str, rows: Sequence[Row]) -> str:
+def _text(first: str, rows: Sequence[CsvRow]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow((first, *COLUMNS))

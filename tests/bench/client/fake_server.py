@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from ganport_bench.serving.exchange import Endpoint, OpenInferenceExchange
-from ganport_bench.serving.expected import Expected
+from ganport_bench.client.outcome import GoldenImages
+from ganport_bench.client.requests import Endpoint, SeedEncoder
 
 IMAGES = [bytes([seed]) * 48 for seed in range(4)]
-EXPECTED = Expected(IMAGES)
+EXPECTED = GoldenImages(IMAGES)
 
 
 def image_of(seed: int) -> bytes:
@@ -93,7 +93,7 @@ class Fake:
 
     async def run(self, started: threading.Event, stop: asyncio.Event) -> None:
         server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
-        self.endpoint = Endpoint("127.0.0.1", server.sockets[0].getsockname()[1], OpenInferenceExchange())
+        self.endpoint = Endpoint("127.0.0.1", server.sockets[0].getsockname()[1], SeedEncoder())
         self.stop = asyncio.get_running_loop().call_soon_threadsafe, stop.set
         started.set()
         await stop.wait()
