@@ -102,55 +102,12 @@ def openvino(steps: Steps, sizes: str, calls: str, file: str, latent_dim: str, p
     steps.batches(lambda size: model({"z": drawn(size)})[0], _numbers(sizes), int(calls))
 
 
-def build(steps: Steps, bundle: str, variant: str, library: str, folder: str) -> None:
-    """Build a variant's engine, and leave it and the manifest's entry of it in a folder."""
-    from json import dumps
-    from pathlib import Path
-    from types import SimpleNamespace
-
-    from ganport_export import ExportError
-    from ganport_export.engines import build_engines
-    from ganport_runtime import Bundle
-
-    opened = Bundle.open(bundle)
-    entry = next(one for one in opened.variants("generator") if one.id == variant)
-    source = SimpleNamespace(variant=entry, data=opened.read(entry))
-    said: list[str] = []
-    steps.do("engine import", lambda: __import__(library.replace("-", "_")))
-    try:
-        (built,) = steps.do("build", lambda: build_engines([source], [library], said.append))
-    except ExportError as error:
-        sys.exit("; ".join([*said, str(error)]))
-    Path(folder, "engine").write_bytes(built.data)
-    Path(folder, "entry.json").write_text(dumps(built.engine.to_json()), "utf-8")
-
-
-def load(steps: Steps, sizes: str, calls: str, folder: str, latent_dim: str, backend: str) -> None:
-    """Load an engine that `build` left by a backend, and draw images."""
-    from json import loads
-    from pathlib import Path
-
-    numpy = steps.do("import", lambda: (_import_generator(), _import_numpy())[1])
-    from ganport_runtime.backends import load_backend
-    from ganport_runtime.fields import Fields
-    from ganport_runtime.manifest import Engine
-
-    entry = Engine.read(Fields(loads(Path(folder, "entry.json").read_text("utf-8")), "engine"))
-    steps.do("engine import", lambda: __import__(entry.library))
-    runner, data = load_backend(backend), Path(folder, "engine").read_bytes()
-    session = steps.do("open", lambda: runner.open(data, entry=entry, device="cuda", threads=None))
-    drawn = _latents(numpy, int(latent_dim))
-    steps.batches(lambda size: session.run(["image"], {"z": drawn(size)}), _numbers(sizes), int(calls))
-
-
 TASKS: dict[str, Callable[..., None]] = {
     "import": importing,
     "ganport": command,
     "generator": generator,
     "onnxruntime": onnxruntime,
     "openvino": openvino,
-    "build": build,
-    "load": load,
 }
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -45,7 +45,7 @@ class ProcessStep:
 
 
 def live(
-    *words: str, environment: Mapping[str, str] | None = None, gpus: "GpuMemory | None" = None
+    *words: str, environment: Mapping[str, str] | None = None, gpus: "UsedGpuMemory | None" = None
 ) -> list[ProcessStep]:
     """Let a fresh interpreter do one of the tasks of `child.py`.
 
@@ -55,12 +55,13 @@ def live(
     Args:
         words: the task and its arguments.
         environment: added to this process's.
-        gpus: where GPU memory is to be looked at.
+        gpus: tells the GPU memory in use; what it grows by is taken for the process's, since a driver does not name
+            the processes of containers. Nothing else may begin to use a GPU meanwhile.
 
     Raises:
         BenchError: it failed; with the last that it said.
     """
-    held = gpus.watch() if gpus else lambda _pid: None
+    before = gpus() if gpus else 0
     command = [sys.executable, "-P", str(CHILD), *words]  # -P: modules of this folder do not hide others
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
         begun = time.perf_counter()
@@ -73,7 +74,7 @@ def live(
             env={**os.environ, **_byte_code(), **(environment or {})},
         ) as process:
             try:
-                steps = list(_steps(process, begun, held))
+                steps = list(_steps(process, begun, lambda: max(0, gpus() - before) if gpus else None))
             except BaseException:
                 process.kill()
                 raise
@@ -88,13 +89,13 @@ def import_seconds(module: str) -> System:
     return lambda: live("import", module)[-1].seconds
 
 
-def _steps(process: subprocess.Popen[str], begun: float, held: Callable[[int], int | None]) -> Iterator[ProcessStep]:
+def _steps(process: subprocess.Popen[str], begun: float, gpu: Callable[[], int | None]) -> Iterator[ProcessStep]:
     """The steps as they come; the first one is the interpreter's own start, which this side alone can time."""
     assert process.stdin is not None
     assert process.stdout is not None
     for line in process.stdout:
         taken = time.perf_counter() - begun
-        step = replace(ProcessStep(**json.loads(line)), gpu=held(process.pid))
+        step = replace(ProcessStep(**json.loads(line)), gpu=gpu())
         yield replace(step, seconds=taken) if step.name == "interpreter" else step
         process.stdin.write("\n")
         process.stdin.flush()
@@ -121,56 +122,12 @@ def _byte_code_folder() -> str:
     return folder
 
 
-class GpuMemory:
-    """Memory of all GPUs together, by the management library of NVIDIA's driver (NVML).
-
-    Args:
-        nvml: the module `pynvml`, initialized.
-    """
-
-    def __init__(self, nvml: ModuleType) -> None:
-        self._nvml = nvml
-        self._handles: Sequence[object] = [
-            nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())
-        ]
-
-    @property
-    def count(self) -> int:
-        """GPUs."""
-        return len(self._handles)
-
-    def watch(self) -> Callable[[int], int]:
-        """A function that tells the bytes which a process, started after this, holds.
-
-        Where the driver names no such process, which it does not in containers, it is what all GPUs hold more than now:
-        nothing else may begin to use them meanwhile.
-        """
-        before = self._used()
-
-        def held(pid: int) -> int:
-            listed = self._listed(pid)
-            return max(0, self._used() - before) if listed is None else listed
-
-        return held
-
-    def _used(self) -> int:
-        return sum(int(self._nvml.nvmlDeviceGetMemoryInfo(handle).used) for handle in self._handles)
-
-    def _listed(self, pid: int) -> int | None:
-        """What the driver says of a process; None where it does not name it, or not its memory."""
-        found = []
-        for handle in self._handles:
-            try:
-                processes = self._nvml.nvmlDeviceGetComputeRunningProcesses(handle)
-            except self._nvml.NVMLError:  # not every GPU names them
-                continue
-            found += [process.usedGpuMemory for process in processes if process.pid == pid]
-        return sum(found) if found and None not in found else None
+UsedGpuMemory = Callable[[], int]  # bytes in use on all GPUs together
 
 
 @contextmanager
-def watching_gpus() -> Iterator[GpuMemory | str]:
-    """GPU memory to look at for the length of a block, or why there is none."""
+def watching_gpus() -> Iterator[UsedGpuMemory | str]:
+    """What tells the GPU memory in use, by NVIDIA's management library (NVML), or why there is none."""
     try:
         import pynvml  # type: ignore[import-untyped]
     except ModuleNotFoundError:
@@ -182,15 +139,18 @@ def watching_gpus() -> Iterator[GpuMemory | str]:
         yield f"no NVIDIA driver to ask for it ({error})"
         return
     try:
-        yield _gpu_memory(pynvml)
+        yield _used_memory(pynvml)
     finally:
         pynvml.nvmlShutdown()
 
 
-def _gpu_memory(nvml: ModuleType) -> GpuMemory | str:
+def _used_memory(nvml: ModuleType) -> UsedGpuMemory | str:
+    def used() -> int:
+        return sum(int(nvml.nvmlDeviceGetMemoryInfo(gpu).used) for gpu in gpus)
+
     try:
-        memory = GpuMemory(nvml)
-        memory.watch()  # some GPUs, such as parts of one, do not tell
+        gpus = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+        used()  # some GPUs, such as parts of one, do not tell
     except nvml.NVMLError as error:
         return f"the NVIDIA driver does not tell ({error})"
-    return memory if memory.count else "the NVIDIA driver finds no GPU"
+    return used if gpus else "the NVIDIA driver finds no GPU"

@@ -1,4 +1,4 @@
-"""What it takes to start: imports, opening, the first image, warm-up, memory, engines, and sizes on disk.
+"""What it takes to start: imports, opening, the first image, warm-up, memory, and sizes on disk.
 
 Everything that is timed runs in fresh processes, which take turns where they are compared, so that a slow while of the
 machine meets all. `child.py` is what such a process does, `fresh.py` starts it and reads its steps.
@@ -24,12 +24,10 @@ Parts of quantities:
     warm-up     system: a way. `first call` and `later calls` at each batch size
     memory      system: a way. `resident after ...` and, with a GPU, `GPU memory after ...`: each step, and the top
                 bucket; `peak resident`
-    engine      system: a graph by a library. `build` and `size`; loading one is a way, and that way's `open`
     bundle      what: a kind of file, and `all of it`
     installed   system: what a program needs with one backend, or PyTorch; `note` names the packages
 """
 
-import json
 import shutil
 import tempfile
 from collections import Counter
@@ -44,13 +42,12 @@ from ganport_runtime import Bundle, Generator, Plan, PlanError
 from ganport_runtime.backends import BACKENDS, load_backend
 from ganport_runtime.batches import BUCKETS, TOP
 from ganport_runtime.bundle import MANIFEST
-from ganport_runtime.fields import Fields
 from ganport_runtime.manifest import Engine, Entry, Probe
 from ganport_runtime.plan import AUTO
 
 from ganport_bench.effort import Effort, OnStep
 from ganport_bench.errors import BenchError
-from ganport_bench.fresh import GpuMemory, ProcessStep, import_seconds, live, watching_gpus
+from ganport_bench.fresh import ProcessStep, UsedGpuMemory, import_seconds, live, watching_gpus
 from ganport_bench.installed import closure, installed_bytes, is_installed
 from ganport_bench.records import CACHE, own_cache, tuned_copy
 from ganport_bench.tables import Table, between, mebibytes, number, reasons
@@ -64,8 +61,6 @@ CONDITIONS = (
 )
 CONTRAST = "torch"  # what the runtime does without
 PROBES = "probes"  # in ganport's cache folder: which plans have passed
-ENGINE_FORM = "phase"  # in which engines of every precision are what they are called
-ENGINE_NOTE = "parsed, built for every batch size and read back; the library was imported before"
 BARE = {  # backends that run a graph in a few lines by hand (tasks of `child.py`), and how that is written
     "onnxruntime": ("bare ONNX Runtime", "no option set"),
     "openvino": ("bare OpenVINO", "float32 asked for, batch size left open"),
@@ -79,7 +74,7 @@ PROBE = "probe: the first opening over later ones"
 RESIDENT, ON_GPU, PEAK = "resident after {}", "GPU memory after {}", "peak resident"
 
 OnMissing = Callable[[str, str], None]  # told what cannot be measured, and why
-Part = Literal["import", "start", "warm-up", "memory", "engine", "bundle", "installed"]
+Part = Literal["import", "start", "warm-up", "memory", "bundle", "installed"]
 
 
 @dataclass(frozen=True)
@@ -119,7 +114,7 @@ class Quantity:
     def to_json(self) -> dict[str, Any]:
         """Its part of the document."""
         document = asdict(self)
-        return {**document, **document.pop("estimate")}
+        return document | document.pop("estimate")
 
 
 @dataclass(frozen=True)
@@ -145,7 +140,7 @@ class Way:
     cache: Path | None = None
     peer: str = ""
 
-    def live(self, batches: Sequence[int], calls: int, gpus: GpuMemory | None) -> list[ProcessStep]:
+    def live(self, batches: Sequence[int], calls: int, gpus: UsedGpuMemory | None) -> list[ProcessStep]:
         """A process's steps; `calls` at each batch size after its first."""
         environment = {} if self.cache is None else {CACHE: str(self.cache)}
         counts = (",".join(map(str, batches)), str(calls))
@@ -175,7 +170,7 @@ class Start:
 
 
 def measure(bundle: Path, effort: Effort, on_step: OnStep) -> Start:
-    """Measure imports, engines, openings, warm-up, memory and sizes.
+    """Measure imports, openings, warm-up, memory and sizes.
 
     Args:
         bundle: its generator is opened.
@@ -189,22 +184,16 @@ def measure(bundle: Path, effort: Effort, on_step: OnStep) -> Start:
     missing: dict[str, str] = {}
     opened, on_missing = Bundle.open(bundle), missing.__setitem__
     with tempfile.TemporaryDirectory(prefix="ganport-start-") as name:
-        folder = Path(name)
         on_step("imports in fresh processes")
         imports = tuple(measure_imports(effort.imports, on_missing))
-        on_step("building engines")
-        built = build_in_turns(opened, folder / "engines", effort.builds, on_missing)
         on_step("ways to open the bundle")
-        loading = loading_ways(built, opened.manifest.generator.latent.dim, on_missing)
-        ways = (*ways_of(opened, folder / "caches", effort.tuning_seconds, on_missing), *loading)
+        ways = ways_of(opened, Path(name) / "caches", effort.tuning_seconds, on_missing)
         on_step("from a fresh process to images")
         with watching_gpus() as gpus:
             if isinstance(gpus, str):
                 missing["GPU memory"] = gpus
-            watched = None if isinstance(gpus, str) else gpus
-            runs = live_in_turns(ways, effort, watched, on_missing)
-        engines = [quantity for one in built for quantity in one.quantities]
-        quantities = (*imports, *process_quantities(runs), *engines)
+            runs = live_in_turns(ways, effort, None if isinstance(gpus, str) else gpus, on_missing)
+        quantities = (*imports, *process_quantities(runs))
     on_step("sizes")
     sizes = (*bundle_quantities(opened), *installed_quantities())
     return Start((*quantities, *sizes), tuple(way for way in ways if way.name in runs), missing)
@@ -316,112 +305,6 @@ def _words(plan: Plan) -> str:
     return f"{plan.engine or plan.variant} by {plan.backend}, {plan.provider}{options}"
 
 
-# ---- TensorRT engines --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class BuiltEngine:
-    """An engine of a variant by a library, built in fresh processes.
-
-    Attributes:
-        variant: the graph's id.
-        library: that builds it.
-        words: of the task `build`: bundle, variant, library, and the folder where `child.py` leaves file and entry.
-        seconds: what building it took, float64 [rounds].
-    """
-
-    variant: str
-    library: str
-    words: tuple[str, ...]
-    seconds: Seconds
-
-    @property
-    def name(self) -> str:
-        """For people."""
-        return f"{self.variant} by {self.library}"
-
-    @property
-    def folder(self) -> Path:
-        """Where its file is."""
-        return Path(self.words[-1])
-
-    @property
-    def engine(self) -> Engine:
-        """The manifest's entry of it."""
-        return Engine.read(Fields(json.loads((self.folder / "entry.json").read_text("utf-8"))))
-
-    @property
-    def quantities(self) -> tuple[Quantity, ...]:
-        """Milliseconds of building it, and its bytes."""
-        size = (self.folder / "engine").stat().st_size
-        return (
-            Quantity.of_seconds("engine", self.name, "build", self.seconds, note=ENGINE_NOTE),
-            Quantity.of_bytes("engine", self.name, "size", size),
-        )
-
-    def build(self) -> float:
-        """Build it once; seconds."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return live("build", *self.words)[-1].seconds
-
-
-def build_in_turns(bundle: Bundle, folder: Path, rounds: int, on_missing: OnMissing) -> tuple[BuiltEngine, ...]:
-    """Build an engine of every graph that can be built here, in turns; what cannot be is told of."""
-    working: dict[str, BuiltEngine] = {}
-    for variant, library in _buildable(bundle, on_missing):
-        words = (str(bundle.path), variant, library, str(folder / f"{variant}-{library}"))
-        one = BuiltEngine(variant, library, words, np.empty(0))
-        try:
-            one.build()
-            working[one.name] = one
-        except BenchError as error:
-            on_missing(f"engine of {one.name}", str(error))
-    if not working:
-        return ()
-    taken = interleave({name: one.build for name, one in working.items()}, rounds=rounds, warmup=0)
-    return tuple(replace(one, seconds=taken[name]) for name, one in working.items())
-
-
-def _buildable(bundle: Bundle, on_missing: OnMissing) -> Iterator[tuple[str, str]]:
-    """Every graph that may become an engine, with every library that can build here."""
-    from ganport_export import ExportError
-    from ganport_export.engines import LIBRARIES, load_library
-
-    variants = [one.id for one in bundle.variants("generator") if one.form == ENGINE_FORM]
-    for library in LIBRARIES:
-        try:
-            load_library(library)
-        except ExportError as error:
-            on_missing(f"engines by {library}", str(error))
-            continue
-        if not variants:
-            why = f"the bundle has no graph of the form {ENGINE_FORM}; export it with that form"
-            on_missing(f"engines by {library}", why)
-        yield from ((variant, library) for variant in variants)
-
-
-def loading_ways(built: Sequence[BuiltEngine], latent_dim: int, on_missing: OnMissing) -> Iterator[Way]:
-    """A way for each engine that this machine can load; of the others it is told why not."""
-    for one in built:
-        engine = one.engine
-        backend, why = _loader(engine)
-        if backend is None:
-            on_missing(f"loading the engine of {one.name}", why)
-        else:
-            words = (str(one.folder), str(latent_dim), backend)
-            yield Way(f"engine of {one.name}", "ganport", (f"{engine.id} by {backend}, cuda",), "load", words)
-
-
-def _loader(engine: Engine) -> tuple[str | None, str]:
-    """The backend that runs an engine here, or None and why there is none."""
-    names = [name for name in BACKENDS if engine.library in load_backend(name).engine_libraries]
-    whys = [load_backend(name).refusal("cuda") or load_backend(name).entry_refusal(engine, "cuda") for name in names]
-    return next(
-        ((name, "") for name, why in zip(names, whys, strict=True) if why is None),
-        (None, "; ".join(filter(None, whys))),
-    )
-
-
 # ---- processes ---------------------------------------------------------------------------------------------------
 
 
@@ -434,7 +317,7 @@ class ProcessRuns:
         first: the steps of every process that opened the bundle for the first time on this machine, to one image.
     """
 
-    def __init__(self, way: Way, calls: int, gpus: GpuMemory | None) -> None:
+    def __init__(self, way: Way, calls: int, gpus: UsedGpuMemory | None) -> None:
         self.way = way
         self._calls, self._gpus = calls, gpus
         self.usual: list[list[ProcessStep]] = []
@@ -458,11 +341,12 @@ class ProcessRuns:
 
     def seconds(self, *names: str) -> Seconds:
         """What these steps took together, float64 [processes]."""
-        return np.sum([[step.seconds for step in self.steps(name)] for name in names], axis=0, dtype=np.float64)
+        each = [[step.seconds for step in self.steps(name)] for name in names]
+        return np.array(each, np.float64).sum(axis=0)
 
 
 def live_in_turns(
-    ways: Sequence[Way], effort: Effort, gpus: GpuMemory | None, on_missing: OnMissing
+    ways: Sequence[Way], effort: Effort, gpus: UsedGpuMemory | None, on_missing: OnMissing
 ) -> dict[str, ProcessRuns]:
     """Run every way in turns, by name; one that fails when it is tried is left out, and told of."""
     found: dict[str, ProcessRuns] = {}
@@ -542,11 +426,12 @@ def _kind(entry: Entry | Probe) -> str:
 
 def installed_quantities() -> Iterator[Quantity]:
     """Bytes of what a program that generates needs with each backend that is installed, and PyTorch for contrast."""
-    needs = {f"{CONTRAST}, for contrast": (CONTRAST,)} if is_installed(CONTRAST) else {}
-    for name in reversed(BACKENDS):
+    needs: dict[str, tuple[str, ...]] = {}
+    for name in BACKENDS:
         present = [package for package in load_backend(name).packages if is_installed(package.name)]
         extras = (f"ganport[{package.extra}]" if package.extra else package.name for package in present)
-        needs = ({f"ganport with {name}": ("ganport", *extras)} if present else {}) | needs
+        needs |= {f"ganport with {name}": ("ganport", *extras)} if present else {}
+    needs |= {f"{CONTRAST}, for contrast": (CONTRAST,)} if is_installed(CONTRAST) else {}
     for system, roots in needs.items():
         names = closure(*roots)
         size = sum(map(installed_bytes, names))
@@ -563,7 +448,6 @@ SHORT = {
 }
 TITLES = {
     "import": "Imports in fresh processes",
-    "engine": "Engines, built in fresh processes",
     "bundle": "The bundle on disk",
     "installed": "Installed packages on disk",
 }
