@@ -57,9 +57,9 @@ bench: $(INSTALLED) $(TRITON)
 	$(if $(RUN),,$(BIN)/ganport train --data digits --resolution 64 --width 64 --batch-size 16 --steps 5 --out $(BENCH)/run)
 	$(if $(BUNDLE),,$(BIN)/ganport export '$(MEASURED_RUN)' --out $(BENCH)/measured.ganport)
 	$(BIN)/ganport tune '$(MEASURED_BUNDLE)' --min-psnr $(if $(RUN),38,0) --seconds 30
-	$(BIN)/python -m ganport_bench.overhead --json > $(BENCH)/overhead.json
+	$(BIN)/python bench/claims/overhead.py --json > $(BENCH)/overhead.json
 	$(BIN)/ganport bench '$(MEASURED_RUN)' --bundle '$(MEASURED_BUNDLE)' --report $(BENCH)/report --csv $(BENCH)/load.csv --seconds 500 --json > $(BENCH)/whole.json
-	$(BIN)/python -m ganport_bench.serving '$(MEASURED_RUN)' --bundle '$(MEASURED_BUNDLE)' --json > $(BENCH)/serving.json
+	$(BIN)/python bench/claims/servers.py '$(MEASURED_RUN)' --bundle '$(MEASURED_BUNDLE)' --json > $(BENCH)/serving.json
 	$(if $(PAGE),$(BIN)/python -m ganport_bench.pages '$(PAGE)' --whole $(BENCH)/whole.json --serving $(BENCH)/serving.json --overhead $(BENCH)/overhead.json --report $(BENCH)/report)
 
 # Every test that needs an NVIDIA GPU, and the benchmark on one; one line and no installation where there is none.

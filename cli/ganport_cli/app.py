@@ -7,6 +7,7 @@ from inspect import cleandoc
 from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from ganport_cli import INTERRUPTED
 from ganport_cli.commands import (
@@ -24,8 +25,7 @@ from ganport_cli.commands import (
     train,
     tune,
 )
-from ganport_cli.default_command import DefaultGroup
-from ganport_cli.extras import missing_extra
+from ganport_cli.packages import missing_extra
 
 app = typer.Typer(
     name="ganport",
@@ -50,6 +50,26 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     doctor.doctor,
     demo.demo,
 )
+
+
+class DefaultGroup(TyperGroup):
+    """A group whose hidden command needs no name: words that begin with none of the others' names are its own."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the hidden command's name before words that are its own; its help is the group's."""
+        is_named = bool(args) and args[0] in self.commands and not self.commands[args[0]].hidden
+        if args and not is_named:
+            args = ["--help"] if "--help" in args else [self._default, *args]
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """The options of the hidden command, then the others."""
+        self.commands[self._default].format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+    @property
+    def _default(self) -> str:
+        return next(name for name, command in self.commands.items() if command.hidden)
 
 
 def _aborted_by_interrupt(command: Callable[..., None]) -> Callable[..., None]:

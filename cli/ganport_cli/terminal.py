@@ -1,8 +1,11 @@
 """What a command shows: people's text and progress on stderr, one JSON document on stdout when asked."""
 
+import ctypes
 import json
+import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +16,7 @@ from rich.text import Text
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; people's text goes to stderr.")]
 
+STDOUT, STDERR = 1, 2  # descriptors, which is what libraries in other languages write to
 PLAIN_WIDTH = 160  # columns where stderr is no terminal: rich would break lines at 80 there
 
 
@@ -49,3 +53,24 @@ def progress(unit: str) -> Progress:
         TimeRemainingColumn(),
         console=console(),
     )
+
+
+@contextmanager
+def own_stdout() -> Iterator[None]:
+    """Send to stderr whatever is written to stdout in the block, by this process or by those that it starts."""
+    sys.stdout.flush()
+    kept = os.dup(STDOUT)
+    os.dup2(STDERR, STDOUT)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _flush_libraries()
+        os.dup2(kept, STDOUT)
+        os.close(kept)
+
+
+def _flush_libraries() -> None:
+    """Have C's buffers written while stdout is still stderr; at the end of the process it would be too late."""
+    if os.name == "posix":
+        ctypes.CDLL(None).fflush(None)

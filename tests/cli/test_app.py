@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from ganport_cli.app import COMMANDS, run
-from ganport_cli.extras import missing_extra
+from ganport_cli.packages import missing_extra
 
 NAMES = sorted(command.__name__.replace("_", "-") for command in COMMANDS)
 

@@ -13,7 +13,7 @@ from ganport_bench.effort import QUICK as LOAD
 from ganport_bench.machine import Watch
 from ganport_bench.whole import Asked, Whole
 from ganport_bench.whole.document import Found
-from ganport_cli.own_stdout import own_stdout
+from ganport_cli.terminal import own_stdout
 
 from tests.cli.conftest import Ganport
 from tests.support.bundles import Weights, add_probe, make_bundle

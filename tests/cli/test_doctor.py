@@ -2,12 +2,14 @@
 
 import platform
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ganport_cli import packages
 from ganport_cli.commands import doctor
-from ganport_cli.parts import PARTS, Part
+from ganport_cli.packages import Dependency, dependencies
 from packaging.requirements import Requirement
 
 from tests.cli.conftest import Ganport
@@ -33,18 +35,24 @@ def test_it_tells_of_machine_packages_and_providers(ganport: Ganport) -> None:
 def test_every_package_of_every_extra_is_among_the_parts() -> None:
     extras = tomllib.loads(PYPROJECT.read_text())["project"]["optional-dependencies"]
     named = {Requirement(line).name for extra, lines in extras.items() if extra != "dev" for line in lines}
-    assert named - {"ganport"} <= {part.package for part in PARTS}
-    assert {part.extra for part in PARTS} - {None} <= set(extras)
-    for part in PARTS:
-        if part.extra:
-            brought = {Requirement(line).name for line in extras[part.extra]} | {"numpy"}
-            assert part.package in brought, f"{part.extra} does not bring {part.package}"
+    assert named - {"ganport"} <= {found.name for found in dependencies()}
+    for found in dependencies():
+        if found.extra:
+            brought = {Requirement(line).name for line in extras[found.extra]} | {"numpy"}
+            assert found.name in brought, f"{found.extra} does not bring {found.name}"
+
+
+@pytest.mark.parametrize("extra", ["cpu", "train", "evaluate", "serve", "bench"])
+def test_every_module_of_a_package_is_its_own(extra: str) -> None:
+    for found in dependencies():
+        if found.extra == extra and found.version is not None:
+            assert find_spec(found.module) is not None, f"{found.name} brings no module {found.module}"
 
 
 def test_a_missing_part_comes_with_its_cost_and_remedy(ganport: Ganport, monkeypatch: pytest.MonkeyPatch) -> None:
-    missing = Part("no-such-package", "gpu", "no flying")
+    missing = Dependency("no-such-package", "gpu", "no flying", "no_such_package")
     assert missing.version is None
-    monkeypatch.setattr("ganport_cli.parts.PARTS", (*PARTS, missing))
+    monkeypatch.setattr(packages, "dependencies", lambda: (*dependencies(), missing))
     line = next(line for line in ganport("doctor").stderr.splitlines() if "no-such-package" in line)
     assert "missing" in line
     assert "no flying" in line

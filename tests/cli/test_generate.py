@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ganport_cli.plans_in_use import images_by_bucket
+from ganport_cli.plan_options import images_by_bucket
 from ganport_runtime import Generator
 from ganport_runtime.buckets import BUCKETS
 from hypothesis import given
@@ -147,6 +147,7 @@ def test_a_folder_of_other_files_is_refused(ganport: Ganport, bundle: Path, tmp_
     assert names(tmp_path) == ["thesis.tex"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["grid.png", "images.npy"])
 def test_a_file_is_replaced_only_where_that_is_asked_for(
     ganport: Ganport, bundle: Path, tmp_path: Path, name: str
@@ -265,6 +266,7 @@ def test_images_of_five_channels_go_into_an_array_alone(ganport: Ganport, tmp_pa
     assert np.load(tmp_path / "images.npy").shape == (4, 8, 8, 5)
 
 
+@pytest.mark.slow
 def test_after_ctrl_c_the_same_command_goes_on(bundle: Path, tmp_path: Path) -> None:
     out = tmp_path / "images"
     command = [*COMMAND, str(bundle), "--count", "100000", "--out", str(out)]
@@ -290,6 +292,7 @@ def test_after_ctrl_c_the_same_command_goes_on(bundle: Path, tmp_path: Path) -> 
     assert np.array_equal(np.stack(list(images.values())), wanted(bundle, count))
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_no_half_an_array(bundle: Path, tmp_path: Path) -> None:
     out = tmp_path / "images.npy"
     command = [*COMMAND, str(bundle), "--count", "20000000", "--out", str(out)]
@@ -331,7 +334,7 @@ def test_a_place_that_cannot_be_is_named(ganport: Ganport, bundle: Path, tmp_pat
 def test_a_folder_whose_record_was_being_written_is_gone_on_with(
     ganport: Ganport, bundle: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "..generation.json.partial").write_text("{")
+    (tmp_path / "..generation.json.0123abcd.partial").write_text("{")
     assert ganport("generate", bundle, "--count", 2, "--out", tmp_path).exit_code == 0
     assert names(tmp_path) == [".generation.json", "00000000.png", "00000001.png"]
 
@@ -344,6 +347,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_count(bundle: Path, tmp_path: Path) -> None:
     def peak(count: int) -> int:
         arguments = ["generate", str(bundle), "--count", str(count), "--out", str(tmp_path / f"{count}.npy")]

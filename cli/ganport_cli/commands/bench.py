@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console, RenderableType
 
-from ganport_cli.own_stdout import own_stdout
-from ganport_cli.terminal import Json, console, print_json
+from ganport_cli.terminal import Json, console, own_stdout, print_json
 
 if TYPE_CHECKING:
     from ganport_bench.load import Load

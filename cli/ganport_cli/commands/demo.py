@@ -113,7 +113,7 @@ def _tune(bundle: Path, seconds: float) -> "Tuning":
 def _generate(bundle: Path, grid: Path) -> str:
     from ganport_runtime import Generator
 
-    from ganport_cli.image_grid import write_grid
+    from ganport_cli.outputs import write_grid
 
     with Generator.open(bundle) as generator:
         write_grid(grid, [generator.sample(COUNT, seed=SEED)], gap=GAP)

@@ -26,12 +26,12 @@ def _examine() -> dict[str, Any]:
     from ganport_runtime import __version__
     from ganport_runtime.host import this_host
 
-    from ganport_cli.parts import PARTS
+    from ganport_cli.packages import dependencies
 
     packages = [
-        {"package": part.package, "version": part.version, "extra": part.extra, "cost": part.cost}
-        | {"remedy": part.remedy}
-        for part in PARTS
+        {"package": found.name, "version": found.version, "extra": found.extra, "cost": found.without}
+        | {"remedy": found.remedy}
+        for found in dependencies()
     ]
     document: dict[str, Any] = {
         "ganport": __version__,

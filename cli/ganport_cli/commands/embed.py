@@ -73,7 +73,7 @@ def embed(
 
 def _names_file(out: Path, *, overwrite: bool) -> Path:
     """Where the names go, once both files are seen to be free."""
-    from ganport_cli.files import check_free
+    from ganport_cli.outputs import check_free
 
     if out.suffix.lower() != ".npy":
         raise typer.BadParameter(f"--out {out} does not end in .npy")
@@ -88,11 +88,11 @@ def _load(source: str, discriminator: "Discriminator", *, background: str, skip_
     from ganport_train.data import load_images
     from ganport_train.errors import ConfigError
 
-    from ganport_cli.files import OutputError
+    from ganport_cli.outputs import WriteError
 
     height, width, channels = discriminator.image_shape
     if height != width:
-        raise OutputError(f"this discriminator takes images of {height} x {width}; only squares can be loaded")
+        raise WriteError(f"this discriminator takes images of {height} x {width}; only squares can be loaded")
     try:
         found = load_images(source, resolution=height, channels=channels, background=background, skip_bad=skip_bad)
     except ConfigError as error:
@@ -106,8 +106,7 @@ def _write(discriminator: "Discriminator", found: "ImageSet", out: Path, names_f
     """Write the features batch by batch, and the names, which belong to them."""
     import numpy as np
 
-    from ganport_cli.array_file import write_array
-    from ganport_cli.files import writing
+    from ganport_cli.outputs import write_array, writing
 
     shape = (len(found.images), discriminator.feature_dim)
     with progress("images") as bar, writing(names_file) as aside:

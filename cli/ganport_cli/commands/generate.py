@@ -16,8 +16,8 @@ from ganport_cli.plan_options import (
     Threads,
     open_network,
     plan_document,
+    plans_in_use,
 )
-from ganport_cli.plans_in_use import plans_in_use
 from ganport_cli.terminal import Json, console, print_json, progress
 
 if TYPE_CHECKING:
@@ -80,8 +80,7 @@ def generate(
 def _writer(out: Path, count: int, *, overwrite: bool) -> Write:
     """What writes to a path of this kind, once the path is seen to be free."""
     from ganport_cli import image_outputs
-    from ganport_cli.files import check_free
-    from ganport_cli.image_grid import MAX_IMAGES
+    from ganport_cli.outputs import MAX_IMAGES, check_free
 
     kind = "" if out.is_dir() else out.suffix.lower()
     if kind not in ("", ".png", ".npy"):

@@ -74,8 +74,9 @@ def serve(
     max_count = min(MAX_COUNT, max_queue) if max_count is None else max_count
     _check_usage(engine, replicas, log_format, max_count, max_queue)
     _check_ports(port, None if no_grpc else grpc_port)
-    for option, number in (("max-delay-ms", max_delay_ms), ("max-body-mb", max_body_mb), ("timeout", request_timeout)):
-        _check(math.isfinite(number), f"--{option} is {number}, wanted a finite number")
+    numbers = {"--max-delay-ms": max_delay_ms, "--max-body-mb": max_body_mb, "--request-timeout": request_timeout}
+    for option, number in numbers.items():
+        _check(math.isfinite(number), f"{option} is {number}, wanted a finite number")
     with early_signals() as is_told_to_end:
         opening = {"device": device, "precision": precision, "backend": backend, "threads": threads}
         _check_opening(opening)

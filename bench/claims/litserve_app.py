@@ -1,4 +1,4 @@
-"""A LitServe server around a bundle's generator, as one would write it: `litserve_app BUNDLE PRECISION PORT`."""
+"""A LitServe server for a bundle's generator, as one would write it: `litserve_app.py BUNDLE PRECISION PORT`."""
 
 import sys
 from typing import Any
@@ -9,14 +9,12 @@ from ganport_runtime import Generator, latents
 from ganport_runtime.buckets import BUCKETS, TOP
 from starlette.responses import Response
 
-__all__ = ["SETTINGS", "GeneratorAPI"]
-
 BATCH_TIMEOUT = 0.005  # seconds
 SETTINGS = {"max_batch_size": str(TOP), "batch_timeout": f"{BATCH_TIMEOUT:g} s", "fast_queue": "yes", "workers": "1"}
 
 
 class GeneratorAPI(litserve.LitAPI):  # type: ignore[misc]
-    """Takes `{"seed": 7}`, answers the first image of that seed as its bytes."""
+    """Takes `{"seed": 7}`, answers the first image of that seed as bytes."""
 
     def __init__(self, bundle: str, precision: str, **settings: Any) -> None:
         super().__init__(**settings)
@@ -28,24 +26,20 @@ class GeneratorAPI(litserve.LitAPI):  # type: ignore[misc]
         for bucket in BUCKETS:
             self._generator.sample(bucket)
 
-    def decode_request(self, request: dict[str, int]) -> int:
-        """The seed."""
+    def decode_request(self, request: dict[str, int]) -> int:  # noqa: D102
         return int(request["seed"])
 
-    def batch(self, inputs: list[int]) -> list[int]:
-        """As they came."""
+    def batch(self, inputs: list[int]) -> list[int]:  # noqa: D102
         return inputs
 
     def predict(self, seeds: list[int]) -> Any:
         """One run of the engine for all of them, uint8 [n, height, width, channels]."""
         return self._generator(np.concatenate([latents(seed, 0, 1, self._generator.latent_dim) for seed in seeds]))
 
-    def unbatch(self, output: Any) -> list[Any]:
-        """One image each."""
+    def unbatch(self, output: Any) -> list[Any]:  # noqa: D102
         return list(output)
 
-    def encode_response(self, image: Any) -> Response:
-        """The pixels' bytes."""
+    def encode_response(self, image: Any) -> Response:  # noqa: D102
         return Response(image.tobytes(), media_type="application/octet-stream")
 
 

@@ -2,12 +2,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from ganport_bench.overhead import training
-from ganport_bench.overhead.bare_loop import BareLoop
-from ganport_bench.overhead.training import Turns
+from bare_loop import BLOCK_STEPS, BareLoop, TrainingTurns
 from ganport_train.config import TrainingConfig, preset
 from ganport_train.data import ImageSet, load_images
 from ganport_train.step import initial_state, training_step
+from overhead import training
 
 TINY = {"resolution": 16, "width": 4, "batch_size": 8, "latent_dim": 5}
 
@@ -19,7 +18,7 @@ def test_both_sides_are_charged_for_their_own_steps_alone() -> None:
     def take(seconds: float) -> None:
         now[0] += seconds
 
-    turns = Turns(lambda _config, _images: lambda: take(2.0), rounds=3, steps=2, clock=lambda: now[0])
+    turns = TrainingTurns(lambda _config, _images: lambda: take(2.0), rounds=3, steps=2, clock=lambda: now[0])
     turns.started(tiny_config(), digits(), 0)
     stops = []
     for step in range(8):
@@ -61,12 +60,12 @@ def test_batch_norm_in_the_discriminator_is_refused() -> None:
 
 
 def test_a_real_trainer_and_the_bare_loop_take_turns(tmp_path: Path) -> None:
-    figure = training.measure(tmp_path, 2, **TINY)
+    figure = training(tmp_path, 2, **TINY)
     assert figure.name == "train"
     assert figure.details["ganport_ms_a_step"] > 0  # type: ignore[operator]
     assert figure.details["bare_ms_a_step"] > 0  # type: ignore[operator]
     lines = (tmp_path / "run-of-turns" / "metrics.jsonl").read_text().splitlines()
-    assert sum('"loss_generator"' in line for line in lines) == 3 * training.STEPS_A_BLOCK
+    assert sum('"loss_generator"' in line for line in lines) == 3 * BLOCK_STEPS
 
 
 def tiny_config(**settings: float | str) -> TrainingConfig:

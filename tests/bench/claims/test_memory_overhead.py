@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 from ganport_bench.errors import BenchError
-from ganport_bench.overhead.memory import peak_bytes
+from overhead import peak_bytes
 
 MIB = 2**20
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import psutil  # type: ignore[import-untyped]
 import pytest
+from ganport_bench.client.processes import renice
 from ganport_bench.errors import BenchError
-from ganport_bench.serving.usage import cpu_of, resident_bytes, resume, suspend, yield_to_others
+from server_setup import cpu_of, resident_bytes, resume, suspend
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def test_a_child_that_ends_just_now_is_passed_over(
     monkeypatch.setattr(psutil.Process, "children", lambda _process, **_options: [ended])
     suspend(living)
     resume(living)
-    yield_to_others(living)
+    renice(living)
     assert cpu_of(living).total >= 0
     assert resident_bytes(living) > 0
 
@@ -40,11 +41,11 @@ def test_a_thread_that_ends_just_now_is_passed_over(living: int, monkeypatch: py
         raise ProcessLookupError
 
     monkeypatch.setattr(os, "setpriority", gone)
-    yield_to_others(living)
+    renice(living)
 
 
 def test_of_a_server_that_has_ended_nothing_is_measured(ended: psutil.Process) -> None:
-    for passes in (suspend, resume, yield_to_others):
+    for passes in (suspend, resume, renice):
         passes(ended.pid)
     for measures in (cpu_of, resident_bytes):
         with pytest.raises(BenchError, match=f"the process {ended.pid} that was measured has ended"):

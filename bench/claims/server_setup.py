@@ -1,0 +1,372 @@
+"""The processes that `servers.py` measures around one plan, each suspended until its turn.
+
+They are `ganport serve`, LitServe, Triton, the generator without a server, and the load generator.
+"""
+
+import os
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import psutil  # type: ignore[import-untyped]
+from ganport_bench.client.grpc import grpc_loop
+from ganport_bench.client.loops import closed_loop
+from ganport_bench.client.outcome import CHECKED, OK, GoldenImages, Outcome
+from ganport_bench.client.processes import NICENESS, ServerProcess, Worker, family, renice
+from ganport_bench.client.requests import Endpoint, LitServeEncoder, SeedEncoder
+from ganport_bench.effort import OnStep
+from ganport_bench.errors import BenchError
+from ganport_bench.load.servers import GANPORT, ServerAddress, StartedServer, start_ganport
+from ganport_bench.records import CACHE
+from ganport_runtime import Generator
+from ganport_runtime.buckets import TOP
+from numpy.typing import NDArray
+
+LITSERVE, TRITON = "LitServe", "Triton, python backend"
+HTTP, GRPC = "HTTP", "gRPC"
+CLIENTS = 64
+GRPC_SECONDS = 0.3  # of the check whether a server answers rightly over gRPC
+WARM_CALLS = 4
+TRITON_MODEL = "ganport_generator"
+TRITON_INSTANCES, TRITON_DELAY = 2, 0.005  # seconds
+
+Starter = Callable[[Path, str], AbstractContextManager[StartedServer]]
+
+
+@contextmanager
+def start_litserve(bundle: Path, precision: str) -> Iterator[StartedServer]:
+    """LitServe with the best settings that were tried: batches up to the top bucket, seeds as JSON, pixels as bytes.
+
+    Raises:
+        BenchError: it is not installed, or does not start.
+    """
+    try:
+        from litserve_app import SETTINGS
+    except ImportError as error:
+        raise BenchError(f"{error.name} is not installed: pip install 'ganport[bench]'") from None
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = ServerAddress("127.0.0.1", free.getsockname()[1])
+    app = str(Path(__file__).with_name("litserve_app.py"))
+    command = [sys.executable, app, str(bundle), precision, str(address.port)]
+    with ServerProcess(LITSERVE, command, lambda _: _is_healthy(address) or None) as process:
+        endpoint = Endpoint(address.host, address.port, LitServeEncoder())
+        yield StartedServer(LITSERVE, process.pid, endpoint, settings=SETTINGS)
+
+
+def _is_healthy(address: ServerAddress) -> bool:
+    try:
+        return address.get("/health")[0] == OK
+    except BenchError:
+        return False
+
+
+@contextmanager
+def start_triton(bundle: Path, precision: str) -> Iterator[StartedServer]:
+    """The real Triton server with the repository of `ganport export-triton`, whose Python backend runs the same plan.
+
+    Its batcher is woken for a request only if an instance is free at that moment, else within half a second, which one
+    instance meets all the time; and with preferred sizes it sends small batches early. Two instances without preferred
+    sizes, which wait a little to fill a batch, answered two to four times as many requests as any other settings.
+
+    Raises:
+        BenchError: there is no Triton server here, or it does not start.
+    """
+    from ganport_serve.errors import ServeError
+    from ganport_serve.triton.choices import Choices
+    from ganport_serve.triton.repository import export_repository
+    from ganport_serve.triton.server import find_tritonserver, running
+    from google.protobuf import text_format  # type: ignore[import-untyped]
+    from tritonclient.grpc.model_config_pb2 import ModelConfig  # type: ignore[import-untyped]
+
+    found = find_tritonserver()
+    if isinstance(found, str):
+        raise BenchError(found)
+    choices = Choices(backends=("python",), precision=precision, instances=TRITON_INSTANCES, max_delay=TRITON_DELAY)
+    environment = {CACHE: os.environ[CACHE]} if CACHE in os.environ else {}  # where the tuned plan is found
+    settings = {
+        "backend": "python",
+        "dynamic batching up to": str(TOP),
+        "queue delay": f"{TRITON_DELAY:g} s",
+        "instances": str(TRITON_INSTANCES),
+    }
+    with tempfile.TemporaryDirectory(prefix="ganport-triton-") as folder:
+        repository = Path(folder, "models")
+        try:
+            export_repository(bundle, repository, choices)
+            path = repository / TRITON_MODEL / "config.pbtxt"
+            config = text_format.Parse(path.read_text("utf-8"), ModelConfig())
+            config.dynamic_batching.ClearField("preferred_batch_size")
+            path.write_text(text_format.MessageToString(config), "utf-8")
+            with running(repository, models=[TRITON_MODEL], environment=environment) as triton:
+                host, _, port = triton.http.partition(":")
+                endpoint = Endpoint(host, int(port), SeedEncoder(TRITON_MODEL, shape=(1, 1)))
+                yield StartedServer(TRITON, triton.pid, endpoint, settings=settings)
+        except ServeError as error:
+            raise BenchError(str(error)) from None
+
+
+BASELINES: Mapping[str, Starter] = {LITSERVE: start_litserve, TRITON: start_triton}
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Calls of the generator in a row.
+
+    Attributes:
+        images: of one call.
+        seconds: of each call, float64 [calls].
+        cpu_seconds: of the process during all of them.
+    """
+
+    images: int
+    seconds: NDArray[np.float64]
+    cpu_seconds: float
+
+    @property
+    def images_per_second(self) -> float:
+        """Over all calls."""
+        return self.images * len(self.seconds) / float(self.seconds.sum())
+
+    @property
+    def cpu_us(self) -> float:
+        """CPU time of an image, microseconds."""
+        return 1e6 * self.cpu_seconds / (self.images * len(self.seconds))
+
+
+class Offline:
+    """The generator without a server, in a process of its own, which the caller opens and closes.
+
+    Args:
+        worker: the process.
+        bundle: opened there.
+        precision: `auto`: the fastest plan known.
+
+    Attributes:
+        plan: as the runtime writes it.
+        precision: that the plan computes in.
+    """
+
+    def __init__(self, worker: Worker, bundle: Path, precision: str) -> None:
+        self._worker = worker
+        self.plan, self.precision = worker(_open, str(bundle), precision)
+
+    def golden(self, seeds: int) -> GoldenImages:
+        """The first image of that many seeds."""
+        return GoldenImages(self._worker(_images, seeds))
+
+    def calls(self, seconds: float, images: int = TOP) -> Calls:
+        """`sample(images)` again and again, with another seed each time."""
+        return self._worker(_calls, seconds, images)
+
+
+_opened: list[Generator] = []  # in the worker's process
+
+
+def _open(bundle: str, precision: str) -> tuple[str, str]:
+    os.nice(NICENESS)  # as the servers
+    generator = Generator.open(bundle, precision=precision, one_plan=True)  # as the servers
+    _opened.append(generator)
+    return str(generator.plan), generator.plan.precision
+
+
+def _images(seeds: int) -> list[bytes]:
+    return [_opened[0].sample(1, seed=seed).tobytes() for seed in range(seeds)]
+
+
+def _calls(seconds: float, images: int) -> Calls:
+    sample = _opened[0].sample
+    for seed in range(WARM_CALLS):
+        sample(images, seed=seed)
+    times, seed, cpu = [time.perf_counter()], WARM_CALLS, time.process_time()
+    end = times[0] + seconds
+    while times[-1] < end:
+        sample(images, seed=seed)
+        seed += 1
+        times.append(time.perf_counter())
+    return Calls(images, np.diff(times), time.process_time() - cpu)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything that is measured around one plan.
+
+    Attributes:
+        asked: the precision that was asked for.
+        offline: the generator without a server.
+        golden: what every answer is compared with.
+        client: the process that makes the load.
+        servers: by name.
+        missing: servers that could not be started, and why.
+    """
+
+    asked: str
+    offline: Offline
+    golden: GoldenImages
+    client: Worker
+    servers: Mapping[str, StartedServer]
+    missing: Mapping[str, str]
+
+    @property
+    def ganport(self) -> StartedServer:
+        """The project's own server."""
+        return self.servers[GANPORT]
+
+
+@contextmanager
+def set_up(bundle: Path, asked: str, baselines: Mapping[str, Starter], known: int, on_step: OnStep) -> Iterator[Setup]:
+    """Start everything around a bundle's generator; baselines may be missing.
+
+    Args:
+        bundle: whose generator is served.
+        asked: the precision; `auto`: the fastest plan known.
+        baselines: servers beside ganport's.
+        known: seeds whose images are compared.
+        on_step: called with a few words before each step.
+
+    Raises:
+        BenchError: `ganport serve` does not start, or makes other images than the generator alone.
+    """
+    servers: dict[str, StartedServer] = {}
+    missing: dict[str, str] = {}
+    with ExitStack() as stack:
+        on_step(f"{asked}: the generator without a server")
+        offline = Offline(stack.enter_context(Worker("the generator without a server")), bundle, asked)
+        client = stack.enter_context(Worker("the load generator"))
+        golden = offline.golden(known)
+        for name, start in {GANPORT: start_ganport, **baselines}.items():
+            on_step(f"{asked}: starting {name}")
+            try:
+                server = _suspended(stack, start(bundle, asked))
+                _try_http(client, server, golden)
+            except BenchError as error:
+                if name == GANPORT:
+                    raise
+                missing[name] = str(error)
+                continue
+            fault = _grpc_fault(client, server, golden)
+            if fault is not None:
+                missing[f"{name}, {GRPC}"] = fault
+                server = replace(server, grpc=None)
+            servers[name] = server
+        yield Setup(asked, offline, golden, client, servers, missing)
+
+
+def _suspended(stack: ExitStack, starting: AbstractContextManager[StartedServer]) -> StartedServer:
+    server = stack.enter_context(starting)
+    renice(server.pid)
+    suspend(server.pid)
+    stack.callback(resume, server.pid)  # a suspended process cannot be told to stop
+    return server
+
+
+def _try_http(client: Worker, server: StartedServer, golden: GoldenImages) -> None:
+    """One answer for each known image; a server that makes other images is no baseline."""
+    requests = CHECKED * len(golden.images)
+    with awake(server.pid):
+        _must_be_right(client(closed_loop, server.endpoint, golden, clients=CLIENTS, requests=requests))
+
+
+def _grpc_fault(client: Worker, server: StartedServer, golden: GoldenImages) -> str | None:
+    if server.grpc is None:
+        return None
+    try:
+        with awake(server.pid):
+            _must_be_right(client(grpc_loop, server.grpc, golden, clients=CLIENTS, seconds=GRPC_SECONDS))
+    except BenchError as error:
+        return str(error)
+    return None
+
+
+def _must_be_right(outcome: Outcome) -> None:
+    refused = {status: count for status, count in outcome.statuses().items() if status != OK}
+    if refused or not outcome.is_right:
+        reasons = [f"{count:,} x status {status}" for status, count in refused.items()]
+        raise BenchError(f"it does not answer rightly: {'; '.join([*reasons, outcome.faults()]).strip('; ')}")
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """CPU seconds of a server.
+
+    Attributes:
+        total: of all its processes.
+        loop: of its first process's first thread, where an asyncio server has its event loop.
+    """
+
+    total: float
+    loop: float
+
+    def __sub__(self, other: "Cpu") -> "Cpu":
+        return Cpu(self.total - other.total, self.loop - other.loop)
+
+
+def cpu_of(pid: int) -> Cpu:
+    """What a process and its descendants have used so far; as coarse as the system counts, often 10 ms.
+
+    Raises:
+        BenchError: it has ended.
+    """
+    processes, total = _living(pid), 0.0
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system
+    with suppress(psutil.NoSuchProcess):
+        loop = next((thread for thread in processes[0].threads() if thread.id == pid), None)
+        return Cpu(total, 0.0 if loop is None else loop.user_time + loop.system_time)
+    raise _ended(pid)
+
+
+def resident_bytes(pid: int) -> int:
+    """Resident memory of a process and its descendants; shared pages count for each.
+
+    Raises:
+        BenchError: it has ended.
+    """
+    total = 0
+    for process in _living(pid):
+        with suppress(psutil.NoSuchProcess):
+            total += process.memory_info().rss
+    return total
+
+
+def _living(pid: int) -> list[psutil.Process]:
+    processes = family(pid)
+    if not processes:
+        raise _ended(pid)
+    return processes
+
+
+def _ended(pid: int) -> BenchError:
+    return BenchError(f"the process {pid} that was measured has ended")
+
+
+def suspend(pid: int) -> None:
+    """Stop a process and its descendants, so that a server that waits for its turn uses no CPU."""
+    for process in family(pid):
+        with suppress(psutil.NoSuchProcess):
+            process.suspend()
+
+
+def resume(pid: int) -> None:
+    """Let them run again."""
+    for process in reversed(family(pid)):
+        with suppress(psutil.NoSuchProcess):
+            process.resume()
+
+
+@contextmanager
+def awake(pid: int) -> Iterator[None]:
+    """Let a suspended process and its descendants run within a block."""
+    resume(pid)
+    try:
+        yield
+    finally:
+        suspend(pid)

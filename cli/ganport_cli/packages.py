@@ -1,0 +1,101 @@
+"""The packages that ganport can use: what each is for, and which extra brings it."""
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+
+@dataclass(frozen=True)
+class Dependency:
+    """A package.
+
+    Attributes:
+        name: on the package index.
+        extra: the extra of ganport that brings it, or None where none does.
+        without: what is missing without it.
+        module: what Python imports.
+    """
+
+    name: str
+    extra: str | None
+    without: str
+    module: str
+
+    @property
+    def version(self) -> str | None:
+        """The installed version, or None; the package is not imported."""
+        try:
+            return version(self.name)
+        except PackageNotFoundError:
+            return None
+
+    @property
+    def remedy(self) -> str:
+        """The command that installs it."""
+        return f"pip install {self.name if self.extra is None else repr(f'ganport[{self.extra}]')}"
+
+
+# A test compares it with pyproject.toml.
+_PACKAGES = (
+    ("numpy", "cli", "nothing works"),
+    ("typer", "cli", "no command line"),
+    ("rich", "cli", "no command line"),
+    ("pillow", "cli", "no image files, read or written"),
+    ("onnxruntime", "cpu", "no engine for the CPU, unless openvino is there"),
+    ("openvino", "openvino", "no second engine for the CPU, with int8 and bf16 graphs often the fastest one"),
+    ("onnxruntime-gpu", "gpu", "no ONNX graphs on an NVIDIA GPU; takes the place of onnxruntime, not beside it"),
+    ("tensorrt", "tensorrt", "no TensorRT engines, built or run; servers and Jetson"),
+    ("tensorrt-rtx", "rtx", "no TensorRT-RTX engines, built (which needs no GPU) or run"),
+    ("cuda-bindings", "rtx", "no TensorRT engines are run"),
+    ("torch", "train", "no training and no export"),
+    ("safetensors", "train", "no training and no export"),
+    ("scikit-learn", "train", "no digits to train on, no feature reports"),
+    ("onnx", "optimize", "no export, no optimize, no random-weights control in feature reports"),
+    ("onnx-ir", "optimize", "no export, no optimize"),
+    ("onnxscript", "optimize", "no export, no optimize"),
+    ("matplotlib", "evaluate", "no feature reports"),
+    ("starlette", "serve", "no server"),
+    ("uvicorn", "serve", "no server"),
+    ("uvloop", "serve", "no server"),
+    ("httptools", "serve", "no server"),
+    ("grpcio", "serve", "no server"),
+    ("prometheus-client", "serve", "no server"),
+    ("tritonclient", "serve", "no server: it brings the published stubs of its gRPC side"),
+    ("pyyaml", "serve", "no export-triton: it writes what KServe reads"),
+    ("nvidia-ml-py", "bench", "no clocks, power and throttling of GPUs in what benchmarks record"),
+    ("psutil", "bench", "no serving benchmarks: they watch memory and processor time"),
+    ("packaging", "bench", "no figures of installed sizes in ganport bench"),
+    ("jinja2", "bench", "no reports of ganport bench"),
+    ("ray", "ray", "no serving past one process"),
+    ("litserve", "bench", "no comparison of servers in make bench"),
+    ("mlcommons-loadgen", "bench", "no LoadGen scenarios in ganport bench"),
+    ("umap-learn", None, "no UMAP picture in feature reports, beside PCA and t-SNE"),
+    ("tensorboard", None, "no TensorBoard event files from training"),
+)
+# Where it is not the package's name.
+_MODULES = {
+    "pillow": "PIL",
+    "scikit-learn": "sklearn",
+    "grpcio": "grpc",
+    "pyyaml": "yaml",
+    "nvidia-ml-py": "pynvml",
+    "mlcommons-loadgen": "mlperf_loadgen",
+    "umap-learn": "umap",
+}
+
+
+def dependencies() -> tuple[Dependency, ...]:
+    """Every package that ganport can use."""
+    return tuple(
+        Dependency(name, extra, without, _MODULES.get(name, name.replace("-", "_")))
+        for name, extra, without in _PACKAGES
+    )
+
+
+def missing_extra(error: ModuleNotFoundError) -> str | None:
+    """One line that says which extra to install, or None where the missing module is in no extra."""
+    module = (error.name or "").split(".")[0]
+    extras = {found.module: found.extra for found in dependencies()}
+    extra = "serve" if module == "google" else extras.get(module)  # protobuf, which comes with tritonclient
+    if extra is None:
+        return None
+    return f"this needs {module}, which is not installed here: pip install 'ganport[{extra}]'"
