@@ -22,7 +22,7 @@ from ganport_runtime.latents import latents_of
 
 from ganport_bench.effort import Effort, OnStep
 from ganport_bench.errors import BenchError
-from ganport_bench.loadgen import SAMPLES, Complete, Log, minimum_seconds, require_loadgen, run
+from ganport_bench.loadgen import SAMPLES, Complete, Log, QueryServer, minimum_seconds, require_loadgen, run
 from ganport_bench.subject import Pixels
 from ganport_bench.tables import Table, listed, number
 from ganport_bench.timing import stopwatch
@@ -469,7 +469,7 @@ def _measure_server(
 
 
 def search_rate(
-    system: InTurn | ThroughBatcher, start: float, bound_seconds: float, effort: Effort, folder: Path
+    system: QueryServer, start: float, bound_seconds: float, effort: Effort, folder: Path
 ) -> list[RateTrial]:
     """Let LoadGen double the rate from `start` until it fails, then halve the range to one query a second.
 

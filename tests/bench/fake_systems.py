@@ -1,22 +1,18 @@
-"""Contenders of known duration and known images, in the place of libraries."""
+"""Systems of known duration and known images, in the place of libraries."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from ganport_bench.ceilings import Bandwidth, Demand, Floor, Peak, Stream
-from ganport_bench.peers.protocol import TRANSFERS, Kind, Latents, Pixels, Settings
-from ganport_bench.speed.ceilings import Ceilings, Limits
-from ganport_bench.speed.judge import Judge, Verdict
-from ganport_bench.speed.measured import Measured
-from ganport_bench.speed.rounds import Taken
+from ganport_bench.baselines import TRANSFERS, Kind, SystemUnderTest
+from ganport_bench.ceilings import BatchFloor, Ceilings, Limits
+from ganport_bench.comparison import AccuracyCheck, Measured, Reference, RoundTimes
+from ganport_bench.graph_work import Demand
+from ganport_bench.peaks import Bandwidth, Peak, Stream
+from ganport_bench.subject import Latents, Pixels
 from ganport_bench.timing import Estimate
 from ganport_runtime.differences import compare
-
-from tests.support.tiny_run import QUICKEST
-
-__all__ = ["QUICKEST", "FakeContender", "FakeSession", "ceilings", "judge", "measured", "off_by", "right"]
 
 SHAPE = (4, 4, 3)
 MULTIPLY_ADDS = 10**6
@@ -33,10 +29,10 @@ def off_by(amount: int) -> Callable[[Latents], Pixels]:
     return lambda z: right(z) + np.uint8(amount)
 
 
-def judge(images: int = 32) -> Judge:
-    """Holds `right` images."""
+def reference(images: int = 32) -> Reference:
+    """Of `right` images."""
     z = np.random.default_rng(0).standard_normal((images, 5)).astype(np.float32)
-    return Judge(z, right(z))
+    return Reference(z, right(z))
 
 
 @dataclass
@@ -61,30 +57,18 @@ class FakeSession:
         self.is_closed = True
 
 
-@dataclass
-class FakeContender:
+def system(
+    name: str, sessions: Mapping[str, FakeSession | BaseException], *, kind: Kind = "peer", reason: str | None = None
+) -> SystemUnderTest:
     """Its settings are the names of sessions; an exception in a session's place is what opening it raises."""
 
-    name: str
-    sessions: Mapping[str, FakeSession | BaseException]
-    kind: Kind = "peer"
-    reason: str | None = None
-
-    def refusal(self) -> str | None:
-        return self.reason
-
-    def settings(self, batch: int) -> tuple[Settings, ...]:
-        return tuple({"is": name} for name in self.sessions)
-
-    def open(self, settings: Settings, batch: int) -> FakeSession:
-        session = self.sessions[settings["is"]]
+    def opened(settings: Mapping[str, str], _batch: int) -> FakeSession:
+        session = sessions[settings["is"]]
         if isinstance(session, BaseException):
             raise session
         return session
 
-    @property
-    def opened(self) -> list[FakeSession]:
-        return [session for session in self.sessions.values() if isinstance(session, FakeSession)]
+    return SystemUnderTest(name, lambda: reason, lambda _batch: tuple({"is": one} for one in sessions), opened, kind)
 
 
 def ceilings(batches: Sequence[int] = (1, 8, 64), **operations: float) -> Ceilings:
@@ -93,7 +77,7 @@ def ceilings(batches: Sequence[int] = (1, 8, 64), **operations: float) -> Ceilin
     limits = Limits(peaks, Bandwidth(Stream(_exactly(1e30), "somehow", {})))
     floors = {
         precision: {
-            batch: Floor(precision, batch, 2 * MULTIPLY_ADDS * batch / peak.operations_per_second.value, 0.0)
+            batch: BatchFloor(precision, batch, 2 * MULTIPLY_ADDS * batch / peak.operations_per_second.value, 0.0)
             for batch in batches
         }
         for precision, peak in peaks.items()
@@ -115,12 +99,10 @@ def measured(
     make: Callable[[Latents], Pixels] = right,
     wrong: str = "",
     first_round: int = 0,
-    is_wide: bool = False,
 ) -> Measured:
-    """What a comparison would have found of one contender: its seconds a call, round by round."""
-    z = judge().latents
-    taken = Taken(np.array(seconds), np.arange(first_round, first_round + len(seconds)))
-    calls = np.repeat(taken.seconds, 10)
-    verdict = Verdict(compare(make(z), right(z)), wrong)
-    settings, transfers = {"threads": "2"}, TRANSFERS["cpu"]
-    return Measured(name, kind, precision, batch, settings, 1, transfers, "", verdict, taken, calls, is_wide)
+    """What a comparison would have found of one system: its seconds a call, round by round."""
+    z = reference().latents
+    taken = RoundTimes(np.array(seconds), np.arange(first_round, first_round + len(seconds)))
+    check = AccuracyCheck(compare(make(z), right(z)), wrong)
+    settings, calls = {"threads": "2"}, np.repeat(taken.seconds, 10)
+    return Measured(name, kind, precision, batch, settings, 1, TRANSFERS["cpu"], "", check, taken, calls)

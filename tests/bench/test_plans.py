@@ -1,11 +1,13 @@
+"""Plans as systems: which there are, their settings, and that they make what users get."""
+
 from pathlib import Path
 
 import numpy as np
 import pytest
-from ganport_bench.speed.plans import AsOpened, OnePlan, plans_of
+from ganport_bench.baselines import SystemUnderTest
+from ganport_bench.plans import as_opened, plans_of
 from ganport_runtime import Bundle, Generator, latents
-from ganport_runtime.backends import load_backend
-from ganport_runtime.buckets import BUCKETS
+from ganport_runtime.batches import BUCKETS
 from ganport_runtime.tuning import Budget, MeasuredPlan, TuningRecord
 
 from tests.support.bundles import make_variety, make_weights
@@ -24,7 +26,7 @@ def variety(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_variety(tmp_path_factory.mktemp("plans") / "variety.ganport", make_weights())
 
 
-def named(bundle: Path, name: str, record: TuningRecord | None = None) -> OnePlan:
+def named(bundle: Path, name: str, record: TuningRecord | None = None) -> SystemUnderTest:
     return next(plan for plan in plans_of(Bundle.open(bundle), record) if plan.name == name)
 
 
@@ -85,9 +87,9 @@ def test_a_plan_makes_the_images_that_its_bundle_promises(variety: Path) -> None
 
 
 def test_as_opened_is_what_users_get(variety: Path) -> None:
-    contender = AsOpened(variety)
-    (settings,) = contender.settings(8)
-    session = contender.open(settings, 8)
+    system = as_opened(variety)
+    (settings,) = system.settings(8)
+    session = system.open(settings, 8)
     z = latents(3, 0, 8, 12)
     with Generator.open(variety) as generator:
         np.testing.assert_array_equal(session.run(z), generator(z))
@@ -97,7 +99,7 @@ def test_as_opened_is_what_users_get(variety: Path) -> None:
 
 
 def test_a_batch_larger_than_the_top_bucket_runs_as_that_bucket_does(variety: Path) -> None:
-    plan, opened = named(variety, f"{ENTRIES[0]}, onnxruntime"), AsOpened(variety)
+    plan, opened = named(variety, f"{ENTRIES[0]}, onnxruntime"), as_opened(variety)
     assert plan.settings(128) == plan.settings(64)
     for session in (plan.open(plan.settings(128)[0], 128), opened.open({}, 128)):
         assert session.run(latents(0, 0, 128, 12)).shape == (128, 16, 16, 3)
@@ -105,16 +107,15 @@ def test_a_batch_larger_than_the_top_bucket_runs_as_that_bucket_does(variety: Pa
 
 
 def test_as_opened_for_a_precision_is_of_that_precision(variety: Path) -> None:
-    contender = AsOpened(variety, "int8")
-    session = contender.open({}, 8)
-    assert (contender.name, session.precision) == ("ganport as opened, int8", "int8")
+    system = as_opened(variety, "int8")
+    session = system.open({}, 8)
+    assert (system.name, session.precision) == ("ganport as opened, int8", "int8")
     session.close()
 
 
 def test_a_plan_is_opened_for_every_bucket(variety: Path) -> None:
     """A batch between two buckets runs too."""
     plan = named(variety, f"{ENTRIES[0]}, onnxruntime")
-    assert load_backend("onnxruntime").refusal("cpu") is None
     session = plan.open({}, 8)
     for count in (BUCKETS[0], 5, BUCKETS[-1]):
         assert session.run(latents(0, 0, count, 12)).shape == (count, 16, 16, 3)
