@@ -79,16 +79,18 @@ def start_triton(bundle: Path, precision: str) -> Iterator[StartedServer]:
         BenchError: there is no Triton server here, or it does not start.
     """
     from ganport_serve.errors import ServeError
-    from ganport_serve.triton.choices import Choices
+    from ganport_serve.triton.choices import TritonChoices
     from ganport_serve.triton.repository import export_repository
-    from ganport_serve.triton.server import find_tritonserver, running
     from google.protobuf import text_format  # type: ignore[import-untyped]
+    from triton_server import TritonError, find_tritonserver, running
     from tritonclient.grpc.model_config_pb2 import ModelConfig  # type: ignore[import-untyped]
 
     found = find_tritonserver()
     if isinstance(found, str):
         raise BenchError(found)
-    choices = Choices(backends=("python",), precision=precision, instances=TRITON_INSTANCES, max_delay=TRITON_DELAY)
+    choices = TritonChoices(
+        backends=("python",), precision=precision, instances=TRITON_INSTANCES, max_delay=TRITON_DELAY
+    )
     environment = {CACHE: os.environ[CACHE]} if CACHE in os.environ else {}  # where the tuned plan is found
     settings = {
         "backend": "python",
@@ -108,7 +110,7 @@ def start_triton(bundle: Path, precision: str) -> Iterator[StartedServer]:
                 host, _, port = triton.http.partition(":")
                 endpoint = Endpoint(host, int(port), SeedEncoder(TRITON_MODEL, shape=(1, 1)))
                 yield StartedServer(TRITON, triton.pid, endpoint, settings=settings)
-        except ServeError as error:
+        except (ServeError, TritonError) as error:
             raise BenchError(str(error)) from None
 
 

@@ -1,4 +1,4 @@
-"""Times every system at one batch size: each at its own best setting, its images compared first, then turns in rounds."""
+"""Times every system at one batch size: each at its best setting, images compared first, then turns in rounds."""
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -21,8 +21,8 @@ BELOW_DB = 15.0  # that a single image may lie under what their mean must reach;
 WIDE = 0.10  # the share of a value that its interval may be wide
 MORE_ROUNDS = 4  # taken at once by those whose interval is too wide
 WARMUP = 1  # rounds
-# Before every turn. The threads of ONNX Runtime and OpenMP spin for a while after their work; in turns of 0.05 s without
-# a pause OpenVINO, next in line, made two thirds of its images.
+# Before every turn. The threads of ONNX Runtime and OpenMP spin for a while after their work; in turns of 0.05 s
+# without a pause OpenVINO, next in line, made two thirds of its images.
 PAUSE_SECONDS = 0.03
 
 Clock = Callable[[], float]
@@ -30,7 +30,7 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class AccuracyCheck:
-    """The result: `difference` from the reference, None where images cannot be compared; why they are wrong, or empty."""
+    """The difference from the reference, None where images cannot be compared, and why they are wrong, or empty."""
 
     difference: Difference | None
     wrong: str = ""

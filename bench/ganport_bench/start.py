@@ -114,7 +114,8 @@ class Quantity:
     def to_json(self) -> dict[str, Any]:
         """Its part of the document."""
         document = asdict(self)
-        return document | document.pop("estimate")
+        estimate: dict[str, float] = document.pop("estimate")
+        return document | estimate
 
 
 @dataclass(frozen=True)
@@ -342,7 +343,7 @@ class ProcessRuns:
     def seconds(self, *names: str) -> Seconds:
         """What these steps took together, float64 [processes]."""
         each = [[step.seconds for step in self.steps(name)] for name in names]
-        return np.array(each, np.float64).sum(axis=0)
+        return np.array([sum(steps) for steps in zip(*each, strict=True)], np.float64)
 
 
 def live_in_turns(

@@ -214,7 +214,7 @@ class NetworkSource:
 
     def module(self) -> "nn.Module":
         """The network and its pixel processing; see `Source`."""
-        from ganport_export.wrap import GeneratorGraph
+        from ganport_export.trace import GeneratorGraph
 
         return GeneratorGraph(copy.deepcopy(self.network)).eval().requires_grad_(False)
 

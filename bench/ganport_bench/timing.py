@@ -161,7 +161,7 @@ def compare(run: Path, bundle: Path, *, rounds: int = 15, batches: Sequence[int]
 
 def _pytorch_draw(run: Path) -> Draw:
     import torch
-    from ganport_export.wrap import GeneratorGraph
+    from ganport_export.trace import GeneratorGraph
     from ganport_train.checkpoints import load_networks
 
     networks = load_networks(run)

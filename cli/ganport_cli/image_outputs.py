@@ -21,7 +21,7 @@ Advance = Callable[[int], None]  # is told how many more images are done
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ImageRange:
     """The images `start` to `start + count - 1` of a seed, made `batch` at a time."""
 
     count: int
@@ -30,21 +30,21 @@ class Wanted:
     batch: int
 
 
-def to_grid(generator: Generator, out: Path, wanted: Wanted, advance: Advance) -> int:
+def to_grid(generator: Generator, out: Path, wanted: ImageRange, advance: Advance) -> int:
     """Write one PNG; returns how many images were made."""
     check_channels(generator.image_shape)
     write_grid(out, _stream(generator, wanted, advance))
     return wanted.count
 
 
-def to_array(generator: Generator, out: Path, wanted: Wanted, advance: Advance) -> int:
+def to_array(generator: Generator, out: Path, wanted: ImageRange, advance: Advance) -> int:
     """Write an .npy, uint8 [count, height, width, channels]; returns how many images were made."""
     shape = (wanted.count, *generator.image_shape)
     write_array(out, _stream(generator, wanted, advance), shape=shape, dtype=np.uint8)
     return wanted.count
 
 
-def to_folder(generator: Generator, out: Path, wanted: Wanted, advance: Advance) -> int:
+def to_folder(generator: Generator, out: Path, wanted: ImageRange, advance: Advance) -> int:
     """Write one PNG an image, those that are not there yet; returns how many were made."""
     check_channels(generator.image_shape)
     folder = ImageFolder(out, _settings(generator, wanted))
@@ -55,7 +55,7 @@ def to_folder(generator: Generator, out: Path, wanted: Wanted, advance: Advance)
     return made
 
 
-def _settings(generator: Generator, wanted: Wanted) -> dict[str, Any]:
+def _settings(generator: Generator, wanted: ImageRange) -> dict[str, Any]:
     plan = generator.plans[bucket_of(min(wanted.batch, TOP))]  # of every batch but the last
     return {
         "bundle": generator.bundle.digest,
@@ -69,7 +69,7 @@ def _settings(generator: Generator, wanted: Wanted) -> dict[str, Any]:
     }
 
 
-def _stream(generator: Generator, wanted: Wanted, advance: Advance) -> Iterator[NDArray[np.uint8]]:
+def _stream(generator: Generator, wanted: ImageRange, advance: Advance) -> Iterator[NDArray[np.uint8]]:
     for images in generator.stream(wanted.count, seed=wanted.seed, start=wanted.start, batch=wanted.batch):
         yield images
         advance(len(images))

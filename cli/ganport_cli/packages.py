@@ -34,18 +34,12 @@ class Dependency:
         return f"pip install {self.name if self.extra is None else repr(f'ganport[{self.extra}]')}"
 
 
-# A test compares it with pyproject.toml.
-_PACKAGES = (
+# Every package except those of inference engines, which their backends declare. A test compares it with pyproject.toml.
+_OTHERS = (
     ("numpy", "cli", "nothing works"),
     ("typer", "cli", "no command line"),
     ("rich", "cli", "no command line"),
     ("pillow", "cli", "no image files, read or written"),
-    ("onnxruntime", "cpu", "no engine for the CPU, unless openvino is there"),
-    ("openvino", "openvino", "no second engine for the CPU, with int8 and bf16 graphs often the fastest one"),
-    ("onnxruntime-gpu", "gpu", "no ONNX graphs on an NVIDIA GPU; takes the place of onnxruntime, not beside it"),
-    ("tensorrt", "tensorrt", "no TensorRT engines, built or run; servers and Jetson"),
-    ("tensorrt-rtx", "rtx", "no TensorRT-RTX engines, built (which needs no GPU) or run"),
-    ("cuda-bindings", "rtx", "no TensorRT engines are run"),
     ("torch", "train", "no training and no export"),
     ("safetensors", "train", "no training and no export"),
     ("scikit-learn", "train", "no digits to train on, no feature reports"),
@@ -84,17 +78,20 @@ _MODULES = {
 
 
 def dependencies() -> tuple[Dependency, ...]:
-    """Every package that ganport can use."""
-    return tuple(
-        Dependency(name, extra, without, _MODULES.get(name, name.replace("-", "_")))
-        for name, extra, without in _PACKAGES
-    )
+    """Every package that ganport can use: those of the command line, of each inference engine, then all others."""
+    from ganport_runtime.backends import all_packages
+
+    engines = [Dependency(found.name, found.extra, found.without, found.module) for found in all_packages()]
+    others = [
+        Dependency(name, extra, without, _MODULES.get(name, name.replace("-", "_"))) for name, extra, without in _OTHERS
+    ]
+    return (*others[:4], *engines, *others[4:])
 
 
 def missing_extra(error: ModuleNotFoundError) -> str | None:
     """One line that says which extra to install, or None where the missing module is in no extra."""
     module = (error.name or "").split(".")[0]
-    extras = {found.module: found.extra for found in dependencies()}
+    extras = {found.module.split(".")[0]: found.extra for found in reversed(dependencies())}
     extra = "serve" if module == "google" else extras.get(module)  # protobuf, which comes with tritonclient
     if extra is None:
         return None

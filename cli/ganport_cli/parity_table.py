@@ -39,8 +39,8 @@ def _fidelity_cells(variant: "Variant") -> tuple[str, ...]:
 
 
 def _rows(variant: "Variant") -> Iterator[tuple[str, str, str, str]]:
-    from ganport_export.discriminator_parity import DISCRIMINATOR_GATES
-    from ganport_export.generator_parity import GENERATOR_GATES
+    from ganport_export.discriminator import DISCRIMINATOR_GATES
+    from ganport_export.generator import GENERATOR_GATES
 
     figures = variant.parity
     if variant.role == "discriminator":

@@ -16,7 +16,9 @@ Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Precision = Annotated[
     str, typer.Option(help="auto, fp32, bf16, fp16 or int8; auto keeps within the budget of ganport tune.")
 ]
-Backend = Annotated[str, typer.Option(help="auto, onnxruntime, openvino or tensorrt.")]
+Backend = Annotated[
+    str, typer.Option(help="auto, onnxruntime, openvino, tensorrt, or another that ganport doctor lists.")
+]
 Threads = Annotated[
     int | None, typer.Option(help="CPU threads; not given: as many as the plan says, or else the engine takes.")
 ]

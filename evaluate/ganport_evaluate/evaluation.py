@@ -39,7 +39,7 @@ PACKAGES = ("numpy", "scikit-learn", "scipy", "onnx", "onnxruntime")
 
 
 @dataclass(frozen=True)
-class Measured:
+class RepresentationResult:
     """What was measured on one representation; both probes are None without labels."""
 
     name: str
@@ -73,7 +73,7 @@ class Evaluation:
     seed: int
     dataset: Dataset
     floor: Accuracy | None
-    results: tuple[Measured, ...]
+    results: tuple[RepresentationResult, ...]
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def _measure(
     on_step: Callable[[str], None],
     *,
     projections: bool,
-) -> Measured:
+) -> RepresentationResult:
     title, points = representation.title, representation.points
     linear = neighbors = None
     if dataset.labels is not None:
@@ -177,7 +177,7 @@ def _measure(
     if projections:
         on_step(f"{title}: {', '.join(installed_titles())}")
         drawn = project(points, seed)
-    return Measured(
+    return RepresentationResult(
         representation.name,
         title,
         representation.is_control,
@@ -200,7 +200,7 @@ def _notes(dataset: Dataset, *, projections: bool) -> list[str]:
     return notes
 
 
-def _result_to_json(result: Measured) -> dict[str, Any]:
+def _result_to_json(result: RepresentationResult) -> dict[str, Any]:
     clusters = asdict(result.clusters)
     clusters.pop("assignment")
     return {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ganport_evaluate.evaluation import Evaluation, Measured
+from ganport_evaluate.evaluation import Evaluation, RepresentationResult
 from ganport_evaluate.measurements import TITLES
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _bars(axes: "Axes", evaluation: Evaluation, field: str, offset: float) -> No
         axes.text(position, accuracy.high + 0.02, text, ha="center", fontsize=9, color=INK, bbox=box, zorder=1.5)
 
 
-def _with_dimensions(result: Measured) -> str:
+def _with_dimensions(result: RepresentationResult) -> str:
     return f"{result.title}\n{result.dimensions:,} numbers"
 
 

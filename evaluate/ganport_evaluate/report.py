@@ -6,7 +6,7 @@ from ganport_runtime.atomic import write_bytes, write_json
 
 from ganport_evaluate import figures
 from ganport_evaluate.dataset import FeaturesError
-from ganport_evaluate.evaluation import METHODS, Evaluation, Measured
+from ganport_evaluate.evaluation import METHODS, Evaluation, RepresentationResult
 from ganport_evaluate.measurements import Accuracy, ClassScore
 
 
@@ -96,7 +96,7 @@ def verdicts(evaluation: Evaluation) -> list[str]:
     ]
 
 
-def _row(result: Measured) -> list[str]:
+def _row(result: RepresentationResult) -> list[str]:
     clusters = result.clusters
     return [
         result.title,
@@ -113,7 +113,7 @@ def _show_probe(probe: ClassScore) -> str:
     return f"{show(probe.accuracy)} {sign} {probe.chosen:g}"
 
 
-def _unlabeled_row(result: Measured) -> list[str]:
+def _unlabeled_row(result: RepresentationResult) -> list[str]:
     clusters = result.clusters
     return [result.title, f"{result.dimensions:,}", str(clusters.count), f"{clusters.silhouette:.3f}"]
 

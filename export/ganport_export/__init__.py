@@ -10,12 +10,10 @@ PyTorch is loaded with `export_run` and `export_module`; passes, quantization an
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ganport_export.errors import ExportError, ModuleError, OutputError, ParityError, TraceError
-from ganport_export.observer import Observer
+from ganport_export.errors import ExportError, ModuleError, Observer, OutputError, ParityError, TraceError
 
 if TYPE_CHECKING:
-    from ganport_export.from_module import export_module
-    from ganport_export.from_run import export_run
+    from ganport_export.export import export_module, export_run
 
 __all__ = [
     "ExportError",
@@ -28,10 +26,10 @@ __all__ = [
     "export_run",
 ]
 
-LOADED_LATER = {"export_module": "from_module", "export_run": "from_run"}
+LOADED_LATER = ("export_module", "export_run")  # they load PyTorch
 
 
 def __getattr__(name: str) -> Any:
     if name not in LOADED_LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{LOADED_LATER[name]}"), name)
+    return getattr(import_module("ganport_export.export"), name)

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from ganport_export.observer import Observer
+from ganport_export.errors import Observer
 
 __all__ = ["OLD", "PARTIAL", "hidden_folder", "remove_leftovers"]
 

@@ -2,22 +2,32 @@
 
 import contextlib
 import dataclasses
+import datetime as dt
 import hashlib
+import io
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from ganport_runtime import Bundle, atomic
+import numpy as np
+import numpy.typing as npt
+from ganport_runtime import Bundle, __version__, atomic
 from ganport_runtime.bundle import MANIFEST
-from ganport_runtime.manifest import Manifest
+from ganport_runtime.manifest import DiscriminatorInfo, GeneratorInfo, Manifest, Probe
+from ganport_train.grid import grid
+from ganport_train.networks import DcganDiscriminator
+from torch import nn
 
 from ganport_export.aside import OLD, PARTIAL, hidden_folder, remove_leftovers
-from ganport_export.errors import OutputError
-from ganport_export.observer import Observer, log
-
-__all__ = ["Destination", "sha256", "write_bundle"]
+from ganport_export.engines import BuiltEngine
+from ganport_export.errors import Observer, OutputError, log
+from ganport_export.inputs import PROBE_SEED
+from ganport_export.reference import Pixels, discriminator_reference, make_reference
+from ganport_export.variants import Graph
 
 SUFFIX = ".ganport"
 
@@ -119,3 +129,126 @@ def _put(aside: Path, path: Path) -> None:
         except BaseException:
             old.rename(path)
             raise
+
+
+PROBE_FILE = "probe.npz"
+PROBE_IMAGES = 8
+
+
+@dataclass(frozen=True)
+class ProbeFile:
+    """The probe's file.
+
+    Args:
+        data: an npz with `z` float32 [n, latent_dim], `image` uint8 [n, height, width, channels] and, where there is a
+            discriminator, `logit` float32 [n] of these images.
+    """
+
+    data: bytes
+
+    @property
+    def entry(self) -> Probe:
+        """What the manifest says of it."""
+        return Probe(PROBE_FILE, sha256(self.data), PROBE_IMAGES)
+
+
+def make_probe(network: nn.Module, latent_dim: int, discriminator: DcganDiscriminator | None = None) -> ProbeFile:
+    """Run a generator, and the discriminator on what it makes, in float64.
+
+    Raises:
+        ModuleError: the generator does not run in float64.
+    """
+    reference = make_reference(network, PROBE_SEED, PROBE_IMAGES, latent_dim)
+    arrays: dict[str, npt.NDArray[Any]] = {"z": reference.latents, "image": reference.pixels}
+    if discriminator is not None:
+        logits, _ = discriminator_reference(discriminator, reference.pixels)
+        arrays["logit"] = logits.astype(np.float32)
+    return ProbeFile(_npz(arrays))
+
+
+def _npz(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """The same bytes for the same arrays: numpy dates the entries of its archives 1980."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **{name: np.ascontiguousarray(array) for name, array in arrays.items()})  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+PACKAGES = ("numpy", "onnx", "onnx-ir", "onnxruntime", "onnxscript", "torch")
+
+
+def toolchain() -> Mapping[str, str]:
+    """{package: version} of ganport and of everything that an exported graph has gone through."""
+    return {"ganport": __version__, **{package: version(package) for package in PACKAGES}}
+
+
+SAMPLES = 64  # the images of samples.png
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The files of a bundle, made and measured.
+
+    Args:
+        graphs: every graph, the fp32 reference first.
+        engines: every engine, of these graphs.
+        probe: latents and the network's own pixels.
+        strips: PNG files by their paths in the bundle.
+        shown: the images of `samples.png`, uint8 [n, height, width, channels].
+    """
+
+    graphs: tuple[Graph, ...]
+    engines: tuple[BuiltEngine, ...]
+    probe: ProbeFile
+    strips: Mapping[str, bytes]
+    shown: Pixels
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """All of them by their paths in the bundle."""
+        return {
+            **{graph.variant.file: graph.data for graph in self.graphs},
+            **{built.engine.file: built.data for built in self.engines},
+            self.probe.entry.file: self.probe.data,
+            **self.strips,
+            "samples.png": _png(self.shown),
+        }
+
+
+def assemble(
+    destination: Destination,
+    contents: Contents,
+    *,
+    training: Mapping[str, Any],
+    generator: GeneratorInfo,
+    discriminator: DiscriminatorInfo | None,
+    observer: Observer,
+) -> Manifest:
+    """Write a bundle and return its manifest.
+
+    Args:
+        destination: the bundle's directory.
+        contents: its files.
+        training: what is known of the training run.
+        generator: the generator's signature.
+        discriminator: the discriminator's, or None where there is none.
+        observer: told of what killed exports left beside the bundle.
+    """
+    manifest = Manifest(
+        name=destination.called,
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        toolchain=toolchain(),
+        training=training,
+        generator=generator,
+        discriminator=discriminator,
+        variants=tuple(graph.variant for graph in contents.graphs),
+        engines=tuple(built.engine for built in contents.engines),
+        probe=contents.probe.entry,
+    )
+    write_bundle(destination, manifest, contents.files, observer)
+    return manifest
+
+
+def _png(images: Pixels) -> bytes:
+    buffer = io.BytesIO()
+    grid(images).save(buffer, "PNG")
+    return buffer.getvalue()

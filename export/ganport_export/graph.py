@@ -1,46 +1,139 @@
-"""From a PyTorch module to a finished graph, traced, folded and tidied; and from a graph to the bytes of its file."""
+"""An ONNX graph as a file: read, checked, converted, and written whole or not at all."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import onnx
+import onnx.defs
+import onnx.version_converter
 import onnx_ir
-from torch import Tensor, nn
+from ganport_runtime import atomic
+from ganport_runtime.text import one_line
 
-from ganport_export import passes
-from ganport_export.errors import ExportError, TraceError
-from ganport_export.observer import Observer
-from ganport_export.signature import Signature, declare
-from ganport_export.trace import trace
+from ganport_export.errors import ExportError, Observer, OutputError
+from ganport_export.passes.graph_view import ONNX_DOMAINS, opset_version
 
-__all__ = ["EXAMPLES", "build_graph", "to_file"]
-
-EXAMPLES = 2  # images in the batch that is traced
-
-RANDOM = frozenset(
-    {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
-)
+WANTED = "give the .onnx file of a network"
 
 
-def build_graph(module: nn.Module, example: Tensor, signature: Signature, observer: Observer) -> onnx_ir.Model:
-    """The graph of `module`; the same network gives the same one, bit for bit.
-
-    Args:
-        module: a network with its pixel processing around it, float32, in eval mode.
-        example: its input for `EXAMPLES` images.
-        signature: what it must declare.
-        observer: told of every batch norm that could not be folded.
+def read_onnx(path: Path) -> onnx.ModelProto:
+    """An ONNX file with every weight in memory, external ones too.
 
     Raises:
-        TraceError: PyTorch cannot write the module as ONNX, or it draws random numbers.
-        ExportError: the graph does not have the signature.
+        ExportError: there is no such file, it is no ONNX model, it is cut off, weights beside it are missing or
+            damaged, or it uses an operator that ONNX does not define.
     """
-    model = trace(module, example, signature)
-    passes.simplify(model)
-    for line in passes.fold_batch_norm(model):
-        observer(line)
-    passes.simplify(model)
-    _check_no_chance(model)
-    declare(model, signature)
-    passes.name_plainly(model)
-    return model
+    data = _read(path)
+    try:
+        proto = onnx.load_model_from_string(data)
+    except Exception:  # protobuf's own, which says nothing that a reader could use
+        raise ExportError(f"{path} is no ONNX file, or a damaged one: {WANTED}") from None
+    if not proto.ir_version or not proto.opset_import or not proto.graph.node:
+        raise ExportError(f"{path} holds no ONNX graph, or only a part of one: {WANTED}")
+    try:
+        _check_operators(proto, path)
+    except TypeError:  # protobuf hands out bytes for a name that is not UTF-8
+        raise ExportError(f"{path} is damaged: it holds a name that is no text; {WANTED}") from None
+    _load_external(proto, path)
+    return proto
+
+
+def check_onnx_output(out: Path, source: Path, *, overwrite: bool) -> None:
+    """See that `out` may be written before any work is done for it.
+
+    Raises:
+        OutputError: it is the source itself, a folder, there already, or where nothing may be written.
+    """
+    if out.exists() and source.exists() and out.samefile(source):
+        raise OutputError(f"{out} is the file that is read: name another one, so that the original stays")
+    if out.is_dir():
+        raise OutputError(f"{out} is a folder: name a file in it")
+    if (out.exists() or out.is_symlink()) and not overwrite:
+        raise OutputError(f"{out} exists: name another file, or pass --overwrite to replace it")
+    folder = next(parent for parent in out.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"{out} cannot be written: {folder} is no folder that may be written in; name another place")
+
+
+def write_onnx(out: Path, data: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        OutputError: the system refuses it.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write_bytes(out, data)
+    except OSError as error:
+        raise OutputError(f"{out} cannot be written ({error.strerror or error}): name another place") from error
+
+
+def _read(path: Path) -> bytes:
+    if path.is_dir():
+        raise ExportError(f"{path} is a folder: {WANTED}")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ExportError(f"{path} cannot be read ({error.strerror or error}): {WANTED}") from error
+    if not data:
+        raise ExportError(f"{path} is empty: {WANTED}")
+    return data
+
+
+def _check_operators(proto: onnx.ModelProto, path: Path) -> None:
+    """Refuse unknown operators by name; those of other domains are for the engine to know."""
+    functions = {(function.domain, function.name) for function in proto.functions}
+    opset = max((entry.version for entry in proto.opset_import if entry.domain in ONNX_DOMAINS), default=1)
+    for node in _nodes(proto.graph):
+        own = node.domain in ONNX_DOMAINS and (node.domain, node.op_type) not in functions
+        if own and not onnx.defs.has(node.op_type, opset):
+            raise ExportError(
+                f"{path} uses the operator {node.op_type!r} (node {node.name!r}), which ONNX's opset {opset} does not "
+                "have, so that nothing can run it: export it anew with operators of ONNX"
+            )
+
+
+def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """Every node, those of subgraphs too."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for subgraph in (attribute.g, *attribute.graphs):
+                yield from _nodes(subgraph)
+
+
+def _load_external(proto: onnx.ModelProto, path: Path) -> None:
+    """Bring weights that lie in files beside the ONNX file into it."""
+    try:
+        onnx.load_external_data_for_model(proto, str(path.parent.resolve()))
+        for tensor in proto.graph.initializer:
+            onnx.numpy_helper.to_array(tensor)
+    except Exception as error:  # of the system, ONNX's checker and numpy
+        raise ExportError(
+            f"{path} has weights that cannot be read ({one_line(str(error), 160)}): "
+            "put the files that were exported with it beside it, unchanged"
+        ) from error
+
+
+def with_opset(model: onnx_ir.Model, oldest: int, observer: Observer) -> onnx_ir.Model:
+    """The graph itself where its opset is `oldest` or later, else a converted one; the observer is told.
+
+    Raises:
+        ExportError: it holds an operator that cannot be converted.
+    """
+    old = opset_version(model)
+    if old >= oldest:
+        return model
+    try:
+        proto = onnx.version_converter.convert_version(onnx_ir.serde.serialize_model(model), oldest)
+    except Exception as error:  # of ONNX's C++ code
+        raise ExportError(
+            f"opset {oldest} is needed, the graph is of opset {old} and cannot be converted "
+            f"({one_line(str(error), 120)}): export it anew"
+        ) from error
+    observer(f"converted from opset {old} to {oldest}, which this precision needs")
+    return onnx_ir.serde.deserialize_model(proto)
 
 
 def to_file(model: onnx_ir.Model) -> bytes:
@@ -59,11 +152,19 @@ def to_file(model: onnx_ir.Model) -> bytes:
     return data
 
 
-def _check_no_chance(model: onnx_ir.Model) -> None:
-    """Refuse operators that draw numbers, however small their effect: `Dropout` is one where it is left at all."""
-    for node in model.graph.all_nodes():
-        if node.op_type in RANDOM or (node.op_type == "Dropout" and len(node.inputs) > 2):
-            raise TraceError(
-                f"the network draws random numbers ({node.op_type} in its graph), and an image must depend on its "
-                "latent alone: fold the noise into the latent, or leave it out in eval mode"
-            )
+def serialize(model: onnx_ir.Model) -> bytes:
+    """The bytes of an ONNX file, weights inside.
+
+    Raises:
+        ExportError: more than the 2 GiB that one ONNX file can hold.
+    """
+    return to_bytes(onnx_ir.serde.serialize_model(model))
+
+
+def to_bytes(proto: onnx.ModelProto) -> bytes:
+    """The same of a model as ONNX's own library holds it."""
+    try:
+        data: bytes = proto.SerializeToString(deterministic=True)
+    except Exception as error:  # protobuf's own, which differs between its implementations
+        raise ExportError(f"the graph does not fit into one ONNX file, which holds 2 GiB at most: {error}") from error
+    return data

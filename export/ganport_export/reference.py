@@ -1,4 +1,4 @@
-"""What a network itself makes of latents or pixels, in float64: the original that every graph is measured against."""
+"""What a network itself makes of latents, in float64: the original that every graph is measured against."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,13 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from ganport_runtime import latents
-from ganport_train.networks import Discriminator
+from ganport_train.networks import DcganDiscriminator
 from torch import Tensor, nn
 
-from ganport_export.errors import ModuleError
-from ganport_export.user_code import user_code
-
-__all__ = ["Pixels", "Reference", "discriminator_reference", "in_float64", "make_reference", "to_pixels", "values_of"]
+from ganport_export.errors import ModuleError, Observer, user_code
 
 Floats = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.uint8]
@@ -91,10 +88,39 @@ def to_pixels(values: Floats) -> Pixels:
     return pixels
 
 
-def discriminator_reference(network: Discriminator, pixels: Pixels) -> tuple[Floats, Floats]:
+def discriminator_reference(network: DcganDiscriminator, pixels: Pixels) -> tuple[Floats, Floats]:
     """Logits float64 [n] and features float64 [n, F] of pixels uint8 [n, height, width, channels]."""
     images = torch.from_numpy(pixels.transpose(0, 3, 1, 2) / 127.5 - 1)
     with in_float64(network):
         made = [network.logit_and_features(batch) for batch in torch.split(images, AT_ONCE)]
     logits, features = (torch.cat(parts).numpy() for parts in zip(*made, strict=True))
     return logits, features
+
+
+FULL = 1 + 1 / 255  # beyond it a value would be a whole pixel step outside 0..255
+MAX_SHARE_CLIPPED = 0.1  # more is no stray value: the network returns another range
+
+
+def check_values(reference: Reference, observer: Observer) -> None:
+    """Refuse values that are no images in [-1, 1]; tell the observer of what clipping or a wrong range would hide.
+
+    Raises:
+        ModuleError: NaN or infinity, or more than a tenth of the values outside [-1, 1].
+    """
+    values = reference.values
+    bad = ~np.isfinite(values).all(axis=(1, 2, 3))
+    if bad.any():
+        image = int(np.argmax(bad))
+        raise ModuleError(
+            f"the network's output is not finite: NaN or infinity in image {image} of seed {reference.seed}"
+        )
+    clipped = float(np.mean(np.abs(values) > FULL))
+    where = f"{clipped:.2%} of the network's values are outside [-1, 1] (from {values.min():.3g} to {values.max():.3g})"
+    if clipped > MAX_SHARE_CLIPPED:
+        raise ModuleError(f"{where}: end the network in tanh, or scale its images to [-1, 1]")
+    if clipped:
+        observer(f"{where} and are clipped")
+    if values.min() >= 0 and values.max() > 0:
+        observer("no value of the network's is below 0: does it return images in [0, 1]? [-1, 1] is wanted")
+    if len(values) > 1 and np.ptp(values, axis=0).max() == 0:
+        observer("the network makes the same image of every latent")

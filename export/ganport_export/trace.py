@@ -1,19 +1,114 @@
-"""From a PyTorch module to the ONNX graph of one call of it, for any batch size."""
+"""From a PyTorch module to a finished graph: wrapped in pixel processing, traced, folded, declared and tidied."""
 
 import contextlib
 import logging
-import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import onnx_ir
 import torch
+from ganport_runtime.manifest import ImageInfo
+from ganport_train.networks import DcganDiscriminator
+from onnx_ir import DataType
 from torch import Tensor, nn
 
-from ganport_export.errors import TraceError
-from ganport_export.signature import BATCH, Signature
+from ganport_export.errors import ExportError, Observer, TraceError, first_sentence
+from ganport_export.passes.fold_batch_norm import fold_batch_norm
+from ganport_export.passes.name_plainly import name_plainly
+from ganport_export.passes.simplify import simplify
 
-__all__ = ["OPSET", "first_sentence", "quiet_exporter", "trace"]
+BATCH = "batch"
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output; `sizes` are those of one image, the batch comes before them."""
+
+    name: str
+    dtype: DataType
+    sizes: tuple[int, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int | str, ...]:
+        """All sizes, the batch by its name."""
+        return (BATCH, *self.sizes)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What goes into a graph and what comes out."""
+
+    input: TensorSpec
+    outputs: tuple[TensorSpec, ...]
+
+
+def generator_signature(latent_dim: int, image: ImageInfo) -> Signature:
+    """`z` -> `image`."""
+    return Signature(
+        TensorSpec("z", DataType.FLOAT, (latent_dim,)), (TensorSpec("image", DataType.UINT8, image.shape),)
+    )
+
+
+def discriminator_signature(image: ImageInfo, feature_dim: int) -> Signature:
+    """`image` -> `logit`, `features`."""
+    outputs = (TensorSpec("logit", DataType.FLOAT), TensorSpec("features", DataType.FLOAT, (feature_dim,)))
+    return Signature(TensorSpec("image", DataType.UINT8, image.shape), outputs)
+
+
+def declare(model: onnx_ir.Model, signature: Signature) -> None:
+    """Check a model's inputs and outputs against a signature and name their dynamic size `batch`, in place.
+
+    Raises:
+        ExportError: another count, name, type, size, or a batch that is not dynamic.
+    """
+    _declare_all(model.graph.inputs, (signature.input,))
+    _declare_all(model.graph.outputs, signature.outputs)
+
+
+def _declare_all(values: Sequence[onnx_ir.Value], specs: Sequence[TensorSpec]) -> None:
+    found, wanted = [value.name for value in values], [spec.name for spec in specs]
+    if found != wanted:
+        raise ExportError(f"the graph has {found} where {wanted} is wanted")
+    for value, spec in zip(values, specs, strict=True):
+        sizes = [] if value.shape is None else list(value.shape)
+        fits = len(sizes) == len(spec.shape) and tuple(sizes[1:]) == spec.sizes and not isinstance(sizes[0], int)
+        if value.dtype != spec.dtype or not fits:
+            shown = (
+                f"{value.dtype} [{', '.join(map(str, sizes))}], wanted {spec.dtype} [{', '.join(map(str, spec.shape))}]"
+            )
+            raise ExportError(f"the graph's {spec.name} is {shown}")
+        value.shape = onnx_ir.Shape(spec.shape)
+
+
+HALF_RANGE = 127.5  # half of 0..255
+
+
+class GeneratorGraph(nn.Module):
+    """Latents to finished pixels: rounded half to even, clipped, NHWC; the cast to uint8 last, as TensorRT wants it."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Pixels uint8 [n, height, width, channels] of latents `z`, float32 [n, latent_dim]."""
+        values = torch.round((self.network(z) + 1) * HALF_RANGE)
+        return values.clamp(0, 255).permute(0, 2, 3, 1).to(torch.uint8)
+
+
+class DiscriminatorGraph(nn.Module):
+    """Pixels to logit and features; the cast from uint8 first, as TensorRT wants it."""
+
+    def __init__(self, network: DcganDiscriminator) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits float32 [n] and features float32 [n, F] of pixels `image`, uint8 [n, height, width, channels]."""
+        values = image.to(torch.float32) / HALF_RANGE - 1
+        return self.network.logit_and_features(values.permute(0, 3, 1, 2))
+
 
 OPSET = 18
 
@@ -73,15 +168,6 @@ def _explain(error: BaseException) -> str:
     return cause
 
 
-def first_sentence(error: BaseException) -> str:
-    """The first sentence of what an error was caused by, without terminal colors."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
-    line = plain.splitlines()[0] if plain else type(error).__name__
-    return re.split(r"(?<=[.!?])\s", line, maxsplit=1)[0].rstrip(".:")
-
-
 def _is_news(record: logging.LogRecord) -> bool:
     """False for log lines that say what everyone knows, or what the error that follows them says too."""
     return not str(record.msg).startswith(("torchvision is not installed", "Unable to find user code corresponding to"))
@@ -104,3 +190,44 @@ def quiet_exporter() -> Iterator[None]:
     finally:
         for logger in loggers:
             logger.removeFilter(_is_news)
+
+
+EXAMPLES = 2  # images in the batch that is traced
+
+RANDOM = frozenset(
+    {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
+)
+
+
+def build_graph(module: nn.Module, example: Tensor, signature: Signature, observer: Observer) -> onnx_ir.Model:
+    """The graph of `module`; the same network gives the same one, bit for bit.
+
+    Args:
+        module: a network with its pixel processing around it, float32, in eval mode.
+        example: its input for `EXAMPLES` images.
+        signature: what it must declare.
+        observer: told of every batch norm that could not be folded.
+
+    Raises:
+        TraceError: PyTorch cannot write the module as ONNX, or it draws random numbers.
+        ExportError: the graph does not have the signature.
+    """
+    model = trace(module, example, signature)
+    simplify(model)
+    for line in fold_batch_norm(model):
+        observer(line)
+    simplify(model)
+    _check_no_chance(model)
+    declare(model, signature)
+    name_plainly(model)
+    return model
+
+
+def _check_no_chance(model: onnx_ir.Model) -> None:
+    """Refuse operators that draw numbers, however small their effect: `Dropout` is one where it is left at all."""
+    for node in model.graph.all_nodes():
+        if node.op_type in RANDOM or (node.op_type == "Dropout" and len(node.inputs) > 2):
+            raise TraceError(
+                f"the network draws random numbers ({node.op_type} in its graph), and an image must depend on its "
+                "latent alone: fold the noise into the latent, or leave it out in eval mode"
+            )

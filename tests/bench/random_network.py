@@ -2,12 +2,12 @@
 
 import torch
 from ganport_bench.subject import NetworkSource
-from ganport_train.networks import Generator, initialize
+from ganport_train.networks import DcganGenerator, initialize
 
 
 def random_network() -> NetworkSource:
     """A 16x16 color generator of width 4 and 5 latents whose weights and statistics are drawn at random."""
-    network = Generator(resolution=16, channels=3, width=4, kernel=4, latent_dim=5)
+    network = DcganGenerator(resolution=16, channels=3, width=4, kernel=4, latent_dim=5)
     random = torch.Generator().manual_seed(3)
     initialize(network, "he", random)
     for module in network.modules():

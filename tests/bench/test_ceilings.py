@@ -19,6 +19,7 @@ from ganport_bench.errors import BenchError
 from ganport_bench.peaks import (
     MAKERS,
     Bandwidth,
+    Maker,
     Peak,
     Product,
     ProductShape,
@@ -128,7 +129,7 @@ def test_the_fastest_product_is_the_peak_and_what_cannot_run_is_told() -> None:
     def broken(_shape: ProductShape) -> Product:
         raise RuntimeError("no such instruction\nand a long story")
 
-    makers = {
+    makers: dict[str, dict[str, Maker]] = {
         "fp32": {
             "slow": lambda _shape: taking(0.03),
             "by depth": lambda shape: taking(shape[1] ** 2 * 0.25e-3),

@@ -15,8 +15,8 @@ import pytest
 from ganport_bench.errors import BenchError
 from ganport_bench.graph_work import demand_of, multiply_adds, work_of
 from ganport_bench.subject import NetworkSource
-from ganport_export.passes import to_phase
-from ganport_train.networks import Generator
+from ganport_export.passes.to_phase import to_phase
+from ganport_train.networks import DcganGenerator
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -249,7 +249,7 @@ def test_a_quantized_convolution_is_counted_like_an_ordinary_one() -> None:
 @pytest.mark.parametrize("kernel", [4, 5])
 def test_a_network_is_counted_as_by_hand_in_either_form(kernel: int) -> None:
     """16x16, width 4: 5 latents to 8 channels of 4x4, to 4 of 8x8, to 3 of 16x16."""
-    network = Generator(resolution=16, channels=3, width=4, kernel=kernel, latent_dim=5).eval()
+    network = DcganGenerator(resolution=16, channels=3, width=4, kernel=kernel, latent_dim=5).eval()
     by_hand = [5 * 8 * 16, 16 * 8 * 4 * kernel**2, 64 * 4 * 3 * kernel**2]
     export = NetworkSource(network, 5).stock_export
     assert [node.multiply_adds for node in work_of(export)] == by_hand
@@ -283,7 +283,7 @@ def test_a_weight_that_several_nodes_read_is_read_once_by_the_whole() -> None:
 
 
 def test_dequantized_weights_count_as_they_are_stored_and_initializers_are_no_latents() -> None:
-    stored = {"w": np.ones((5, 2), np.int8), "scale": np.float32(0.1), "zero": np.int8(0)}
+    stored: dict[str, Any] = {"w": np.ones((5, 2), np.int8), "scale": np.float32(0.1), "zero": np.int8(0)}
     model = model_of(helper.make_node("Gemm", ["x", "w.d"], ["y"]), {"x": ["n", 5]}, stored)
     model.graph.node.insert(0, helper.make_node("DequantizeLinear", ["w", "scale", "zero"], ["w.d"]))
     model.graph.input.append(helper.make_tensor_value_info("w", TensorProto.INT8, [5, 2]))

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ganport_bench.effort import QUICK as LOAD
 from ganport_bench.machine import Watch
 from ganport_bench.whole import Asked, Whole
 from ganport_bench.whole.document import Found
@@ -19,8 +18,8 @@ from tests.cli.conftest import Ganport
 from tests.support.bundles import Weights, add_probe, make_bundle
 from tests.support.tiny_run import QUICKEST, measure_quickly
 
-SHORT_LOAD = replace(
-    LOAD, levels=(1, 4), window_seconds=0.1, most_windows=4, fractions=(0.3,), rate_seconds=0.3, samples=20,
+SHORT = replace(
+    QUICKEST, levels=(1, 4), window_seconds=0.1, most_windows=4, fractions=(0.3,), rate_seconds=0.3, samples=20,
     most_rate_seconds=0.5,
 )  # fmt: skip
 
@@ -28,10 +27,9 @@ SHORT_LOAD = replace(
 @pytest.fixture
 def quickly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GANPORT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("ganport_bench.whole.effort.QUICK_SPEED", QUICKEST)
-    monkeypatch.setattr("ganport_bench.whole.effort.ROUNDS", 0.0)
-    monkeypatch.setattr("ganport_bench.whole.effort.TUNING", 0.03)
-    monkeypatch.setattr("ganport_bench.effort.QUICK", SHORT_LOAD)
+    monkeypatch.setattr("ganport_bench.effort.QUICK", SHORT)
+    monkeypatch.setattr("ganport_bench.effort.ROUNDS", 0.0)
+    monkeypatch.setattr("ganport_bench.effort.TUNING", 0.03)
     measure_quickly(monkeypatch)
 
 
@@ -240,13 +238,13 @@ def test_libraries_may_print_without_spoiling_the_document(capfd: pytest.Capture
 
 INTERRUPTED = """
 import os, signal, sys
-from ganport_bench.speed import measure
+from ganport_bench import speed
 from ganport_cli import main
 
 def interrupt(*_, **__):
     os.kill(os.getpid(), signal.SIGINT)
 
-measure.measure_limits = interrupt
+speed.measure_limits = interrupt
 main()
 """
 

@@ -73,7 +73,7 @@ def test_two_onnxruntimes_beside_each_other_are_warned_of(
 
 
 def test_no_engine_and_an_idle_gpu_are_warned_of() -> None:
-    packages: list[dict[str, str | None]] = [{"package": name, "version": None} for name in doctor.ENGINES]
+    packages: list[dict[str, str | None]] = [{"package": found.name, "version": None} for found in dependencies()]
     warnings = doctor._warnings({"packages": packages, "host": {"gpus": [{"name": "H100"}]}})
     assert warnings[0].startswith("no inference engine is installed")
     assert warnings[1].startswith("there is an NVIDIA GPU that nothing uses")

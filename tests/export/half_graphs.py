@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx_ir
-from ganport_export.activations import serialize
-from ganport_export.onnx_session import OnnxSession
-from ganport_export.passes import to_half
+from ganport_export.graph import serialize
+from ganport_export.passes.to_half import to_half
+from ganport_export.session import OnnxSession
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx_ir import DataType

@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 import onnx_ir
 import pytest
-from ganport_export.passes import activation_before_interleave, to_phase
-from ganport_export.passes.activation_before_interleave import Place
+from ganport_export.passes.to_fused import Place, activation_before_interleave
+from ganport_export.passes.to_phase import to_phase
 from numpy.typing import NDArray
 from onnx import helper
 

@@ -3,8 +3,9 @@
 import numpy as np
 import onnx_ir
 import pytest
-from ganport_export.activations import Range, activation_ranges, fill_in_types, intermediate_values, serialize
 from ganport_export.errors import ExportError
+from ganport_export.graph import serialize
+from ganport_export.session import Range, activation_ranges, fill_in_types, intermediate_values
 from onnx import helper
 
 from tests.export.graphs import model_of, weights

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 from ganport_export import ParityError
-from ganport_export.discriminator_parity import DISCRIMINATOR_GATES, DiscriminatorParity, measure_discriminator
+from ganport_export.discriminator import DISCRIMINATOR_GATES, DiscriminatorParity, measure_discriminator
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]

@@ -11,11 +11,10 @@ import onnx
 import pytest
 import torch
 from ganport_export import export_run
-from ganport_export.choices import Choices
-from ganport_export.generator_graphs import generator_graphs
-from ganport_export.generator_parity import GENERATOR_GATES
-from ganport_export.observer import quiet
+from ganport_export.errors import quiet
+from ganport_export.generator import GENERATOR_GATES, generator_graphs
 from ganport_export.session import GeneratorSession
+from ganport_export.variants import Choices
 from ganport_runtime import Bundle, Discriminator, Generator, latents
 from ganport_runtime.manifest import ImageInfo, Manifest
 from ganport_train.checkpoints import LoadedNetworks, load_networks
@@ -185,7 +184,7 @@ def test_other_checkpoints_and_weights_make_other_graphs(run: Path, bundle: Bund
 def test_networks_with_statistics_far_from_neutral_keep_to_the_gate(
     kernel: int, activation: Any, channels: int
 ) -> None:
-    from ganport_train.networks import Generator as Network
+    from ganport_train.networks import DcganGenerator as Network
 
     network = Network(resolution=32, channels=channels, width=4, kernel=kernel, latent_dim=10, activation=activation)
     randomize(network).requires_grad_(False)

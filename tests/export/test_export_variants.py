@@ -14,7 +14,7 @@ import onnx
 import pytest
 from ganport_cli.app import run as ganport
 from ganport_export import ExportError, export_run
-from ganport_export.shipping import ship
+from ganport_export.fidelity import ship
 from ganport_export.variants import Graph
 from ganport_runtime import Bundle, latents
 from ganport_runtime.backends import load_backend

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import onnx_ir
 import pytest
-from ganport_export.passes import fold_batch_norm
+from ganport_export.passes.fold_batch_norm import fold_batch_norm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray

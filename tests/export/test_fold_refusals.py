@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import onnx
 import pytest
-from ganport_export.passes import fold_batch_norm
+from ganport_export.passes.fold_batch_norm import fold_batch_norm
 from onnx import helper
 
 from tests.export.graphs import model_of, norm, operators, run_by_reference, statistics, weights

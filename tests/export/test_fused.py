@@ -3,8 +3,7 @@
 import numpy as np
 import onnx
 import onnx_ir
-from ganport_export.passes.activation_before_reshape import activation_before_reshape
-from ganport_export.passes.to_fused import to_fused
+from ganport_export.passes.to_fused import activation_before_reshape, to_fused
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.export.graphs import model_of, operators, run, weights

@@ -5,12 +5,7 @@ import math
 import numpy as np
 import pytest
 from ganport_export import ParityError
-from ganport_export.generator_parity import (
-    GENERATOR_GATES,
-    GeneratorParity,
-    compare_images,
-    measure_generator,
-)
+from ganport_export.generator import GENERATOR_GATES, GeneratorParity, compare_images, measure_generator
 from ganport_export.reference import Reference, to_pixels
 from hypothesis import given
 from hypothesis import strategies as st

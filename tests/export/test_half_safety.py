@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from ganport_export.errors import ExportError
-from ganport_export.passes import to_half
+from ganport_export.passes.to_half import to_half
 from onnx import TensorProto, helper
 from onnx_ir import DataType
 

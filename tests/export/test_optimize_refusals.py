@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from ganport_export.errors import ExportError, ParityError
-from ganport_export.optimize.original import Original
+from ganport_export.optimize import Original
 from ganport_runtime.latents import latents
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

@@ -3,7 +3,7 @@
 import numpy as np
 import onnx_ir
 import pytest
-from ganport_export.passes import fold_batch_norm
+from ganport_export.passes.fold_batch_norm import fold_batch_norm
 from ganport_export.passes.to_fused import to_fused
 from onnx import helper
 

@@ -5,7 +5,8 @@ import onnx
 import onnx_ir
 import pytest
 import torch
-from ganport_export.passes import fold_batch_norm, to_phase
+from ganport_export.passes.fold_batch_norm import fold_batch_norm
+from ganport_export.passes.to_phase import to_phase
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from onnx import helper

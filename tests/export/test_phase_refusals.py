@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import onnx_ir
 import pytest
-from ganport_export.passes import to_phase
+from ganport_export.passes.to_phase import to_phase
 from onnx import TensorProto, helper
 
 from tests.export.deconv_graphs import Attributes, conv_transpose, model_of_doubles

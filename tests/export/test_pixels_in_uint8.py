@@ -4,9 +4,9 @@ import numpy as np
 import onnx
 import onnx_ir
 import pytest
-from ganport_export.passes import to_phase
-from ganport_export.passes.own_biases import own_biases
 from ganport_export.passes.pixels_in_uint8 import pixels_in_uint8
+from ganport_export.passes.to_fused import own_biases
+from ganport_export.passes.to_phase import to_phase
 from ganport_export.passes.to_subpixel import to_subpixel
 from onnx import TensorProto, helper, numpy_helper
 

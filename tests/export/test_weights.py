@@ -6,8 +6,7 @@ import pytest
 import safetensors.torch
 import torch
 from ganport_export import ModuleError
-from ganport_export.factory import load_module
-from ganport_export.weights import load_weights
+from ganport_export.user_module import load_module, load_weights
 from torch import Tensor, nn
 
 from tests.export.user_networks import Tied

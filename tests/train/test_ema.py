@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from ganport_train.ema import calibrate, update
-from ganport_train.networks import Generator, initialize
+from ganport_train.networks import DcganGenerator, initialize
 
 
 @pytest.fixture
-def generator() -> Generator:
-    network = Generator(resolution=16, channels=3, width=4, kernel=4, latent_dim=8)
+def generator() -> DcganGenerator:
+    network = DcganGenerator(resolution=16, channels=3, width=4, kernel=4, latent_dim=8)
     initialize(network, "he", torch.Generator().manual_seed(1))
     return network
 
@@ -20,7 +20,7 @@ def latents(count: int = 4) -> list[torch.Tensor]:
     return [torch.randn(32, 8, generator=torch.Generator().manual_seed(index)) for index in range(count)]
 
 
-def test_the_average_follows_its_formula(generator: Generator) -> None:
+def test_the_average_follows_its_formula(generator: DcganGenerator) -> None:
     averaged, live = copy.deepcopy(generator), copy.deepcopy(generator)
     expected = {name: parameter.detach().double().numpy() for name, parameter in averaged.named_parameters()}
     for step in range(1, 60):
@@ -35,7 +35,7 @@ def test_the_average_follows_its_formula(generator: Generator) -> None:
         np.testing.assert_allclose(parameter.detach().numpy(), expected[name], rtol=0, atol=1e-5)
 
 
-def test_averaging_leaves_the_live_generator_and_the_statistics_alone(generator: Generator) -> None:
+def test_averaging_leaves_the_live_generator_and_the_statistics_alone(generator: DcganGenerator) -> None:
     averaged = copy.deepcopy(generator)
     before = copy.deepcopy(generator.state_dict())
     generator.project_norm.running_mean.fill_(5)  # type: ignore[union-attr]
@@ -46,7 +46,7 @@ def test_averaging_leaves_the_live_generator_and_the_statistics_alone(generator:
         assert torch.equal(parameter, before[name])
 
 
-def test_statistics_belong_to_the_weights(generator: Generator) -> None:
+def test_statistics_belong_to_the_weights(generator: DcganGenerator) -> None:
     """Mean and variance of what the weights make of the latents, worked out here in numpy in float64."""
     calibrate(generator, latents())
     weight = generator.project.weight.detach().double().numpy()
@@ -62,7 +62,7 @@ def test_statistics_belong_to_the_weights(generator: Generator) -> None:
     np.testing.assert_allclose(norm.running_var.numpy(), np.mean(variances, axis=0), rtol=1e-5, atol=0)
 
 
-def test_statistics_change_with_the_weights_and_do_not_remember_earlier_ones(generator: Generator) -> None:
+def test_statistics_change_with_the_weights_and_do_not_remember_earlier_ones(generator: DcganGenerator) -> None:
     fresh = copy.deepcopy(generator)
     with torch.no_grad():
         generator.project.weight.mul_(3)
@@ -78,7 +78,7 @@ def test_statistics_change_with_the_weights_and_do_not_remember_earlier_ones(gen
     torch.testing.assert_close(scaled, 9 * fresh.project_norm.running_var)
 
 
-def test_a_calibrated_generator_shows_what_it_shows_in_a_large_training_batch(generator: Generator) -> None:
+def test_a_calibrated_generator_shows_what_it_shows_in_a_large_training_batch(generator: DcganGenerator) -> None:
     z = torch.cat(latents(16))
     with torch.no_grad():
         in_training = copy.deepcopy(generator).train()(z)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ganport_train.networks import Activation, Discriminator, Generator, initialize, stage_channels
+from ganport_train.networks import Activation, DcganDiscriminator, DcganGenerator, initialize, stage_channels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -40,8 +40,8 @@ def test_any_shape_goes_through_both_networks(
     resolution: int, channels: int, width: int, kernel: int, latent_dim: int, batch_norm: bool
 ) -> None:
     shape: dict[str, Any] = {"resolution": resolution, "channels": channels, "width": width, "kernel": kernel}
-    generator = Generator(**shape, latent_dim=latent_dim, activation="relu")
-    discriminator = Discriminator(**shape, batch_norm=batch_norm)
+    generator = DcganGenerator(**shape, latent_dim=latent_dim, activation="relu")
+    discriminator = DcganDiscriminator(**shape, batch_norm=batch_norm)
     images = generator(torch.randn(2, latent_dim))
     assert images.shape == (2, channels, resolution, resolution)
     assert images.abs().max() <= 1
@@ -52,7 +52,7 @@ def test_any_shape_goes_through_both_networks(
 
 
 def test_a_generator_of_64x64_has_the_layers_of_the_paper() -> None:
-    generator = Generator(resolution=64, channels=3, width=64, kernel=4, latent_dim=100)
+    generator = DcganGenerator(resolution=64, channels=3, width=64, kernel=4, latent_dim=100)
     stages = [module for module in generator.modules() if isinstance(module, nn.ConvTranspose2d)]
     assert [stage.in_channels for stage in stages] == [512, 256, 128, 64]
     assert [stage.bias is None for stage in stages] == [True, True, True, False]
@@ -63,7 +63,7 @@ def test_a_generator_of_64x64_has_the_layers_of_the_paper() -> None:
 
 
 def test_only_the_first_convolution_of_a_normalized_discriminator_has_no_batch_norm() -> None:
-    discriminator = Discriminator(resolution=64, channels=3, width=2, kernel=5, batch_norm=True)
+    discriminator = DcganDiscriminator(resolution=64, channels=3, width=2, kernel=5, batch_norm=True)
     assert [isinstance(norm, nn.BatchNorm2d) for norm in discriminator.norms] == [False, True, True, True]
 
 
@@ -73,14 +73,14 @@ def test_activations_are_leaky_and_the_article_has_them_in_the_generator_too() -
     images = {}
     activations: tuple[Activation, ...] = ("relu", "leaky_relu")
     for activation in activations:
-        generator = Generator(**shape, latent_dim=3, activation=activation)
+        generator = DcganGenerator(**shape, latent_dim=3, activation=activation)
         initialize(generator, "normal", torch.Generator().manual_seed(1))
         images[activation] = generator(z)
     assert not torch.equal(images["relu"], images["leaky_relu"])
 
 
 def test_features_are_the_largest_activations_of_each_cell_of_a_4x4_grid() -> None:
-    discriminator = Discriminator(resolution=32, channels=3, width=2, kernel=4, batch_norm=False).eval()
+    discriminator = DcganDiscriminator(resolution=32, channels=3, width=2, kernel=4, batch_norm=False).eval()
     images = torch.randn(3, 3, 32, 32)
     with torch.no_grad():
         features = discriminator.features(images).numpy()
@@ -95,7 +95,7 @@ def test_features_are_the_largest_activations_of_each_cell_of_a_4x4_grid() -> No
 
 
 def test_logits_with_features_are_the_logits_without() -> None:
-    discriminator = Discriminator(resolution=16, channels=1, width=2, kernel=4, batch_norm=True).eval()
+    discriminator = DcganDiscriminator(resolution=16, channels=1, width=2, kernel=4, batch_norm=True).eval()
     images = torch.randn(5, 1, 16, 16)
     logits, features = discriminator.logit_and_features(images)
     torch.testing.assert_close(logits, discriminator(images), rtol=0, atol=1e-6)
@@ -103,7 +103,7 @@ def test_logits_with_features_are_the_logits_without() -> None:
 
 
 def test_first_weights_follow_the_paper() -> None:
-    generator = Generator(resolution=32, channels=3, width=32, kernel=4, latent_dim=64)
+    generator = DcganGenerator(resolution=32, channels=3, width=32, kernel=4, latent_dim=64)
     initialize(generator, "normal", torch.Generator().manual_seed(7))
     for module in generator.modules():
         if isinstance(module, nn.ConvTranspose2d | nn.Linear):
@@ -116,7 +116,7 @@ def test_first_weights_follow_the_paper() -> None:
 
 
 def test_he_weights_keep_the_variance_of_what_passes() -> None:
-    discriminator = Discriminator(resolution=64, channels=3, width=32, kernel=4, batch_norm=False)
+    discriminator = DcganDiscriminator(resolution=64, channels=3, width=32, kernel=4, batch_norm=False)
     initialize(discriminator, "he", torch.Generator().manual_seed(7))
     images = torch.randn(16, 3, 64, 64, generator=torch.Generator().manual_seed(8))
     for activation in discriminator.activations(images):
@@ -126,7 +126,7 @@ def test_he_weights_keep_the_variance_of_what_passes() -> None:
 
 def test_weights_follow_from_the_seed_alone() -> None:
     shape = {"resolution": 16, "channels": 1, "width": 2, "kernel": 4}
-    one, other = (Discriminator(**shape, batch_norm=False) for _ in range(2))
+    one, other = (DcganDiscriminator(**shape, batch_norm=False) for _ in range(2))
     initialize(one, "he", torch.Generator().manual_seed(3))
     initialize(other, "he", torch.Generator().manual_seed(3))
     for parameter, same in zip(one.parameters(), other.parameters(), strict=True):

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ganport_train.config import TrainingConfig
 from ganport_train.errors import CheckpointError, ConfigError, DivergedError
-from ganport_train.networks import Discriminator, Generator
+from ganport_train.networks import DcganDiscriminator, DcganGenerator
 from ganport_train.step import TrainingState, build_networks
 
 FORMAT = 1
@@ -84,8 +84,8 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
 class LoadedNetworks:
     """Trained networks in eval mode on the CPU; the discriminator is always the live one."""
 
-    generator: Generator
-    discriminator: Discriminator
+    generator: DcganGenerator
+    discriminator: DcganDiscriminator
     config: TrainingConfig
     step: int
     data_digest: str

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from ganport_train.networks import Generator
+from ganport_train.networks import DcganGenerator
 
 
 @torch.no_grad()
-def update(averaged: Generator, live: Generator, decay: float, step: int) -> None:
+def update(averaged: DcganGenerator, live: DcganGenerator, decay: float, step: int) -> None:
     """Move every parameter of `averaged` towards `live`; batch-norm statistics are left alone.
 
     The decay grows as (1 + step) / (10 + step) up to `decay`, so that the random start is forgotten in time even in
@@ -20,7 +20,7 @@ def update(averaged: Generator, live: Generator, decay: float, step: int) -> Non
 
 
 @torch.no_grad()
-def calibrate(generator: Generator, batches: Iterable[Tensor]) -> Generator:
+def calibrate(generator: DcganGenerator, batches: Iterable[Tensor]) -> DcganGenerator:
     """Recompute batch-norm statistics from scratch and return `generator` in eval mode.
 
     Statistics gathered while training belong to weights of many steps; these belong to the weights as they are: the

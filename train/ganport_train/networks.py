@@ -21,7 +21,7 @@ def stage_channels(resolution: int, width: int) -> list[int]:
     return [min(width * resolution // (2 * size), 8 * width) for size in sizes]
 
 
-class Generator(nn.Module):
+class DcganGenerator(nn.Module):
     """Latents to images: a linear layer to 4x4, then transposed convolutions that double the size, tanh at the end."""
 
     def __init__(
@@ -59,7 +59,7 @@ class Generator(nn.Module):
         return f"latent_dim={self.latent_dim}, image={self.channels}x{self.resolution}x{self.resolution}"
 
 
-class Discriminator(nn.Module):
+class DcganDiscriminator(nn.Module):
     """Images to one logit each: convolutions that halve the size down to 4x4, LeakyReLU 0.2, a linear layer."""
 
     def __init__(self, *, resolution: int, channels: int, width: int, kernel: int, batch_norm: bool) -> None:
@@ -154,7 +154,7 @@ def _he_deviation(module: nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> float:
 
 
 @torch.inference_mode()
-def generate(generator: Generator, latents: Tensor) -> Tensor:
+def generate(generator: DcganGenerator, latents: Tensor) -> Tensor:
     """uint8 images [n, channels, height, width] of latents [n, latent_dim], in batches; `generator` in eval mode."""
     return torch.cat([to_uint8(generator(batch)) for batch in torch.split(latents, BATCH)])
 

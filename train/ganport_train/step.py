@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ganport_train import ema
 from ganport_train.config import TrainingConfig
 from ganport_train.losses import LOSSES, gradient_penalty
-from ganport_train.networks import Discriminator, Generator, initialize
+from ganport_train.networks import DcganDiscriminator, DcganGenerator, initialize
 from ganport_train.randomness import batch_indices, draw_latents, random_source
 
 FIGURES = ("loss_discriminator", "loss_generator", "penalty", "logit_real", "logit_fake")
@@ -19,22 +19,24 @@ FIGURES = ("loss_discriminator", "loss_generator", "penalty", "logit_real", "log
 class TrainingState:
     """All that training changes; nothing else needs saving, since random numbers follow from (seed, step)."""
 
-    generator: Generator
-    discriminator: Discriminator
-    averaged: Generator  # the moving average of the generator's weights
+    generator: DcganGenerator
+    discriminator: DcganDiscriminator
+    averaged: DcganGenerator  # the moving average of the generator's weights
     generator_optimizer: torch.optim.Optimizer
     discriminator_optimizer: torch.optim.Optimizer
     step: int = 0
 
 
-def build_networks(config: TrainingConfig) -> tuple[Generator, Discriminator]:
+def build_networks(config: TrainingConfig) -> tuple[DcganGenerator, DcganDiscriminator]:
     """The networks that `config` describes, untrained, weights drawn from its seed."""
     if config.channels is None:
         raise ValueError("channels are known only once the images are: use a configuration that says them")
     shape = {"resolution": config.resolution, "channels": config.channels, "width": config.width}
     with torch.random.fork_rng(devices=[]):  # PyTorch draws weights on construction, which `initialize` replaces
-        generator = Generator(**shape, kernel=config.kernel, latent_dim=config.latent_dim, activation=config.activation)
-        discriminator = Discriminator(**shape, kernel=config.kernel, batch_norm=config.discriminator_batch_norm)
+        generator = DcganGenerator(
+            **shape, kernel=config.kernel, latent_dim=config.latent_dim, activation=config.activation
+        )
+        discriminator = DcganDiscriminator(**shape, kernel=config.kernel, batch_norm=config.discriminator_batch_norm)
     initialize(generator, config.initialization, random_source(config.seed, "generator"))
     initialize(discriminator, config.initialization, random_source(config.seed, "discriminator"))
     return generator, discriminator

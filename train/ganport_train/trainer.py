@@ -19,7 +19,7 @@ from ganport_train.errors import ConfigError, DivergedError
 from ganport_train.evaluation import FrechetDistance
 from ganport_train.grid import grid
 from ganport_train.metrics import MetricsLog
-from ganport_train.networks import Generator, generate
+from ganport_train.networks import DcganGenerator, generate
 from ganport_train.observer import Observer
 from ganport_train.preparation import enough_memory, prepare
 from ganport_train.randomness import draw_latents, random_source
@@ -110,13 +110,13 @@ class _Run:
                     log.restart_clock()
         return self.scores, state.step < config.steps
 
-    def _save_samples(self, averaged: Generator) -> None:
+    def _save_samples(self, averaged: DcganGenerator) -> None:
         latents = draw_latents(self.config.seed, "samples", 0, SAMPLES, self.config.latent_dim)
         content = io.BytesIO()
         grid(generate(averaged, latents).permute(0, 2, 3, 1).numpy()).save(content, "png")
         atomic.write_bytes(self.out / "samples" / f"step-{self.state.step:06d}.png", content.getvalue())
 
-    def _save_checkpoint(self, averaged: Generator, log: MetricsLog) -> None:
+    def _save_checkpoint(self, averaged: DcganGenerator, log: MetricsLog) -> None:
         count = min(EVALUATION_IMAGES, len(self.pixels))
         latents = draw_latents(self.config.seed, "evaluation", 0, count, self.config.latent_dim)
         self.scores = {SCORE: round(self.distance(generate(averaged, latents)), 4)}

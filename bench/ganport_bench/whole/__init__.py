@@ -15,9 +15,9 @@ The document, format 2; parts that were not asked for or could not run are absen
     took_seconds    {part: how long it took}
 """
 
+from ganport_bench.effort import Effort, effort_of
 from ganport_bench.whole.asked import PARTS, Asked
 from ganport_bench.whole.document import Whole, to_json
-from ganport_bench.whole.effort import Effort, effort_of
 from ganport_bench.whole.measure import measure_whole
 from ganport_bench.whole.report import remarks, tables
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from ganport_bench.effort import BATCHES, Effort
 from ganport_bench.errors import BenchError
-from ganport_bench.speed.effort import BATCHES
-from ganport_bench.whole.effort import Effort
 
 __all__ = ["PARTS", "Asked"]
 

@@ -1,17 +1,16 @@
 """All that one run of the benchmark found, and its JSON document."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ganport_bench.speed import document as speed_document
-from ganport_bench.whole.effort import Effort
+from ganport_bench.effort import Effort
 
 if TYPE_CHECKING:
     from ganport_bench.load import Load
-    from ganport_bench.nodes import Profile
+    from ganport_bench.nodes import Nodes
     from ganport_bench.scenarios import Scenarios
-    from ganport_bench.speed.document import Results
+    from ganport_bench.speed import Speed
     from ganport_bench.start import Start
 
 __all__ = ["Found", "Whole", "to_json"]
@@ -23,8 +22,8 @@ FORMAT = 2
 class Found:
     """What the parts found; None where a part was not run."""
 
-    speed: "Results | None" = None
-    nodes: "Sequence[Profile] | None" = None
+    speed: "Speed | None" = None
+    nodes: "Nodes | None" = None
     start: "Start | None" = None
     scenarios: "Scenarios | None" = None
     load: "Load | None" = None
@@ -59,21 +58,19 @@ class Whole:
 def to_json(whole: Whole) -> dict[str, Any]:
     """The document of `--json`."""
     found = whole.found
-    nodes = None if found.nodes is None else [profile.to_json() for profile in found.nodes]
-    parts = {"start": found.start, "scenarios": found.scenarios, "load": found.load}
+    parts = {"nodes": found.nodes, "start": found.start, "scenarios": found.scenarios, "load": found.load}
     return {
         "format": FORMAT,
         "is_quick": whole.is_quick,
         "effort": {
             "tuning_seconds": whole.effort.tuning_seconds,
-            "rounds": whole.effort.speed.rounds,
-            "turn_seconds": whole.effort.speed.turn_seconds,
-            "seconds_a_batch_size": whole.effort.speed.batch_seconds,
+            "rounds": whole.effort.rounds,
+            "turn_seconds": whole.effort.turn_seconds,
+            "seconds_a_batch_size": whole.effort.batch_seconds,
         },
         "machine": dict(whole.machine),
         "model": dict(whole.model),
-        **({} if found.speed is None else speed_document.to_json(found.speed)),
-        **({} if nodes is None else {"nodes": nodes}),
+        **({} if found.speed is None else found.speed.to_json()),
         **{name: part.to_json() for name, part in parts.items() if part is not None},
         "skipped": dict(whole.skipped),
         "took_seconds": {name: round(seconds, 1) for name, seconds in whole.took_seconds.items()},

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ganport_runtime import PlanError
@@ -16,14 +16,13 @@ from ganport_bench.errors import BenchError
 from ganport_bench.figures import WANTED_DB
 from ganport_bench.machine import Watch
 from ganport_bench.records import own_cache, tuned, user_record
-from ganport_bench.speed.subject import Subject, subject_of
+from ganport_bench.subject import BenchSubject, subject_of
 from ganport_bench.whole.asked import Asked
 from ganport_bench.whole.document import Found, Whole
 
 __all__ = ["measure_whole"]
 
 LOG = logging.getLogger(__name__)
-FEWER = {"imports": 4, "lives": 4, "builds": 1}  # fresh processes of the start than when it is measured alone
 
 
 @dataclass
@@ -31,7 +30,7 @@ class _Stage:
     """What parts are given, and what they have found."""
 
     asked: Asked
-    subject: Subject
+    subject: BenchSubject
     record: TuningRecord
     on_step: OnStep
     found: Found = field(default_factory=Found)
@@ -96,39 +95,36 @@ def _timed(name: str, took: dict[str, float]) -> Iterator[None]:
 
 
 def _speed(stage: _Stage) -> object:
-    from ganport_bench.speed.measure import measure_speed
+    from ganport_bench import speed
 
-    return measure_speed(stage.subject, stage.record, stage.asked.effort.speed, stage.on_step, stage.asked.batches)
+    return speed.measure(stage.subject, stage.record, stage.asked.effort, stage.on_step, stage.asked.batches)
 
 
 def _nodes(stage: _Stage) -> object:
-    from ganport_bench.nodes import profile_winners
+    from ganport_bench import nodes
 
     if stage.found.speed is None:
         raise BenchError("the nodes of the fastest plans are looked at, and which these are is found by the part speed")
     stage.on_step("the nodes of the fastest plans")
-    return profile_winners(stage.subject.bundle, stage.found.speed)
+    return nodes.measure(stage.subject.bundle, stage.found.speed)
 
 
 def _start(stage: _Stage) -> object:
     from ganport_bench import start
 
-    effort = start.QUICK if stage.asked.effort.is_quick else replace(start.FULL, **FEWER)
-    return start.measure_start(stage.subject.bundle, effort, stage.on_step)
+    return start.measure(stage.subject.bundle, stage.asked.effort, stage.on_step)
 
 
 def _scenarios(stage: _Stage) -> object:
     from ganport_bench import scenarios
 
-    effort = scenarios.QUICK if stage.asked.effort.is_quick else scenarios.FULL
-    return scenarios.measure_scenarios(stage.subject.bundle, effort, stage.asked.logs, stage.on_step)
+    return scenarios.measure(stage.subject.bundle, stage.asked.effort, stage.asked.logs, stage.on_step)
 
 
 def _load(stage: _Stage) -> object:
-    from ganport_bench import effort, load
+    from ganport_bench import load
 
-    seconds = effort.QUICK if stage.asked.effort.is_quick else effort.FULL
-    return load.measure(load.ServedBundle(stage.subject.bundle), seconds, stage.on_step)
+    return load.measure(load.ServedBundle(stage.subject.bundle), stage.asked.effort, stage.on_step)
 
 
 _PARTS: Mapping[str, Callable[[_Stage], object]] = {

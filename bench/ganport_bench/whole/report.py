@@ -6,31 +6,20 @@ from importlib import import_module
 from rich.console import RenderableType
 
 from ganport_bench.tables import to_terminal
-from ganport_bench.whole.document import Whole
+from ganport_bench.whole.document import Whole, to_json
 
 __all__ = ["remarks", "tables"]
 
-# Whose `tables` show a part; speed comes last, where the eye ends up. Imported only where the part was run.
-MODULES = {
-    "start": "ganport_bench.start",
-    "scenarios": "ganport_bench.scenarios",
-    "load": "ganport_bench.load",
-    "speed": "ganport_bench.speed.report",
-}
+PARTS = {"nodes": "nodes", "start": "start", "scenarios": "scenarios", "load": "load", "speed": "rows"}  # and a key
 
 
 def tables(whole: Whole) -> Iterator[RenderableType]:
-    """Part by part."""
-    if whole.found.nodes and whole.found.speed:
-        from ganport_bench.nodes import table
-
-        yield from (table(profile, whole.found.speed.peaks) for profile in whole.found.nodes)
-    for part, module in MODULES.items():
-        found = getattr(whole.found, part)
-        if found is not None and part == "load":
-            yield from map(to_terminal, import_module(module).tables({part: found.to_json()}))
-        elif found is not None:
-            yield from import_module(module).tables(found)
+    """Part by part; speed comes last, where the eye ends up."""
+    document = to_json(whole)
+    for part, key in PARTS.items():
+        if key in document:
+            shown = import_module(f"ganport_bench.{part}").tables(document)
+            yield from (to_terminal(table) for table in shown if not table.is_long)
 
 
 def remarks(whole: Whole) -> list[str]:

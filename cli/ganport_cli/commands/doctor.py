@@ -7,9 +7,6 @@ from typing import Any
 
 from ganport_cli.terminal import Json, console, print_json, table
 
-GPU_ENGINES = ("onnxruntime-gpu", "tensorrt", "tensorrt-rtx")
-ENGINES = ("onnxruntime", "openvino", *GPU_ENGINES)
-
 
 def doctor(json: Json = False) -> None:
     """Show what this machine has, what each missing part costs and how to install it.
@@ -63,7 +60,10 @@ def _backends() -> list[dict[str, str | None]]:
 
 
 def _warnings(document: dict[str, Any]) -> list[str]:
+    from ganport_runtime.backends import BACKENDS, load_backend
+
     versions = {item["package"]: item["version"] for item in document["packages"]}
+    engines = [package for name in BACKENDS for package in load_backend(name).packages]
     cpu, gpu = versions["onnxruntime"], versions["onnxruntime-gpu"]
     warnings = []
     if cpu and gpu:
@@ -71,9 +71,9 @@ def _warnings(document: dict[str, Any]) -> list[str]:
             "onnxruntime and onnxruntime-gpu are both installed and overwrite each other's files: "
             "uninstall both, then install one"
         )
-    if not any(versions[engine] for engine in ENGINES):
+    if not any(versions[engine.name] for engine in engines):
         warnings.append("no inference engine is installed: pip install 'ganport[cpu]' or 'ganport[gpu]'")
-    if document["host"]["gpus"] and not any(versions[engine] for engine in GPU_ENGINES):
+    if document["host"]["gpus"] and not any(versions[engine.name] for engine in engines if engine.device == "cuda"):
         warnings.append("there is an NVIDIA GPU that nothing uses: pip install 'ganport[gpu]' in a new environment")
     return warnings
 

@@ -78,7 +78,7 @@ def export(  # one parameter an option, which is how typer reads a command line
 
 def _choices(min_psnr: float, **lists: str) -> dict[str, Any]:
     from ganport_export import ExportError
-    from ganport_export.choices import Choices
+    from ganport_export.variants import Choices
 
     asked = {key: tuple(part.strip() for part in text.split(",")) for key, text in lists.items()}
     choices: dict[str, Any] = {

@@ -9,7 +9,7 @@ from ganport_cli.plan_options import BundleArgument
 from ganport_cli.terminal import Json, console, print_json, table
 
 if TYPE_CHECKING:
-    from ganport_serve.triton.choices import Choices
+    from ganport_serve.triton.choices import TritonChoices
     from ganport_serve.triton.planning import PlannedModel
     from ganport_serve.triton.repository import Exported
 
@@ -81,12 +81,11 @@ def export_triton(  # one parameter an option, which is how typer reads a comman
         print_json(_document(exported))
 
 
-def _choices(**values: Any) -> "Choices":
-    from ganport_serve.triton.choices import Choices
-    from ganport_serve.triton.errors import RepositoryError
+def _choices(**values: Any) -> "TritonChoices":
+    from ganport_serve.triton.choices import RepositoryError, TritonChoices
 
     try:
-        return Choices(**values)
+        return TritonChoices(**values)
     except RepositoryError as error:
         raise typer.BadParameter(str(error)) from None
 

@@ -23,9 +23,9 @@ from ganport_cli.terminal import Json, console, print_json, progress
 if TYPE_CHECKING:
     from ganport_runtime import Generator
 
-    from ganport_cli.image_outputs import Wanted
+    from ganport_cli.image_outputs import ImageRange
 
-Write = Callable[["Generator", Path, "Wanted", Callable[[int], None]], int]
+Write = Callable[["Generator", Path, "ImageRange", Callable[[int], None]], int]
 
 OutOption = Annotated[Path, typer.Option(help="grid.png, images.npy, or a folder: one PNG an image, named by number.")]
 IMAGES_OF_A_SEED = 2**64
@@ -54,9 +54,9 @@ def generate(
     write = _writer(out, count, overwrite=overwrite)
     from ganport_runtime import Generator
 
-    from ganport_cli.image_outputs import Wanted
+    from ganport_cli.image_outputs import ImageRange
 
-    wanted = Wanted(count, seed, start, batch)
+    wanted = ImageRange(count, seed, start, batch)
     options = {"device": device, "precision": precision, "backend": backend}
     with open_network(Generator, bundle, threads=threads, **options) as generator:
         plans = plans_in_use(generator.plans, count, batch)
@@ -95,7 +95,7 @@ def _writer(out: Path, count: int, *, overwrite: bool) -> Write:
     return image_outputs.to_grid if kind == ".png" else image_outputs.to_array
 
 
-def _write_with_bar(write: Write, generator: "Generator", out: Path, wanted: "Wanted") -> int:
+def _write_with_bar(write: Write, generator: "Generator", out: Path, wanted: "ImageRange") -> int:
     """Write, showing progress; where Ctrl-C ends it, say what is there and how to go on."""
     with progress("images") as bar:
         task = bar.add_task("generating", total=wanted.count, note="")

@@ -80,11 +80,13 @@ def _fidelity(variant: "Variant") -> str:
 
 
 def _engine_cells(bundle: "Bundle", engine: "Engine") -> tuple[str, ...]:
-    from ganport_runtime.backends import load_backend
+    from ganport_runtime.backends import BACKENDS, load_backend
 
     library = f"{engine.library} {engine.library_version}"
     platform, megabytes = str(engine.details.get("platform", "")), f"{_size(bundle, engine) / 1e6:.1f}"
-    here = load_backend("tensorrt").entry_refusal(engine, "cuda") or "yes"
+    backends = [backend for backend in map(load_backend, BACKENDS) if engine.library in backend.engine_libraries]
+    refusals = [backend.entry_refusal(engine, backend.devices[0]) for backend in backends]
+    here = "yes" if None in refusals else "; ".join(filter(None, refusals)) or f"no backend runs {engine.library}"
     return engine.id, engine.precision, library, platform, ", ".join(engine.compute_capabilities), megabytes, here
 
 

@@ -1,7 +1,7 @@
 """`ganport optimize`: anyone's ONNX file to a faster one, measured against it before it is written."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,8 +64,9 @@ def optimize(
 
 
 def _choices(form: str, precision: str, kind: str | None, min_psnr: float) -> dict[str, Any]:
-    from ganport_export.choices import FORMS, PRECISIONS
     from ganport_export.quantize import KINDS
+    from ganport_export.variants import FORMS
+    from ganport_runtime.entries import PRECISIONS
 
     _check("--form", form, FORMS)
     _check("--precision", precision, PRECISIONS)
@@ -77,7 +78,7 @@ def _choices(form: str, precision: str, kind: str | None, min_psnr: float) -> di
     return {"form": form, "precision": precision, "kind": kind or KINDS[0]}
 
 
-def _check(option: str, given: str, known: Sequence[str]) -> None:
+def _check(option: str, given: str, known: Collection[str]) -> None:
     if given not in known:
         raise typer.BadParameter(f"{option} {given} is unknown: choose from {', '.join(known)}")
 

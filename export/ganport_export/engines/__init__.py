@@ -1,10 +1,15 @@
 """TensorRT engines of a bundle's graphs; TensorRT-RTX builds them on machines that have no GPU."""
 
-from ganport_export.engines.build import build_engines
-from ganport_export.engines.engine_builder import BuiltEngine, EngineBuilder
-from ganport_export.engines.errors import PrecisionError, UnsupportedPrecisionError
-from ganport_export.engines.libraries import LIBRARIES, Library, check_libraries, load_library
-from ganport_export.engines.target import Target
+from ganport_export.engines.builder import BuiltEngine, EngineBuilder, build_engines
+from ganport_export.engines.libraries import (
+    LIBRARIES,
+    Library,
+    PrecisionError,
+    Target,
+    UnsupportedPrecisionError,
+    check_libraries,
+    load_library,
+)
 
 __all__ = [
     "LIBRARIES",

@@ -1,12 +1,15 @@
 """The layers that cost time, convolutions and matrix products, counted by precision: in a network and in an engine."""
 
+import json
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from ganport_export.engines.libraries import Library
+from ganport_runtime.backends import cuda
 
-__all__ = ["CONVOLUTION", "DECONVOLUTION", "MATRIX_PRODUCT", "Products", "network_products", "precisions", "shown"]
+from ganport_export.engines.libraries import Library
 
 CONVOLUTION, DECONVOLUTION, MATRIX_PRODUCT = "convolution", "deconvolution", "matrix product"
 
@@ -51,3 +54,105 @@ def _is_dequantized(tensor: Any, makers: Mapping[str, Any]) -> bool:
     while layer is not None and layer.type.name in MOVES:
         layer = makers.get(layer.get_input(0).name)
     return layer is not None and layer.type.name == "DEQUANTIZE"
+
+
+START = b"header {\n"
+END = b"\0"
+TEXT_KINDS = {"corrltn": CONVOLUTION, "deconvolution": DECONVOLUTION, "fully_connected": MATRIX_PRODUCT}
+TEXT_PRECISIONS = {"float": "fp32", "half": "fp16", "bfloat16": "bf16", "int8": "int8"}
+
+TENSOR = re.compile(r'tensor=\{.*? name="([^"]*)".*? type=(\w+)')
+PRODUCT = re.compile(rf'^\s*({"|".join(TEXT_KINDS)})=\{{ name=.*? input=\{{"([^"]*)"', re.MULTILINE)
+TARGETS = re.compile(r"accelerators=\{([^}*]*)\}")
+TF32 = re.compile(r"\btf32=(\d)")
+
+
+@dataclass(frozen=True)
+class Programs:
+    """What the programs of an engine say, all profiles together.
+
+    Args:
+        products: their products; the precision is that of the data that a product reads.
+        compute_capabilities: what they were compiled for, such as `8.6`.
+        tf32: whether float32 products may be rounded to TF32.
+    """
+
+    products: Products
+    compute_capabilities: frozenset[str]
+    tf32: bool
+
+
+def read_programs(engine: bytes) -> Programs | None:
+    """The programs in an engine, or None where none is found."""
+    texts = list(_texts(engine))
+    if not texts:
+        return None
+    targets = {name for text in texts for targets in TARGETS.findall(text) for name in targets.split()}
+    return Programs(
+        products=sum((_products_in(text) for text in texts), Counter()),
+        compute_capabilities=frozenset(str(re.sub(r"sm(\d+)(\d)$", r"\1.\2", name)) for name in targets),
+        tf32=any(flag != "0" for text in texts for flag in TF32.findall(text)),
+    )
+
+
+def _texts(engine: bytes) -> Iterator[str]:
+    start = engine.find(START)
+    while start >= 0:
+        end = engine.find(END, start)
+        yield engine[start : end if end >= 0 else None].decode("latin-1")
+        start = engine.find(START, start + len(START))
+
+
+def _products_in(text: str) -> Counter[tuple[str, str]]:
+    types: dict[str, str] = dict(TENSOR.findall(text))
+    read = ((TEXT_KINDS[kind], types.get(tensor, "unknown")) for kind, tensor in PRODUCT.findall(text))
+    return Counter((kind, TEXT_PRECISIONS.get(data, data)) for kind, data in read)
+
+
+LAYER_KINDS = {
+    re.compile("deconv", re.IGNORECASE): DECONVOLUTION,
+    re.compile("conv|correlation", re.IGNORECASE): CONVOLUTION,
+    re.compile("gemm|matmul|matrix_?multiply|fully_?connected", re.IGNORECASE): MATRIX_PRODUCT,
+}  # in this order, as a deconvolution is called a convolution too
+FORMAT_PRECISIONS = {
+    re.compile(r"int8", re.IGNORECASE): "int8",
+    re.compile(r"fp16|half", re.IGNORECASE): "fp16",
+    re.compile(r"bf16|bfloat", re.IGNORECASE): "bf16",
+    re.compile(r"fp32|float", re.IGNORECASE): "fp32",
+}
+TYPES = ("Format/Datatype", "DataType", "Format")  # the first is TensorRT 10's, which 11 split into the others
+
+
+def inspect(engine: bytes, library: Library, log: Any) -> Products | None:
+    """The products of an engine that was just built here, or None where no driver can load it."""
+    if cuda.refusal() is not None:
+        return None
+    runtime = library.module.Runtime(log)
+    runtime.engine_host_code_allowed = True  # nobody else has had these bytes in hand
+    loaded = runtime.deserialize_cuda_engine(engine)
+    if loaded is None:
+        return None
+    formats = library.module.LayerInformationFormat
+    return products_of(loaded.create_engine_inspector().get_engine_information(formats.JSON))
+
+
+def products_of(information: str) -> Products:
+    """The products in the inspector's JSON text; a layer whose kind or type it does not say is none."""
+    layers = json.loads(information).get("Layers", [])
+    found = ((_kind(layer), _inspected_precision(layer)) for layer in layers if isinstance(layer, dict))
+    return Counter((kind, precision) for kind, precision in found if kind and precision)
+
+
+def _kind(layer: Mapping[str, Any]) -> str:
+    return _first(LAYER_KINDS, [str(layer.get("LayerType", ""))])
+
+
+def _inspected_precision(layer: Mapping[str, Any]) -> str:
+    inputs = layer.get("Inputs") or [{}]
+    return _first(FORMAT_PRECISIONS, [str(inputs[0][key]) for key in TYPES if key in inputs[0]])
+
+
+def _first(meanings: Mapping[re.Pattern[str], str], texts: Iterable[str]) -> str:
+    """The meaning of the first text that has one, or nothing."""
+    found = (meaning for text in texts for pattern, meaning in meanings.items() if pattern.search(text))
+    return next(found, "")

@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ganport_export.engines.errors import PrecisionError, UnsupportedPrecisionError
-from ganport_export.engines.inspector import inspect
-from ganport_export.engines.libraries import Library
-from ganport_export.engines.products import Products, precisions, shown
-from ganport_export.engines.program import read_programs
+from ganport_export.engines.libraries import Library, PrecisionError, UnsupportedPrecisionError
+from ganport_export.engines.products import Products, inspect, precisions, read_programs, shown
 from ganport_export.errors import ExportError
 
 __all__ = ["Verified", "check_engine", "check_network", "read_back"]

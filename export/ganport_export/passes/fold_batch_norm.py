@@ -16,9 +16,8 @@ from onnx.reference import ReferenceEvaluator
 from onnx_ir.passes import common
 
 from ganport_export.passes.builder import Builder
-from ganport_export.passes.inspect_nodes import constant_array, infer_shapes, is_operator, label, nested_nodes
-from ganport_export.passes.layers import Layer, read_layer
-from ganport_export.passes.matmul_to_gemm import matmul_to_gemm
+from ganport_export.passes.graph_view import constant_array, infer_shapes, is_operator, label, nested_nodes
+from ganport_export.passes.layers import Layer, matmul_to_gemm, read_layer
 
 __all__ = ["fold_batch_norm"]
 

@@ -1,17 +1,116 @@
 """Says of each node why it may not compute in float16: for its values, its constants, its operator or its place."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import onnx.defs
 import onnx_ir
 from onnx_ir import DataType
 
-from ganport_export.activations import Range
-from ganport_export.passes.half_types import ANY_TYPE, half_types
-from ganport_export.passes.inspect_nodes import constant_array, is_operator, opset_version
-from ganport_export.passes.pixel_edges import pixel_nodes
+from ganport_export.passes.graph_view import ONNX_DOMAINS, constant_array, is_operator, opset_version
+from ganport_export.session import Range
 
-__all__ = ["LARGEST", "unsafe_nodes"]
+Formal = onnx.defs.OpSchema.FormalParameter
+
+ANY_TYPE = ("Shape", "Size")  # they look at no value
+BOTH = {"tensor(float16)", "tensor(float)"}
+
+
+@dataclass(frozen=True)
+class HalfTypes:
+    """Positions among a node's inputs and outputs that hold float32 and may hold float16, all of them together."""
+
+    inputs: frozenset[int]
+    outputs: frozenset[int]
+
+
+def half_types(node: onnx_ir.Node, opset: int) -> HalfTypes | None:
+    """What may become float16; None where an output of float32 would have to stay one, or no input can change.
+
+    Args:
+        node: its values have types.
+        opset: the version of ONNX's own operators.
+    """
+    if node.domain not in ONNX_DOMAINS or not onnx.defs.has(node.op_type, opset):
+        return None
+    schema = onnx.defs.get_schema(node.op_type, opset)
+    able = {each.type_param_str for each in schema.type_constraints if set(each.allowed_type_strs) >= BOTH}
+    inputs = {index: name for index, name in _names(schema.inputs, node.inputs) if name in able}
+    outputs = dict(_names(schema.outputs, node.outputs))
+    if not inputs or not set(outputs.values()) <= set(inputs.values()):  # a Cast's output type is an attribute
+        return None
+    return HalfTypes(frozenset(inputs), frozenset(outputs))
+
+
+def _names(formals: Sequence[Formal], values: Sequence[onnx_ir.Value | None]) -> Iterator[tuple[int, str]]:
+    """The schema's name for the type of every float32 value, with its position."""
+    for index, value in enumerate(values):
+        if value is not None and value.dtype == DataType.FLOAT:
+            yield index, formals[min(index, len(formals) - 1)].type_str  # the last one may repeat
+
+
+ARITHMETIC = ("Add", "Sub", "Mul", "Div", "Round", "Floor", "Ceil", "Clip", "Min", "Max", "Cast")
+PIXEL_MOVES = (
+    "Transpose",
+    "Reshape",
+    "Flatten",
+    "Squeeze",
+    "Unsqueeze",
+    "Identity",
+    "Slice",
+    "DepthToSpace",
+    "SpaceToDepth",
+)
+
+
+def pixel_nodes(model: onnx_ir.Model) -> frozenset[onnx_ir.Node]:
+    """The nodes that scale, round, clip or move pixels, from inputs and up to outputs of integers.
+
+    They reach from an integer output back, and from an integer input on, to the first node that is neither a move nor
+    arithmetic with constants: a convolution, or the tanh that ends a network.
+    """
+    after = [node for value in model.graph.outputs if _is_integer(value) for node in _maker(value)]
+    before = [node for value in model.graph.inputs if _is_integer(value) for node in value.consumers()]
+    return frozenset({*_walk(after, _makers), *_walk(before, _readers)})
+
+
+def _walk(starts: list[onnx_ir.Node], following: Callable[[onnx_ir.Node], Iterator[onnx_ir.Node]]) -> set[onnx_ir.Node]:
+    found: set[onnx_ir.Node] = set()
+    waiting = list(starts)
+    while waiting:
+        node = waiting.pop()
+        if node not in found and _is_step(node):
+            found.add(node)
+            waiting.extend(following(node))
+    return found
+
+
+def _is_step(node: onnx_ir.Node) -> bool:
+    """Whether a node computes from one tensor, and constants, without a function of its own."""
+    computed = [value for value in node.inputs if value is not None and constant_array(value) is None]
+    return is_operator(node, *ARITHMETIC, *PIXEL_MOVES) and len(computed) == 1
+
+
+def _is_integer(value: onnx_ir.Value) -> bool:
+    return value.dtype is not None and value.dtype.is_integer()
+
+
+def _makers(node: onnx_ir.Node) -> Iterator[onnx_ir.Node]:
+    for value in node.inputs:
+        if value is not None:
+            yield from _maker(value)
+
+
+def _maker(value: onnx_ir.Value) -> Iterator[onnx_ir.Node]:
+    if (producer := value.producer()) is not None:
+        yield producer
+
+
+def _readers(node: onnx_ir.Node) -> Iterator[onnx_ir.Node]:
+    for value in node.outputs:
+        yield from value.consumers()
+
 
 LARGEST = float(np.finfo(np.float16).max)
 SMALLEST = float(np.finfo(np.float16).smallest_normal)

@@ -13,7 +13,7 @@ from onnx_ir import DataType
 from onnx_ir.passes import common
 
 from ganport_export.passes.builder import Builder
-from ganport_export.passes.inspect_nodes import constant_array, infer_shapes, is_operator, label
+from ganport_export.passes.graph_view import constant_array, infer_shapes, is_operator, label
 
 __all__ = ["pixels_in_uint8"]
 

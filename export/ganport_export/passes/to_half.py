@@ -7,12 +7,11 @@ import onnx_ir
 from onnx_ir import DataType
 from onnx_ir.passes import common
 
-from ganport_export.activations import activation_ranges, fill_in_types
-from ganport_export.onnx_session import Feed
+from ganport_export.inputs import Feed
 from ganport_export.passes.builder import Builder
-from ganport_export.passes.half_safety import LARGEST, unsafe_nodes
-from ganport_export.passes.half_types import ANY_TYPE, HalfTypes, half_types
-from ganport_export.passes.inspect_nodes import constant_array, infer_shapes, is_operator, label, opset_version
+from ganport_export.passes.graph_view import constant_array, infer_shapes, is_operator, label, opset_version
+from ganport_export.passes.half_safety import ANY_TYPE, LARGEST, HalfTypes, half_types, unsafe_nodes
+from ganport_export.session import activation_ranges, fill_in_types
 
 __all__ = ["KeptFloat32", "to_half"]
 

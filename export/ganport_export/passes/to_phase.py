@@ -13,7 +13,7 @@ import onnx_ir
 from onnx_ir.passes import common
 
 from ganport_export.passes.builder import Builder
-from ganport_export.passes.inspect_nodes import infer_shapes, is_operator, label, nested_nodes, opset_version
+from ganport_export.passes.graph_view import infer_shapes, is_operator, label, nested_nodes, opset_version
 from ganport_export.passes.phase_arithmetic import AxisPhase, axis_phase, phase_kernel
 from ganport_export.passes.transposed_convolution import LeftError, TransposedConvolution, read_transposed_convolution
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy.typing as npt
 import onnx_ir
 
-from ganport_export.passes.inspect_nodes import constant_array
+from ganport_export.passes.graph_view import constant_array
 from ganport_export.passes.phase_arithmetic import Axis, axis_phase
 
 __all__ = ["LeftError", "TransposedConvolution", "read_transposed_convolution"]

@@ -5,7 +5,7 @@ from ganport_export.quantize import quantize
 quantize(model, "s8s8", calibration=feeds, held_out=others, target_db=40.0).model
 """
 
+from ganport_export.quantize.placement import KINDS
 from ganport_export.quantize.quantize import Quantized, quantize
-from ganport_export.quantize.recipes import KINDS
 
 __all__ = ["KINDS", "Quantized", "quantize"]

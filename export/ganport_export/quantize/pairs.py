@@ -7,10 +7,10 @@ import onnx_ir
 from onnx_ir import DataType
 
 from ganport_export.passes.builder import Builder
-from ganport_export.passes.layers import WEIGHT, constant_array
-from ganport_export.quantize.placement import Placement
+from ganport_export.passes.graph_view import constant_array
+from ganport_export.passes.layers import WEIGHT
+from ganport_export.quantize.placement import Placement, Recipe
 from ganport_export.quantize.ranges import Scale
-from ganport_export.quantize.recipes import Recipe
 
 __all__ = ["write_pairs"]
 

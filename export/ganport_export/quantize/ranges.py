@@ -1,15 +1,17 @@
-"""From the histogram of a tensor's values to the range that its 8-bit codes span."""
+"""The ranges of values inside a graph: counted in histograms, then chosen for the 8-bit codes to span."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx_ir
 
-from ganport_export.activations import Range
-
-__all__ = ["METHODS", "Codes", "Histogram", "RangeMethod", "Scale"]
+from ganport_export.inputs import Feed
+from ganport_export.passes.graph_view import is_operator
+from ganport_export.session import Range, activation_ranges, intermediate_values
 
 CANDIDATES = 400  # ranges that "mean squared error" compares
 SMALLEST = 0.02  # of them, as a share of the whole range
@@ -111,3 +113,49 @@ METHODS: Mapping[str, RangeMethod] = {
     "percentile 99.99": partial(_percentile, percent=99.99),
     "mean squared error": _mean_squared_error,
 }
+
+
+BINS = 4096  # at least sixteen for each of the 256 codes, where nothing is clipped
+ZERO = Range(0.0, 0.0)
+SATURATED = {"Tanh": 4.0, "Sigmoid": 8.0}  # where they are within a thousandth of their ends: beyond is all the same
+
+
+def histograms(model: onnx_ir.Model, names: Sequence[str], feeds: Sequence[Feed]) -> Mapping[str, Histogram]:
+    """The histogram of every named value over all feeds. The graph runs twice: first for the ranges alone.
+
+    What only a saturating function reads is cut off where that function has reached its end, or a network that paints
+    its white very surely would leave few codes to everything else.
+
+    Raises:
+        ExportError: a value is NaN or infinite.
+    """
+    ranges = activation_ranges(model, names, feeds)
+    limits = _limits(model, names)
+    spans = {name: _cut(ranges.get(name, ZERO).joined(ZERO), limits.get(name)) for name in names}
+    counts = {name: np.zeros(BINS, np.int64) for name in names}
+    for values in intermediate_values(model, names, feeds):
+        for name, array in values.items():
+            counts[name] += _count(array, spans[name])
+    return {name: Histogram(spans[name], counts[name]) for name in names}
+
+
+def _limits(model: onnx_ir.Model, names: Sequence[str]) -> Mapping[str, float]:
+    """The largest absolute value that tells anything, of the named values which saturating functions alone read."""
+    limits = {}
+    for node in model.graph:
+        for value in node.outputs:
+            readers = value.consumers()
+            if value.name in names and readers and all(is_operator(reader, *SATURATED) for reader in readers):
+                limits[str(value.name)] = max(SATURATED[reader.op_type] for reader in readers)
+    return limits
+
+
+def _cut(span: Range, limit: float | None) -> Range:
+    return span if limit is None else Range(max(span.lowest, -limit), min(span.highest, limit))
+
+
+def _count(values: npt.NDArray[Any], span: Range) -> npt.NDArray[np.int64]:
+    """How many values lie in each bin, the outermost ones with all that is beyond; `np.histogram` takes far longer."""
+    width = (span.highest - span.lowest) / BINS
+    places = (values.ravel() - np.float32(span.lowest)) * np.float32(1 / width if width else 0)
+    return np.bincount(np.clip(places, 0, BINS - 1).astype(np.int32), minlength=BINS)

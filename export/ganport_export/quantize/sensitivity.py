@@ -7,9 +7,9 @@ from typing import Any
 
 import onnx_ir
 
-from ganport_export.passes.activation_before_interleave import ACTIVATIONS
-from ganport_export.passes.inspect_nodes import infer_shapes, is_operator
-from ganport_export.passes.layers import WEIGHT, constant_array
+from ganport_export.passes.graph_view import constant_array, infer_shapes, is_operator
+from ganport_export.passes.layers import WEIGHT
+from ganport_export.passes.to_fused import ACTIVATIONS
 
 __all__ = ["Block", "Step", "blocks_of", "keep_sensitive"]
 

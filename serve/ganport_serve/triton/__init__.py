@@ -1,1 +1,1 @@
-"""Bundles as Triton model repositories: what `ganport export-triton` writes, and a real server to try them on."""
+"""Bundles as Triton model repositories: what `ganport export-triton` writes."""

@@ -1,19 +1,21 @@
-"""What the user of `ganport export-triton` may choose, checked as it is made."""
+"""What the user of `ganport export-triton` may choose."""
 
 import math
 from dataclasses import dataclass
 
 from ganport_runtime.plan import AUTO, DEVICES, MAX_THREADS, PRECISIONS
 
-from ganport_serve.triton.errors import RepositoryError
-
-__all__ = ["BACKENDS", "Choices"]
+from ganport_serve.errors import ServeError
 
 BACKENDS = ("onnxruntime", "tensorrt", "python")
 
 
+class RepositoryError(ServeError):
+    """What was asked for cannot become a model repository; the text says what was given and what is wanted."""
+
+
 @dataclass(frozen=True)
-class Choices:
+class TritonChoices:
     """How the models of a repository are made and run.
 
     Attributes:

@@ -9,9 +9,7 @@ from ganport_runtime.buckets import BUCKETS, TOP
 from google.protobuf import text_format  # type: ignore[import-untyped]
 from tritonclient.grpc import model_config_pb2 as schema  # type: ignore[import-untyped]
 
-from ganport_serve.triton.choices import Choices
-
-__all__ = ["ModelDescription", "config_text", "model_config"]
+from ganport_serve.triton.choices import TritonChoices
 
 MICROSECONDS = 1_000_000
 
@@ -48,7 +46,7 @@ def config_text(config: Any) -> str:
     return str(text_format.MessageToString(config, use_short_repeated_primitives=True))
 
 
-def model_config(model: ModelDescription, choices: Choices) -> Any:
+def model_config(model: ModelDescription, choices: TritonChoices) -> Any:
     """The `inference.ModelConfig` message of a model."""
     config = schema.ModelConfig(
         name=model.name,
@@ -90,7 +88,7 @@ def _output(tensor: Tensor) -> Any:
     return schema.ModelOutput(name=tensor.name, data_type=_data_type(tensor), dims=dims or [1], reshape=reshape)
 
 
-def _instances(model: ModelDescription, choices: Choices) -> Any:
+def _instances(model: ModelDescription, choices: TritonChoices) -> Any:
     on_gpu = model.device == "cuda"
     return schema.ModelInstanceGroup(
         kind=schema.ModelInstanceGroup.KIND_GPU if on_gpu else schema.ModelInstanceGroup.KIND_CPU,
@@ -100,7 +98,7 @@ def _instances(model: ModelDescription, choices: Choices) -> Any:
     )
 
 
-def _batching(model: ModelDescription, choices: Choices) -> Any:
+def _batching(model: ModelDescription, choices: TritonChoices) -> Any:
     # an engine that holds each bucket alone must get no other size, and without a delay the scheduler sends no other
     delay = 0 if model.profiles else round(choices.max_delay * MICROSECONDS)
     return schema.ModelDynamicBatching(

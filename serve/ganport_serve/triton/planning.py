@@ -11,11 +11,8 @@ from ganport_runtime.entries import Engine, Entry, Role, Variant
 from ganport_runtime.plan import AUTO, PRECISIONS
 from ganport_runtime.survey import PREFERRED_FORM
 
-from ganport_serve.triton.choices import BACKENDS, Choices
-from ganport_serve.triton.errors import RepositoryError
+from ganport_serve.triton.choices import BACKENDS, RepositoryError, TritonChoices
 from ganport_serve.triton.model_config import ModelDescription
-
-__all__ = ["LeftOut", "PlannedModel", "plan_models"]
 
 SEEDS = (Tensor("seed", "uint64", (None, 1)), Tensor("index", "uint64", (None, 1)))
 
@@ -49,7 +46,7 @@ class LeftOut:
         return f"no {self.role} for the backend {self.backend}: {self.reason}"
 
 
-def plan_models(bundle: Bundle, choices: Choices) -> tuple[tuple[PlannedModel, ...], tuple[LeftOut, ...]]:
+def plan_models(bundle: Bundle, choices: TritonChoices) -> tuple[tuple[PlannedModel, ...], tuple[LeftOut, ...]]:
     """The models of a repository, and what is left out.
 
     Raises:
@@ -71,7 +68,7 @@ def _roles(bundle: Bundle) -> tuple[Role, ...]:
     return ("generator",) if bundle.manifest.discriminator is None else ("generator", "discriminator")
 
 
-def _check_ids(bundle: Bundle, choices: Choices, backends: Sequence[str]) -> None:
+def _check_ids(bundle: Bundle, choices: TritonChoices, backends: Sequence[str]) -> None:
     """See that every id that was named is there, and is the one choice of a model."""
     named: dict[tuple[str, Role], str] = {}
     for name in choices.variants:
@@ -101,7 +98,7 @@ def _entries(bundle: Bundle, backend: str, role: Role) -> list[Entry]:
     return [entry for entry in entries if isinstance(entry, Variant) or entry.library == "tensorrt"]
 
 
-def _plan(bundle: Bundle, backend: str, role: Role, choices: Choices) -> PlannedModel | LeftOut:
+def _plan(bundle: Bundle, backend: str, role: Role, choices: TritonChoices) -> PlannedModel | LeftOut:
     if backend == "python":
         return _python(bundle, role, choices)
     entries = sorted(_entries(bundle, backend, role), key=lambda entry: _preference(bundle, entry))
@@ -127,7 +124,7 @@ def _lack_of_engines(bundle: Bundle, role: Role) -> str:
     return f"the bundle's engines are of {found}, which only its own library loads; ganport export --engines tensorrt"
 
 
-def _onnxruntime(bundle: Bundle, role: Role, variant: Variant, choices: Choices) -> PlannedModel:
+def _onnxruntime(bundle: Bundle, role: Role, variant: Variant, choices: TritonChoices) -> PlannedModel:
     inputs, outputs = _tensors(bundle, role)
     parameters = {} if choices.threads is None else {"intra_op_thread_count": str(choices.threads)}
     description = ModelDescription(
@@ -171,7 +168,7 @@ def _demands(engine: Engine) -> str:
     )
 
 
-def _python(bundle: Bundle, role: Role, choices: Choices) -> PlannedModel:
+def _python(bundle: Bundle, role: Role, choices: TritonChoices) -> PlannedModel:
     inputs, outputs = _tensors(bundle, role)
     threads = {} if choices.threads is None else {"threads": str(choices.threads)}
     description = ModelDescription(

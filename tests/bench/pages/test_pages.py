@@ -3,16 +3,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ganport_bench.comparison import Comparison
 from ganport_bench.errors import BenchError
 from ganport_bench.null_backend import Overhead
 from ganport_bench.pages import __main__ as pages
 from ganport_bench.pages.sections import replace_sections
-from ganport_bench.speed.document import Results, to_json
-from ganport_bench.speed.measured import Comparison
-from ganport_bench.speed.targets import targets_of
+from ganport_bench.speed import Speed
 from ganport_bench.timing import Estimate
 
-from tests.bench.speed.fakes import ceilings, measured, off_by
+from tests.bench.fake_systems import ceilings, measured, off_by
 
 PAGE = """# Title
 
@@ -111,12 +110,11 @@ def whole(tmp_path: Path) -> Path:
     ]
     comparison = Comparison(64, those, {"gone": "no driver", "away": "no driver"})
     of_machine = ceilings(int8=16e9)
-    targets = targets_of([comparison], of_machine)
-    results = Results("it", "", of_machine, [comparison], [Overhead(64, Estimate(50.0, 49.0, 51.0))], targets)
+    speed = Speed("it", "", of_machine, [comparison], [Overhead(64, Estimate(50.0, 49.0, 51.0))])
     machine = {"measured_at": "2026-11-28T20:00:00+00:00", "cpu": "CPU", "cores": 2, "system": "S", "python": "3.11"}
     machine |= {"packages": {"numpy": "2.4"}, "load_average_1min": 0.1, "load_average_1min_after": 2.0}
     facts = {"is_quick": True, "model": {"is_trained": False}, "took_seconds": {"speed": 9.0}, "skipped": {}}
-    document = {"machine": machine, **facts, **to_json(results)}
+    document = {"machine": machine, **facts, **speed.to_json()}
     path = tmp_path / "whole.json"
     path.write_text(json.dumps(document))
     return path

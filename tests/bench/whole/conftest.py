@@ -10,15 +10,13 @@ from typing import Any
 
 import pytest
 import torch
-from ganport_bench import effort
-from ganport_bench.whole import Asked, Effort, Whole, measure_whole, remarks, tables, to_json
+from ganport_bench.whole import Asked, Whole, measure_whole, remarks, tables, to_json
 from rich.console import Console, Group
 
 from tests.support.tiny_run import QUICKEST, make_tiny_bundle, make_tiny_run, measure_quickly
 
-EFFORT = Effort(is_quick=True, tuning_seconds=0.5, speed=QUICKEST)
-LOAD = replace(
-    effort.QUICK, levels=(1, 4), window_seconds=0.1, most_windows=4, fractions=(0.3,), rate_seconds=0.3, samples=20,
+EFFORT = replace(
+    QUICKEST, levels=(1, 4), window_seconds=0.1, most_windows=4, fractions=(0.3,), rate_seconds=0.3, samples=20,
     most_rate_seconds=0.5, lead_seconds=0.1, beyond=1,
 )  # fmt: skip
 
@@ -29,7 +27,6 @@ def quickly() -> Iterator[pytest.MonkeyPatch]:
     threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
         measure_quickly(patch)
-        patch.setattr("ganport_bench.effort.QUICK", LOAD)
         yield patch
     torch.set_num_threads(threads)
 

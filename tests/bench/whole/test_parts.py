@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from ganport_bench.effort import FULL, QUICK
 from ganport_bench.errors import BenchError
-from ganport_bench.speed.effort import FULL, QUICK
 from ganport_bench.whole import PARTS, Asked, Whole, effort_of, measure_whole, remarks, to_json
 
 from tests.bench.whole.conftest import EFFORT, quickly
@@ -101,8 +101,8 @@ def test_what_one_part_needs_alone_keeps_no_other_from_running() -> None:
 
 def test_the_document_says_how_long_everyone_was_measured(short: Short) -> None:
     effort = to_json(short(("start",)))["effort"]
-    assert effort["rounds"] == EFFORT.speed.rounds
-    assert effort["seconds_a_batch_size"] == EFFORT.speed.batch_seconds
+    assert effort["rounds"] == EFFORT.rounds
+    assert effort["seconds_a_batch_size"] == EFFORT.batch_seconds
 
 
 def test_nothing_at_all_is_an_error(short: Short) -> None:
@@ -145,8 +145,8 @@ def test_parts_are_those_of_the_document() -> None:
 
 def test_seconds_are_shared_out() -> None:
     full, quick = effort_of(None, is_quick=False), effort_of(None, is_quick=True)
-    assert (full.is_quick, full.speed.rounds) == (False, FULL.rounds)
-    assert (quick.is_quick, quick.speed.rounds) == (True, QUICK.rounds)
-    assert effort_of(2 * 720, is_quick=False).speed.batch_seconds == 2 * full.speed.batch_seconds
-    assert effort_of(720, is_quick=False, batches=1).speed.batch_seconds == pytest.approx(3 * full.speed.batch_seconds)
+    assert (full.is_quick, full.rounds) == (False, FULL.rounds)
+    assert (quick.is_quick, quick.rounds) == (True, QUICK.rounds)
+    assert effort_of(2 * 720, is_quick=False).batch_seconds == 2 * full.batch_seconds
+    assert effort_of(720, is_quick=False, batches=1).batch_seconds == pytest.approx(3 * full.batch_seconds)
     assert effort_of(100, is_quick=False).is_quick

@@ -5,8 +5,10 @@ import hashlib
 import onnx
 import onnx_ir
 import pytest
-from ganport_export import passes
 from ganport_export.engines import build_engines
+from ganport_export.passes.name_plainly import name_plainly
+from ganport_export.passes.to_half import to_half
+from ganport_export.passes.to_phase import to_phase
 from ganport_export.quantize import quantize
 from ganport_runtime.latents import latents
 from ganport_runtime.manifest import Variant
@@ -26,8 +28,8 @@ def of(model: onnx_ir.Model, precision: str) -> Source:
 @pytest.fixture(scope="module")
 def phase() -> onnx_ir.Model:
     model = onnx_ir.serde.deserialize_model(onnx.load_from_string(graph("deconv", "fp32").SerializeToString()))
-    assert passes.to_phase(model) == ()
-    passes.name_plainly(model)
+    assert to_phase(model) == ()
+    name_plainly(model)
     return model
 
 
@@ -38,8 +40,8 @@ def test_phases_in_fp32(phase: onnx_ir.Model) -> None:
 
 def test_phases_in_fp16(phase: onnx_ir.Model) -> None:
     half = phase.clone()
-    passes.to_half(half, [{"z": latents(0, 0, 8, LATENT)}], threads=1)
-    passes.name_plainly(half)
+    to_half(half, [{"z": latents(0, 0, 8, LATENT)}], threads=1)
+    name_plainly(half)
     (built,) = build_engines([of(half, "fp16")], ["tensorrt-rtx"], pytest.fail)
     assert built.engine.details["layers"] == {"convolution/fp16": 56, "matrix product/fp16": 6}
 

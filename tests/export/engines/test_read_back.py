@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from ganport_export import ExportError
 from ganport_export.engines import BuiltEngine, PrecisionError, UnsupportedPrecisionError, load_library
-from ganport_export.engines.inspector import products_of
-from ganport_export.engines.program import read_programs
+from ganport_export.engines.products import products_of, read_programs
 from ganport_export.engines.verification import check_engine, read_back
 
 pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx, which builds engines, has no wheel for this platform")

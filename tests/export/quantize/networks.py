@@ -2,8 +2,8 @@
 
 import numpy as np
 import onnx_ir
-from ganport_export.onnx_session import Feed
-from ganport_export.passes import name_plainly
+from ganport_export.inputs import Feed
+from ganport_export.passes.name_plainly import name_plainly
 from numpy.typing import NDArray
 from onnx import helper
 

@@ -3,8 +3,7 @@
 import numpy as np
 import onnx_ir
 import pytest
-from ganport_export.quantize.placement import place
-from ganport_export.quantize.recipes import RECIPES
+from ganport_export.quantize.placement import RECIPES, place
 from onnx import TensorProto, helper
 
 from tests.support.onnx_files import graph_model

@@ -8,12 +8,12 @@ import numpy as np
 import onnx_ir
 import pytest
 from ganport_export import ExportError
-from ganport_export.activations import serialize
 from ganport_export.errors import QuantizeError
-from ganport_export.onnx_session import OnnxSession
-from ganport_export.passes import to_phase
+from ganport_export.graph import serialize
 from ganport_export.passes.to_fused import to_fused
+from ganport_export.passes.to_phase import to_phase
 from ganport_export.quantize import KINDS, Quantized, quantize
+from ganport_export.session import OnnxSession
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from ganport_export.activations import Range
 from ganport_export.quantize.ranges import METHODS, Codes, Histogram, Scale
+from ganport_export.session import Range
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray

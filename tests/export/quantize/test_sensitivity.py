@@ -5,7 +5,8 @@ from math import log10
 
 import numpy as np
 import pytest
-from ganport_export.passes import name_plainly, to_phase
+from ganport_export.passes.name_plainly import name_plainly
+from ganport_export.passes.to_phase import to_phase
 from ganport_export.quantize.sensitivity import Block, Measure, blocks_of, keep_sensitive
 from onnx import helper
 

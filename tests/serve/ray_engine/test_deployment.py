@@ -10,15 +10,14 @@ from ganport_runtime.serving import DeadlineError, QueueFullError
 from ganport_serve.errors import NotReadyError, ServeError, UnknownModelError
 from ganport_serve.loaded import Options
 from ganport_serve.ray_engine import environment
-from ganport_serve.ray_engine.troubles import error_of, error_of_text, trouble_of
+from ganport_serve.ray_engine.values import ErrorValue, error_of_text
 from ganport_serve.settings import Settings
 
 environment.prepare()
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     pytest.importorskip("ray.serve", reason="ray is not installed: pip install 'ganport[ray]'")
-    from ganport_serve.ray_engine.application import build
-    from ganport_serve.ray_engine.deployment import APPLICATION, DEPLOYMENT, Needs, needs_of
+    from ganport_serve.ray_engine.application import APPLICATION, DEPLOYMENT, Needs, build, needs_of
 
 
 @pytest.mark.parametrize(
@@ -69,12 +68,6 @@ def test_refuses_what_is_no_argument(args: dict[str, Any], text: str) -> None:
         build(args)
 
 
-def test_the_same_application_again_changes_its_replicas_in_place() -> None:
-    one, same = (build({"bundle": bundle})._bound_deployment.version for bundle in ("a", "b"))
-    other = build({"bundle": "a", "threads": 1})._bound_deployment.version
-    assert one == same != other
-
-
 @pytest.mark.parametrize(
     "error",
     [
@@ -88,15 +81,15 @@ def test_the_same_application_again_changes_its_replicas_in_place() -> None:
     ],
 )
 def test_errors_cross_as_they_are(error: Exception) -> None:
-    crossed = error_of(pickle.loads(pickle.dumps(trouble_of(error))))
+    crossed = pickle.loads(pickle.dumps(ErrorValue.of(error))).error()
     assert type(crossed) is type(error)
     assert str(crossed) == str(error)
     assert getattr(crossed, "retry_after", None) == getattr(error, "retry_after", None)
 
 
 def test_a_closed_replica_is_worth_another_try_and_an_unknown_error_is_named() -> None:
-    assert isinstance(error_of(trouble_of(ClosedError("closed"))), NotReadyError)
-    unknown = error_of(trouble_of(KeyError("x")))
+    assert isinstance(ErrorValue.of(ClosedError("closed")).error(), NotReadyError)
+    unknown = ErrorValue.of(KeyError("x")).error()
     assert type(unknown) is ServeError
     assert "KeyError: 'x'" in str(unknown)
 

@@ -18,6 +18,7 @@ from tests.support.http_client import wait_until
 
 # Ray starts its processes and leaves some of their handles to the garbage collector
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),
     pytest.mark.filterwarnings("ignore:unclosed file .*ray.*:ResourceWarning"),
 ]
@@ -59,7 +60,7 @@ def test_makes_images_of_latents_and_examines_them(running: Running, first: Made
 
 def test_a_big_request_is_split_over_the_replicas_and_counted(running: Running) -> None:
     def made() -> dict[str, int]:
-        return {state.replica: state.images for state in running.run(running.engine._states())}
+        return {state.replica: state.images for state in running.run(running.engine._connection().states())}
 
     before, counted = made(), running.metrics.image_count
     assert running.run(running.engine.sample(2000)).shape == (2000, 16, 16, 3)
@@ -153,7 +154,7 @@ def test_a_lost_replica_costs_no_answer_and_is_replaced(running: Running, first:
 
     async def work() -> Any:
         stop = asyncio.Event()
-        before = await running.engine._states()
+        before = await running.engine._connection().states()
         clients = [asyncio.create_task(client(stop)) for _ in range(4)]
         await until(lambda: running.engine.load().running or running.engine.load().queued)
         os.kill(before[0].pid, signal.SIGKILL)
@@ -161,7 +162,7 @@ def test_a_lost_replica_costs_no_answer_and_is_replaced(running: Running, first:
         assert running.engine.refusal() is None
         await until(lambda: running.engine.load().replicas == 2)
         stop.set()
-        return before, await asyncio.gather(*clients), await running.engine._states()
+        return before, await asyncio.gather(*clients), await running.engine._connection().states()
 
     before, found, after = running.run(work())
     assert min(found) > 0
@@ -209,11 +210,33 @@ def test_changes_its_bundle_under_load_and_back(running: Running, first: Made, s
         await asyncio.gather(*clients)
         return served, after, await running.engine.swap(first.path)
 
-    pids = {state.pid for state in running.run(running.engine._states())}
+    pids = {state.pid for state in running.run(running.engine._connection().states())}
     served, after, back = running.run(work())
     assert served.path == second.path
     assert back.path == first.path
     assert np.array_equal(after, wanted[second.path])
     assert seen[0] == first.path
-    assert {state.pid for state in running.run(running.engine._states())} == pids, "changed in place"
+    assert {state.pid for state in running.run(running.engine._connection().states())} == pids, "changed in place"
     assert np.array_equal(running.run(running.engine.sample(150, seed=2)), wanted[first.path])
+
+
+def test_a_replaced_replica_gets_the_present_bundle(running: Running, first: Made, second: Made) -> None:
+    """Ray starts it with the first bundle, which the front has changed since."""
+    wanted = second.generator.sample(70, seed=3)
+
+    def all_serve_it() -> bool:
+        states = running.engine._states
+        return len(states) == 2 and {state.served.path for state in states} == {second.path}
+
+    async def work() -> None:
+        await running.engine.swap(second.path)
+        lost = running.engine._states[0]
+        os.kill(lost.pid, signal.SIGKILL)
+        await until(lambda: running.engine.load().replicas == 1)
+        while not (all_serve_it() and lost.replica not in {state.replica for state in running.engine._states}):
+            assert np.array_equal(await running.engine.sample(70, seed=3), wanted)
+        assert running.engine.served.path == second.path
+        await running.engine.swap(first.path)
+
+    running.run(work())
+    assert np.array_equal(running.run(running.engine.sample(3)), first.generator.sample(3))

@@ -1,22 +1,28 @@
-"""One replica without Ray: the change of its bundle, parcels of either, and its health."""
+"""One replica without Ray: its jobs, the change of its bundle, and its health."""
 
 import asyncio
 import pickle
+import warnings
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from ganport_runtime import BundleError, InputError, PlanError
+from ganport_runtime import BundleError, InputError
 from ganport_runtime.serving import Scores
-from ganport_serve.ray_engine import replica as replica_module
-from ganport_serve.ray_engine.messages import ImageJob, LatentJob, Parcel, SeedJob
-from ganport_serve.ray_engine.replica import GeneratorReplica
-from ganport_serve.ray_engine.troubles import ElsewhereError, Trouble, error_of
+from ganport_serve.ray_engine import environment
+from ganport_serve.ray_engine.values import ErrorValue, Job, WrongBundleError
 from ganport_serve.settings import Settings
 
 from tests.serve.ray_engine.conftest import Made
+
+environment.prepare()
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    pytest.importorskip("ray.serve", reason="ray is not installed: pip install 'ganport[ray]'")
+    from ganport_serve.ray_engine import application
+    from ganport_serve.ray_engine.application import GeneratorReplica
 
 Work = Callable[[GeneratorReplica], Awaitable[Any]]
 
@@ -33,77 +39,53 @@ def on_replica(bundle: Path, work: Work) -> Any:
     return asyncio.run(run())
 
 
-async def turns(count: int) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
+async def outcome(replica: GeneratorReplica, made: Made, job: Job | None = None) -> Any:
+    """What a job makes of a bundle."""
+    return (await replica.work(made.generator.bundle.digest, [(job or Job(2, seed=1), None)]))[0][0]
 
 
-async def trouble(replica: GeneratorReplica, parcel: Parcel) -> Trouble:
-    """What is wrong with a parcel's job, as soon as something is."""
-    async with asyncio.timeout(30):
-        while not isinstance(made := (await replica.work(parcel)).made[0], Trouble):
-            await turns(1)
-    return made
-
-
-def test_makes_each_job_of_a_parcel_or_says_what_is_wrong_with_it(first: Made) -> None:
+def test_does_each_job_or_says_what_is_wrong_with_it(first: Made) -> None:
     digest = first.generator.bundle.digest
-    bad = np.full((1, 12), np.nan, np.float32)
-    parcel = Parcel(digest, [SeedJob(3, 7, 1), LatentJob(bad), SeedJob(2, 8, 0)], [None, None, 30.0])
     images = first.generator.sample(4, seed=5)
-    scoring = Parcel(digest, [ImageJob(images)], [None])
+    jobs = [(Job(3, 7, 1), None), (Job(1, rows=np.full((1, 12), np.nan, np.float32)), None), (Job(2, 8), 30.0)]
 
     async def work(replica: GeneratorReplica) -> Any:
-        return await replica.work(pickle.loads(pickle.dumps(parcel))), await replica.work(scoring)
+        made = await replica.work(digest, pickle.loads(pickle.dumps(jobs)))
+        return made, await replica.work(digest, [(Job(4, rows=images, examine=True), None)])
 
-    delivery, scored = pickle.loads(pickle.dumps(on_replica(first.path, work)))
-    assert np.array_equal(delivery.made[0], first.generator.sample(3, seed=7, start=1))
-    assert isinstance(error_of(delivery.made[1]), InputError)
-    assert np.array_equal(delivery.made[2], first.generator.sample(2, seed=8))
-    assert {role for role, _ in delivery.reports} == {"generator"}
-    assert isinstance(scored.made[0], Scores)
-    assert np.array_equal(scored.made[0].features, first.discriminator.embed(images))
+    (made, reports), (scored, _) = pickle.loads(pickle.dumps(on_replica(first.path, work)))
+    assert np.array_equal(made[0], first.generator.sample(3, seed=7, start=1))
+    assert isinstance(made[1].error(), InputError)
+    assert np.array_equal(made[2], first.generator.sample(2, seed=8))
+    assert {role for role, _ in reports} == {"generator"}
+    assert isinstance(scored[0], Scores)
+    assert np.array_equal(scored[0].features, first.discriminator.embed(images))
 
 
-def test_serves_the_old_bundle_beside_the_new_until_nobody_asks(
+def test_serves_the_old_bundle_besides_the_new_until_no_front_asks_for_it(
     first: Made, second: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replica_module, "IDLE_SECONDS", 0.0)  # but for a request, the old one is closed at once
-    parcels = {made.path: Parcel(made.generator.bundle.digest, [SeedJob(2, 1, 0)], [None]) for made in (first, second)}
+    monkeypatch.setattr(application, "IDLE_SECONDS", 0.4)
 
     async def work(replica: GeneratorReplica) -> Any:
-        before = await replica.work(parcels[second.path])
+        before = await outcome(replica, second)
         await replica.reconfigure({"bundle": str(second.path), "digest": second.generator.bundle.digest})
-        await turns(20)  # nobody asks; other replicas are still to change
-        both = [(await replica.work(parcel)).made[0] for parcel in parcels.values()]
-        last = await trouble(replica, parcels[first.path])
-        return before.made[0], both, last, await replica.state()
+        both = [await outcome(replica, made) for made in (first, second)]
+        async with asyncio.timeout(30):
+            while not isinstance(after := await outcome(replica, first), ErrorValue):
+                await asyncio.sleep(0.6)
+        return before, both, after, await replica.state()
 
-    before, (old, new), last, state = on_replica(first.path, work)
-    assert isinstance(error_of(before), ElsewhereError)
-    assert str(error_of(before)) == first.generator.bundle.digest
+    before, (old, new), after, state = on_replica(first.path, work)
+    assert isinstance(before.error(), WrongBundleError)
     assert np.array_equal(old, first.generator.sample(2, seed=1))
     assert np.array_equal(new, second.generator.sample(2, seed=1))
-    assert str(error_of(last)) == second.generator.bundle.digest
+    assert isinstance(after.error(), WrongBundleError)
     assert (state.served.path, state.complaint) == (second.path, "")
 
 
-def test_a_replaced_bundle_for_which_nobody_asks_is_closed_when_every_change_is_over(
-    first: Made, second: Made, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(replica_module, "IDLE_SECONDS", 0.0)
-    monkeypatch.setattr(replica_module, "CHANGE_SECONDS", 0.0)
-
-    async def work(replica: GeneratorReplica) -> Trouble:
-        await replica.reconfigure({"bundle": str(second.path)})
-        return await trouble(replica, Parcel(first.generator.bundle.digest, [SeedJob(2, 1, 0)], [None]))
-
-    assert str(error_of(on_replica(first.path, work))) == second.generator.bundle.digest
-
-
-def test_keeps_its_bundle_where_another_fails_and_says_why(first: Made, second: Made, wrong: Path) -> None:
+def test_keeps_its_bundle_if_another_one_fails_and_says_why(first: Made, second: Made, wrong: Path) -> None:
     async def work(replica: GeneratorReplica) -> Any:
-        tried = await replica.rehearse(str(wrong))
         complaints = []
         for config in ({"bundle": str(wrong)}, {"bundle": str(second.path), "digest": "0" * 64}, {}):
             await replica.reconfigure(config)
@@ -111,10 +93,9 @@ def test_keeps_its_bundle_where_another_fails_and_says_why(first: Made, second: 
         kept = (await replica.state()).served.path
         await replica.reconfigure({"bundle": str(second.path)})
         await replica.check_health()
-        return tried, complaints, kept, await replica.state()
+        return complaints, kept, await replica.state()
 
-    tried, complaints, kept, state = on_replica(first.path, work)
-    assert isinstance(error_of(tried), PlanError)
+    complaints, kept, state = on_replica(first.path, work)
     assert "probe" in complaints[0]
     assert "wanted 000000000000" in complaints[1]
     assert "bundle" in complaints[2]
@@ -123,11 +104,8 @@ def test_keeps_its_bundle_where_another_fails_and_says_why(first: Made, second: 
 
 
 def test_a_first_bundle_that_fails_is_an_error(tmp_path: Path) -> None:
-    async def run() -> None:
-        await GeneratorReplica(Settings(), {}).reconfigure({"bundle": str(tmp_path / "none")})
-
     with pytest.raises(BundleError, match="missing"):
-        asyncio.run(run())
+        on_replica(tmp_path / "none", lambda replica: replica.state())
 
 
 def test_is_unhealthy_once_its_engine_is_gone(first: Made) -> None:

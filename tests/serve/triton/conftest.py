@@ -9,13 +9,13 @@ import pytest
 import tritonclient.grpc as triton_grpc  # type: ignore[import-untyped]
 import tritonclient.http as triton_http  # type: ignore[import-untyped]
 from ganport_runtime import Discriminator, Generator
-from ganport_serve.triton.choices import Choices
+from ganport_serve.triton.choices import TritonChoices
 from ganport_serve.triton.repository import export_repository
-from ganport_serve.triton.server import TritonAddresses, find_tritonserver, running
+from triton_server import TritonAddresses, find_tritonserver, running
 
 from tests.support.bundles import Weights, add_probe, make_bundle, make_weights
 
-PYTHON = Choices(backends=("python",), threads=1)
+PYTHON = TritonChoices(backends=("python",), threads=1)
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import onnxruntime  # type: ignore[import-untyped]
 import pytest
-from ganport_serve.triton.choices import Choices
-from ganport_serve.triton.errors import RepositoryError
+from ganport_serve.triton.choices import RepositoryError, TritonChoices
 from ganport_serve.triton.repository import export_repository
 from tritonclient.grpc import model_config_pb2 as schema  # type: ignore[import-untyped]
 
@@ -74,7 +73,7 @@ def test_every_model_batches_at_the_buckets_and_is_warmed_at_each(repository: Pa
 
 
 def test_choices_reach_the_configuration(bundle: Path, tmp_path: Path) -> None:
-    choices = Choices(device="cuda", instances=3, threads=2, precision="int8", max_delay=0.0005, max_queue=9)
+    choices = TritonChoices(device="cuda", instances=3, threads=2, precision="int8", max_delay=0.0005, max_queue=9)
     repository = export_repository(bundle, tmp_path / "models", choices).path
     graph, python = (config_of(repository, name) for name in ("generator_onnxruntime", "ganport_generator"))
     assert graph.parameters["intra_op_thread_count"].string_value == "2"
@@ -111,11 +110,11 @@ def test_an_engine_of_tensorrt_rtx_is_none_for_triton(tmp_path: Path, weights: W
     reasons = {left_out.role: left_out.reason for left_out in exported.left_out}
     assert "tensorrt_rtx, which only its own library loads" in reasons["generator"]
     with pytest.raises(RepositoryError, match=r"no generator for the backend tensorrt: .*tensorrt_rtx"):
-        export_repository(bundle, tmp_path / "others", Choices(backends=("tensorrt",)))
+        export_repository(bundle, tmp_path / "others", TritonChoices(backends=("tensorrt",)))
     assert not (tmp_path / "others").exists()
 
 
 def test_an_engine_without_every_bucket_is_left_out(tmp_path: Path, weights: Weights) -> None:
     bundle = make_engine_bundle(tmp_path / "few.ganport", weights, "tensorrt", batches=[1, 8])
     with pytest.raises(RepositoryError, match="has no profile for batch 2, 4, 16, 32, 64"):
-        export_repository(bundle, tmp_path / "models", Choices(backends=("tensorrt",)))
+        export_repository(bundle, tmp_path / "models", TritonChoices(backends=("tensorrt",)))

@@ -7,14 +7,15 @@ import pytest
 import tritonclient.http as triton_http  # type: ignore[import-untyped]
 from ganport_runtime import Generator
 from ganport_serve.triton.repository import export_repository
-from ganport_serve.triton.server import find_tritonserver, running
 from onnx import ModelProto, TensorProto, helper, numpy_helper
+from triton_server import find_tritonserver, running
 from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]
 
 from tests.serve.triton.conftest import PYTHON
 from tests.serve.triton.test_server import tensors
 from tests.support.bundles import Weights, generator_graph, make_manifest, write_manifest, write_variant
 
+pytestmark = pytest.mark.slow  # starts the real server
 LIMIT = 1000.0
 
 

@@ -1,21 +1,21 @@
 """A model repository's files: whole or not at all, self-contained, and never in place of something else."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml  # type: ignore[import-untyped]
 from ganport_runtime import Bundle, BundleError
-from ganport_serve.triton.choices import Choices
-from ganport_serve.triton.errors import RepositoryError
-from ganport_serve.triton.kserve import service_name
-from ganport_serve.triton.repository import export_repository
-from hypothesis import given
+from ganport_serve.triton.choices import RepositoryError, TritonChoices
+from ganport_serve.triton.repository import export_repository, service_name
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.bundles import Weights, make_bundle, make_variety
 
-ONNX = Choices(backends=("onnxruntime",))
+ONNX = TritonChoices(backends=("onnxruntime",))
 
 
 def files_of(folder: Path) -> set[str]:
@@ -26,7 +26,7 @@ def test_python_models_carry_the_bundle_and_the_runtime(bundle: Path, tmp_path: 
     pictures = tmp_path / "pictures.ganport"
     shutil.copytree(bundle, pictures)
     (pictures / "samples.png").write_bytes(b"not needed to serve")
-    repository = export_repository(pictures, tmp_path / "models", Choices(backends=("python",))).path
+    repository = export_repository(pictures, tmp_path / "models", TritonChoices(backends=("python",))).path
     assert {entry.name for entry in repository.iterdir() if entry.is_dir()} == {
         "ganport_generator",
         "ganport_discriminator",
@@ -45,7 +45,7 @@ def test_python_models_carry_the_bundle_and_the_runtime(bundle: Path, tmp_path: 
 def test_the_named_variant_is_the_model(tmp_path: Path, weights: Weights, variant: str) -> None:
     bundle = make_variety(tmp_path / "variety.ganport", weights)
     named = () if variant == "generator-deconv-fp32" else (variant,)  # fp32 as trained is the default
-    choices = Choices(backends=("onnxruntime",), variants=named)
+    choices = TritonChoices(backends=("onnxruntime",), variants=named)
     exported = export_repository(bundle, tmp_path / "models", choices)
     (model,) = exported.models
     assert model.entry is not None
@@ -69,7 +69,7 @@ def test_wrong_variants_are_refused_with_those_that_are_there(
 ) -> None:
     bundle = make_variety(tmp_path / "variety.ganport", weights)
     with pytest.raises(RepositoryError, match=message):
-        export_repository(bundle, tmp_path / "models", Choices(variants=variants))
+        export_repository(bundle, tmp_path / "models", TritonChoices(variants=variants))
     assert {entry.name for entry in tmp_path.iterdir()} == {"variety.ganport"}
 
 
@@ -84,7 +84,7 @@ def test_an_altered_bundle_leaves_nothing_behind(tmp_path: Path, bundle: Path) -
     shutil.copytree(bundle, altered)
     with (altered / "discriminator-deconv-fp32.onnx").open("ab") as file:
         file.write(b"x")
-    for choices in (Choices(), ONNX, Choices(backends=("python",))):
+    for choices in (TritonChoices(), ONNX, TritonChoices(backends=("python",))):
         with pytest.raises(BundleError, match="was altered"):
             export_repository(altered, tmp_path / "models", choices)
     assert {entry.name for entry in tmp_path.iterdir()} == {"altered.ganport"}
@@ -136,16 +136,35 @@ def test_nothing_is_written_into_the_bundle(tmp_path: Path, weights: Weights, be
     assert files_of(tmp_path) == before
 
 
-def test_another_export_to_the_same_place_is_not_disturbed(tmp_path: Path, bundle: Path) -> None:
-    (tmp_path / ".models.partial").mkdir()
-    (tmp_path / ".models.partial" / "half").write_text("written by another", encoding="utf-8")
-    with pytest.raises(RepositoryError, match=r"\.models\.partial is there: another export writes it, or one was kill"):
-        export_repository(bundle, tmp_path / "models", ONNX)
-    assert files_of(tmp_path) == {".models.partial/half"}
+@pytest.mark.parametrize("kill", [True, False])
+def test_an_export_that_was_killed_blocks_no_later_one_and_one_under_way_is_not_disturbed(
+    tmp_path: Path, bundle: Path, kill: bool
+) -> None:
+    out = tmp_path / "models"
+    code = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from ganport_serve.triton.repository import export_repository\n"
+        "def stop(model):\n"
+        "    print(model, flush=True)\n"
+        "    time.sleep(60)\n"
+        "export_repository(Path(sys.argv[1]), Path(sys.argv[2]), on_model=stop)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(bundle), str(out)], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline()
+        if kill:
+            other.kill()
+            other.wait()
+        export_repository(bundle, out, ONNX)
+        left = {entry.name for entry in tmp_path.iterdir()} - {"models"}
+        other.kill()
+    assert len(left) == (0 if kill else 1)
+    assert "config.pbtxt" in {file.name for file in out.rglob("*")}
 
 
 def test_kserve_runs_triton_on_the_repository(tmp_path: Path, bundle: Path) -> None:
-    choices = Choices(threads=2, instances=3)
+    choices = TritonChoices(threads=2, instances=3)
     repository = export_repository(bundle, tmp_path / "models", choices, storage_uri="gs://here/models").path
     service = yaml.safe_load((repository / "kserve-triton.yaml").read_text(encoding="utf-8"))
     assert (service["apiVersion"], service["kind"]) == ("serving.kserve.io/v1beta1", "InferenceService")
@@ -159,7 +178,9 @@ def test_kserve_runs_triton_on_the_repository(tmp_path: Path, bundle: Path) -> N
 
 
 def test_kserve_runs_ganport_on_the_bundle_inside(tmp_path: Path, bundle: Path) -> None:
-    repository = export_repository(bundle, tmp_path / "models", Choices(device="cuda"), storage_uri="gs://here/").path
+    repository = export_repository(
+        bundle, tmp_path / "models", TritonChoices(device="cuda"), storage_uri="gs://here/"
+    ).path
     service = yaml.safe_load((repository / "kserve-ganport.yaml").read_text(encoding="utf-8"))
     (container,) = service["spec"]["predictor"]["containers"]
     (uri,) = [variable["value"] for variable in container["env"] if variable["name"] == "STORAGE_URI"]
@@ -177,6 +198,7 @@ def test_without_python_models_there_is_no_bundle_for_ganport_to_serve(tmp_path:
 
 
 @given(st.text())
+@settings(max_examples=50)
 def test_any_bundle_name_becomes_one_that_kubernetes_takes(name: str) -> None:
     """RFC 1123's label, with room for what follows it."""
     result = f"{service_name(name)}-ganport"

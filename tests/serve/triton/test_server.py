@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import triton_server
 import tritonclient.grpc as triton_grpc  # type: ignore[import-untyped]
 import tritonclient.http as triton_http  # type: ignore[import-untyped]
 from ganport_runtime import Discriminator, Generator
-from ganport_serve.triton import installation
-from ganport_serve.triton.server import TritonError, find_tritonserver, running
 from numpy.typing import NDArray
+from triton_server import TritonError, find_tritonserver, running
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype  # type: ignore[import-untyped]
 
 from tests.serve.triton.conftest import Served
 
+pytestmark = pytest.mark.slow  # starts the real server
 GENERATOR, DISCRIMINATOR = "ganport_generator", "ganport_discriminator"
 BUCKETS = {1, 2, 4, 8, 16, 32, 64}
 LAST = 2**64 - 1
@@ -176,11 +177,11 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
 
 
 def test_without_the_package_there_is_a_reason_to_skip(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installation, "find_spec", {}.get)
-    installation.installation.cache_clear()
+    monkeypatch.setattr(triton_server, "find_spec", {}.get)
+    triton_server.installation.cache_clear()
     try:
         assert str(find_tritonserver()).startswith("nvidia-pytriton is not installed, which carries a tritonserver: ")
         with pytest.raises(TritonError, match="nvidia-pytriton is not installed"), running("."):
             pytest.fail("it started")
     finally:
-        installation.installation.cache_clear()
+        triton_server.installation.cache_clear()

@@ -38,14 +38,14 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Source:
+class ImageSource:
     """Images in a fixed order, and what people should know about how they were found."""
 
     items: tuple[Item, ...]
     notes: tuple[str, ...] = ()
 
 
-def open_source(source: str) -> Source:
+def open_source(source: str) -> ImageSource:
     """The images of `digits`, a folder, a .zip or an .npz, sorted by name, or of one image file.
 
     Sub-folders are classes: the first folder below the one that holds all images. Hidden files and `__MACOSX` do not
@@ -68,7 +68,7 @@ def open_source(source: str) -> Source:
     elif path.suffix.lower() == ".npz":
         found = _npz(path)
     elif path.suffix.lower() in EXTENSIONS:
-        found = Source((Item(path.name, None, lambda: _decode(path.read_bytes())),))
+        found = ImageSource((Item(path.name, None, lambda: _decode(path.read_bytes())),))
     else:
         raise DataError(f"{source}: is of no known kind: name {KINDS}")
     if not found.items:
@@ -77,7 +77,7 @@ def open_source(source: str) -> Source:
     return found
 
 
-def _digits() -> Source:
+def _digits() -> ImageSource:
     from sklearn.datasets import load_digits  # type: ignore[import-untyped]  # late: half a second, and only this source needs it
 
     digits = load_digits()
@@ -85,7 +85,7 @@ def _digits() -> Source:
     return _arrays(images, [str(label) for label in digits.target], "digit")
 
 
-def _folder(root: Path) -> Source:
+def _folder(root: Path) -> ImageSource:
     paths = {path.relative_to(root).as_posix(): path for path in _walk(root)}
     return _files(paths, lambda name: lambda: _decode(paths[name].read_bytes()))
 
@@ -102,7 +102,7 @@ def _walk(root: Path) -> Iterable[Path]:
         yield from (Path(folder) / name for name in files)
 
 
-def _zip(path: Path) -> Source:
+def _zip(path: Path) -> ImageSource:
     try:
         archive = zipfile.ZipFile(path)
     except DAMAGED as error:
@@ -120,13 +120,15 @@ def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     return archive.read(entry)
 
 
-def _files(names: Iterable[str], opener: Callable[[str], Callable[[], Image.Image]]) -> Source:
+def _files(names: Iterable[str], opener: Callable[[str], Callable[[], Image.Image]]) -> ImageSource:
     visible = sorted(name for name in names if not any(_is_hidden(part) for part in name.split("/")))
     images = [name for name in visible if PurePosixPath(name).suffix.lower() in EXTENSIONS]
     root = _common_folder(images)
     items = tuple(Item(name, _class_of(name, root), opener(name)) for name in images)
     ignored = len(visible) - len(images)
-    return Source(items, (f"{ignored} files are no images by their extension and were left out",) if ignored else ())
+    return ImageSource(
+        items, (f"{ignored} files are no images by their extension and were left out",) if ignored else ()
+    )
 
 
 def _is_hidden(name: str) -> bool:
@@ -150,7 +152,7 @@ def _decode(content: bytes) -> Image.Image:
         raise ValueError("it is no image, or damaged at its beginning") from None
 
 
-def _npz(path: Path) -> Source:
+def _npz(path: Path) -> ImageSource:
     arrays = _load_arrays(path)
     images = _image_array(path, arrays)
     return _arrays(images, _label_array(path, arrays, len(images)), "image")
@@ -202,11 +204,11 @@ def _label_array(path: Path, arrays: dict[str, np.ndarray], count: int) -> list[
     return [str(label) for label in labels]
 
 
-def _arrays(images: np.ndarray, labels: list[str] | None, noun: str) -> Source:
+def _arrays(images: np.ndarray, labels: list[str] | None, noun: str) -> ImageSource:
     digits = len(str(max(len(images) - 1, 0)))
 
     def item(index: int) -> Item:
         pixels = images[index, ..., 0] if images[index].shape[2:] == (1,) else images[index]
         return Item(f"{noun}-{index:0{digits}d}", labels[index] if labels else None, lambda: Image.fromarray(pixels))
 
-    return Source(tuple(item(index) for index in range(len(images))))
+    return ImageSource(tuple(item(index) for index in range(len(images))))

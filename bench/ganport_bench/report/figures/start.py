@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from ganport_bench.report.figures.canvas import INK, PAPER, SERIES, new_figure, tidy, wrapped
 from ganport_bench.report.rows import Document
 from ganport_bench.report.text import number
-from ganport_bench.start.findings import STEPS, TO_FIRST_IMAGE
+from ganport_bench.start import STEPS, TO_FIRST_IMAGE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

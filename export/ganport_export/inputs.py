@@ -1,0 +1,145 @@
+"""What graphs are run on: the seeds of all latents, and batches of inputs, drawn or read from a file."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir
+from ganport_runtime.latents import latents
+from onnx_ir import DataType
+
+from ganport_export.errors import ExportError
+
+SAMPLES_SEED = 0  # samples.png: `ganport generate --seed 0` makes the same
+MODULE_CHECK_SEED = 1000  # whether a user's module is a generator at all
+PARITY_SEEDS = (1001, 1002, 1003)  # graphs against the network in float64
+CALIBRATION_SEED = 1101  # ranges of values, for int8 and fp16
+HELD_OUT_SEED = 1102  # choices that are made by measured image error
+FIDELITY_SEED = 1103  # what the manifest says of a variant, and its strip
+PROBE_SEED = 1104  # the images that a plan must make before it is used
+
+
+AT_ONCE = 16  # inputs at a time, where the graph lets it be chosen
+IMAGES = 128  # drawn for each of the three ends
+
+Feed = Mapping[str, npt.NDArray[Any]]
+"""A graph's inputs by name, for one batch."""
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Input:
+    """The one input of a graph.
+
+    Args:
+        name: its name.
+        batch: its first size, or None where that is dynamic.
+        sizes: the others; None where one is dynamic.
+    """
+
+    name: str
+    batch: int | None
+    sizes: tuple[int | None, ...]
+
+    def __str__(self) -> str:
+        """Such as `z float32 [batch, 100]`."""
+        shown = [self.batch or "batch", *("?" if size is None else size for size in self.sizes)]
+        return f"{self.name} float32 [{', '.join(map(str, shown))}]"
+
+    def batches(self, rows: Floats) -> Sequence[Feed]:
+        """Rows as feeds; for a fixed batch, the first rows again where the last batch is not full."""
+        size = self.batch or AT_ONCE
+        if self.batch is not None:
+            rows = np.take(rows, range(math.ceil(len(rows) / size) * size), axis=0, mode="wrap")
+        return [{self.name: rows[at : at + size]} for at in range(0, len(rows), size)]
+
+
+@dataclass(frozen=True)
+class Feeds:
+    """Inputs for each end: ranges, choices, and the figures that are reported.
+
+    Args:
+        calibration: show how large values become.
+        held_out: decide between ways to quantize.
+        measured: what a result is compared on.
+        source: where they are from, in words.
+        shared: whether one set serves all three ends.
+    """
+
+    calibration: Sequence[Feed]
+    held_out: Sequence[Feed]
+    measured: Sequence[Feed]
+    source: str
+    shared: bool = False
+
+
+def read_input(model: onnx_ir.Model) -> Input:
+    """The one input of a graph, which must be float32 [batch, ...].
+
+    Raises:
+        ExportError: there are more or none, or it is of another type or shape.
+    """
+    if len(model.graph.inputs) != 1:
+        names = ", ".join(str(value.name) for value in model.graph.inputs) or "none"
+        raise ExportError(f"the graph has {len(model.graph.inputs)} inputs ({names}): one is wanted, the latents")
+    (value,) = model.graph.inputs
+    if value.dtype != DataType.FLOAT or value.shape is None or not len(value.shape):
+        sizes = "of any shape" if value.shape is None else f"[{', '.join(map(str, value.shape))}]"
+        raise ExportError(f"the input {value.name!r} is {value.dtype} {sizes}: float32 [batch, ...] is wanted")
+    batch, *others = (size if isinstance(size, int) else None for size in value.shape)
+    return Input(str(value.name), batch, tuple(others))
+
+
+def drawn_feeds(of: Input) -> Feeds:
+    """Latents N(0, 1), three sets of them.
+
+    Raises:
+        ExportError: a size beside the batch is dynamic.
+    """
+    fixed = [size for size in of.sizes if size is not None]
+    if len(fixed) < len(of.sizes):
+        raise ExportError(
+            f"the input {of} has sizes beside the batch that are not fixed, so that no latents can be drawn for it: "
+            "export it with fixed sizes, or pass --calibration with inputs of the sizes that are meant"
+        )
+    calibration, held_out, measured = (
+        of.batches(latents(seed, 0, IMAGES, math.prod(fixed)).reshape(-1, *fixed))
+        for seed in (CALIBRATION_SEED, HELD_OUT_SEED, FIDELITY_SEED)
+    )
+    return Feeds(calibration, held_out, measured, f"{IMAGES} latents N(0, 1)")
+
+
+def feeds_of_file(path: Path, of: Input) -> Feeds:
+    """The rows of an .npy file, float32 [n, ...]: every third for each end, or all for all where they are few.
+
+    Raises:
+        ExportError: it cannot be read, does not fit the input, or holds NaN or infinity.
+    """
+    rows = _read_rows(path, of)
+    few = len(rows) < 3 * (of.batch or 1)
+    calibration, held_out, measured = (of.batches(rows if few else rows[end::3]) for end in range(3))
+    return Feeds(calibration, held_out, measured, f"{len(rows)} inputs of {path}", shared=few)
+
+
+def _read_rows(path: Path, of: Input) -> Floats:
+    if not path.is_file():
+        raise ExportError(f"{path} is no file: give an .npy file of inputs for {of}")
+    try:
+        rows: npt.NDArray[Any] = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ExportError(f"{path} cannot be read as an .npy file ({error}): save inputs with numpy.save") from error
+    if isinstance(rows, Mapping):
+        raise ExportError(f"{path} holds several arrays: save the inputs alone, as an .npy file")
+    fits = rows.ndim == 1 + len(of.sizes) and all(
+        wanted in (None, size) for wanted, size in zip(of.sizes, rows.shape[1:], strict=True)
+    )
+    if rows.dtype != np.float32 or not fits or not rows.size:
+        raise ExportError(f"{path} holds {rows.dtype} {list(rows.shape)}, wanted one input or more for {of}")
+    if not np.isfinite(rows).all():
+        raise ExportError(f"{path} holds NaN or infinity: no range can be calibrated on it")
+    return rows
