@@ -14,7 +14,7 @@ PARTS = ("speed", "nodes", "start", "scenarios", "load")  # in the order in whic
 NEEDS = {  # beside what every part needs
     "start": ("packaging",),
     "scenarios": ("mlperf_loadgen",),
-    "load": ("uvicorn", "uvloop", "grpc", "psutil"),
+    "load": ("granian", "uvloop", "grpc", "psutil"),
 }
 LARGEST_BATCH = 4096
 

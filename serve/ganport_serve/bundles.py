@@ -1,29 +1,128 @@
-"""The engine of this process: batchers on one loaded bundle, which another one replaces between two batches."""
+"""The engine of this process: a bundle's networks behind batchers, and how another bundle takes over."""
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from ganport_runtime import Discriminator, Generator, PlanError
 from ganport_runtime.plan import AUTO
-from ganport_runtime.serving import Answer, QueueFullError, Scores
+from ganport_runtime.serving import Batcher, Scorer, Scores
 from numpy.typing import NDArray
 
-from ganport_serve.background import in_background
 from ganport_serve.engine import Load, Served
-from ganport_serve.errors import NotReadyError, no_discriminator
-from ganport_serve.lifecycle import DRAINING
-from ganport_serve.loaded import Loaded, Options
+from ganport_serve.errors import DRAINING, NotReadyError, no_discriminator
 from ganport_serve.metrics import Metrics
 from ganport_serve.settings import Settings
 
-__all__ = ["LocalEngine"]
-
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 ROLES = ("generator", "discriminator")
+LOADING = "ganport-loading"  # the name of threads that load a bundle
+
+
+@dataclass(frozen=True)
+class Options:
+    """How networks are opened; as `Generator.open` takes them. They are the generator's: see `Loaded`."""
+
+    device: str = AUTO
+    precision: str = AUTO
+    backend: str = AUTO
+    threads: int | None = None
+
+
+class Loaded:
+    """A bundle's generator and, where it has one, its discriminator, each with its batcher.
+
+    Both run one plan for all batch sizes, so that what is made does not depend on who else asks. The discriminator
+    runs with the generator's options where it can, and otherwise in its own precision by its own backend.
+
+    Attributes:
+        served: what it is.
+        batcher: makes images.
+        scorer: examines images; None where the bundle has no discriminator.
+    """
+
+    def __init__(self, path: Path, settings: Settings, metrics: Metrics, options: Options) -> None:
+        """Open, warm and probe; takes seconds.
+
+        Raises:
+            BundleError: the bundle cannot be trusted.
+            PlanError: nothing here can run it.
+        """
+        limits: dict[str, Any] = {"max_delay": settings.max_delay, "max_queue": settings.max_queue}
+        self._networks: list[Generator | Discriminator] = []
+        self._batchers: list[Batcher | Scorer] = []
+        try:
+            generator = Generator.open(path, one_plan=True, **asdict(options))
+            self._networks.append(generator)
+            self.batcher = Batcher(generator, **limits, observe=partial(metrics.batch, "generator"))
+            self._batchers.append(self.batcher)
+            self.scorer: Scorer | None = None
+            if generator.bundle.manifest.discriminator is not None:
+                discriminator = _open_discriminator(path, options)
+                self._networks.append(discriminator)
+                self.scorer = Scorer(discriminator, **limits, observe=partial(metrics.batch, "discriminator"))
+                self._batchers.append(self.scorer)
+        except BaseException:
+            self.close(drain=False)
+            raise
+        self.served = self._served(path, generator)
+
+    def _served(self, path: Path, generator: Generator) -> Served:
+        bundle = generator.bundle
+        discriminator = bundle.manifest.discriminator
+        return Served(
+            name=bundle.manifest.name,
+            path=path,
+            digest=bundle.digest,
+            latent_dim=generator.latent_dim,
+            image_shape=generator.image_shape,
+            feature_dim=None if discriminator is None else discriminator.features.dim,
+            buckets=self.batcher.buckets,
+            plans={network.role: str(network.plan) for network in self._networks},
+        )
+
+    @property
+    def breakdown(self) -> str | None:
+        """Why one of its batchers broke down, or None."""
+        for batcher in self._batchers:
+            if batcher.breakdown is not None:
+                return batcher.breakdown
+        return None
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """What there is to say of each role's batcher, where there is something."""
+        pairs = zip(self._networks, self._batchers, strict=True)
+        return {network.role: batcher.note for network, batcher in pairs if batcher.note}
+
+    def close(self, *, drain: bool = True) -> None:
+        """Finish what was accepted where `drain`, then let go of the networks; takes as long as that takes."""
+        for batcher in self._batchers:
+            batcher.close(drain=drain)
+        for network in self._networks:
+            network.close()
+
+
+def _open_discriminator(path: Path, options: Options) -> Discriminator:
+    try:
+        return Discriminator.open(path, one_plan=True, **asdict(options))
+    except PlanError as error:
+        own = replace(options, precision=AUTO, backend=AUTO)
+        if own == options:
+            raise
+        discriminator = Discriminator.open(path, one_plan=True, **asdict(own))
+        said = {"asked": asdict(options), "plan": str(discriminator.plan), "reason": str(error)}
+        log.warning("the discriminator does not run as asked", extra=said)
+        return discriminator
 
 
 class LocalEngine:
@@ -104,22 +203,6 @@ class LocalEngine:
         """The images of latents, one or more."""
         return await self._working().batcher.submit_latents(z, timeout=timeout)
 
-    def full(self) -> QueueFullError | None:
-        """Why not even one image has room now, counted as a refused request; see `Batcher.refusal`."""
-        return None if self._loaded is None else self._loaded.batcher.refusal()
-
-    def submit_sample(
-        self, callback: Callable[[Any], object], count: int, *, seed: int, start: int, timeout: float
-    ) -> asyncio.Task[None]:
-        """`sample` with a callback; refusals raise at once."""
-        return _tell(callback, self._working().batcher.submit(count, seed=seed, start=start, timeout=timeout))
-
-    def submit_latents(
-        self, callback: Callable[[Any], object], z: NDArray[np.float32], *, timeout: float
-    ) -> asyncio.Task[None]:
-        """`generate` with a callback; refusals raise at once."""
-        return _tell(callback, self._working().batcher.submit_latents(z, timeout=timeout))
-
     async def examine(self, images: NDArray[np.uint8], *, timeout: float | None = None) -> Scores:
         """Logits and features of images."""
         scorer = self._working().scorer
@@ -142,12 +225,12 @@ class LocalEngine:
     async def close(self, *, drain: bool = True) -> None:
         """Stop accepting; finish what was accepted where `drain`; let go of everything."""
         self._reason = DRAINING
-        await self._let_go(drain=drain)
+        await self._release(drain=drain)
         async with self._swapping:  # a start or swap that was under way
-            await self._let_go(drain=drain)
+            await self._release(drain=drain)
             await asyncio.gather(*self._retiring)
 
-    async def _let_go(self, *, drain: bool) -> None:
+    async def _release(self, *, drain: bool) -> None:
         last, self._loaded = self._loaded, None
         if last is not None:
             await asyncio.to_thread(last.close, drain=drain)
@@ -186,13 +269,36 @@ class LocalEngine:
         task.add_done_callback(self._retiring.discard)
 
 
-def _tell(callback: Callable[[Any], object], answer: Answer[NDArray[np.uint8]]) -> asyncio.Task[None]:
-    async def wait() -> None:
-        outcome: Any
-        try:
-            outcome = await answer
-        except Exception as error:
-            outcome = error
-        callback(outcome)
+async def in_background(work: Callable[[], T], release: Callable[[T], object]) -> T:
+    """What the work returns or raises.
 
-    return asyncio.create_task(wait())
+    Args:
+        work: what is done; loading a network cannot be interrupted.
+        release: called with its result if nobody waits for it any more.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            made = work()
+        except BaseException as error:
+            with suppress(InvalidStateError):
+                future.set_exception(error)
+            return
+        try:
+            future.set_result(made)
+        except InvalidStateError:
+            release(made)
+
+    threading.Thread(target=run, name=LOADING, daemon=True).start()
+    try:
+        return await asyncio.wrap_future(future)
+    except asyncio.CancelledError:
+        if not future.cancel() and future.exception() is None:  # it was done just before
+            release(future.result())
+        raise
+
+
+def is_left_behind() -> bool:
+    """Whether such work is under way in this process, which cannot end in the usual way without waiting for it."""
+    return any(thread.name == LOADING for thread in threading.enumerate())
