@@ -17,10 +17,9 @@ import script
 from ganport_bench.effort import OnStep
 from ganport_bench.errors import BenchError
 from ganport_bench.figures import Figure, figures_table
+from ganport_bench.fresh import import_seconds, live
 from ganport_bench.machine import Watch
 from ganport_bench.records import own_cache
-from ganport_bench.start.fresh import live
-from ganport_bench.start.importing import importing as import_seconds
 from ganport_bench.tables import Table
 from ganport_bench.timing import Estimate, Seconds, difference, interleave, median, ratio, stopwatch
 

@@ -232,13 +232,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _findings(options: argparse.Namespace, folder: Path, on_step: OnStep) -> script.Findings:
-    from ganport_bench.speed.model import make_bundle, make_run
-    from ganport_bench.speed.subject import Subject
+    from ganport_bench.subject import BenchSubject, make_bundle, make_run
 
     watch, effort = Watch(), QUICK if options.quick else FULL  # first, or the load would be the benchmark's own
     effort = replace(effort, plans=tuple(options.plans or effort.plans))
     bundle = options.bundle or make_bundle(options.run or make_run(folder, on_step), folder, on_step)
-    subject = Subject(bundle)
+    subject = BenchSubject(bundle)
     least_db = WANTED_DB if subject.is_trained else 0.0
     mine = user_record(subject.opened)
     with own_cache(folder / "cache"):

@@ -50,6 +50,7 @@ PACKAGES = (  # beside those of the backends
     "nvidia-ml-py",
     "mlcommons-loadgen",
     "granian",
+    "msgspec",
     "uvicorn",
     "uvloop",
     "httptools",

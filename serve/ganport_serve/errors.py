@@ -1,6 +1,6 @@
-"""What a server refuses beyond what the runtime refuses."""
+"""Errors of a server, beyond those of the runtime."""
 
-__all__ = ["NotReadyError", "ServeError", "UnknownModelError", "no_discriminator"]
+DRAINING = "the server is stopping; ask another one"
 
 
 class ServeError(Exception):
@@ -24,5 +24,5 @@ class UnknownModelError(ServeError):
 
 
 def no_discriminator(bundle: str) -> UnknownModelError:
-    """The refusal of what only a discriminator can do, by the bundle of this name, which has none."""
+    """The error for a request that needs the discriminator, which the bundle of this name lacks."""
     return UnknownModelError(f"bundle {bundle!r} has no discriminator; serve one that was exported with it")

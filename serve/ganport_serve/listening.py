@@ -1,4 +1,4 @@
-"""Takes ports and file descriptors before anything is loaded, so that what is not to be had is said at once."""
+"""Ports and file descriptors, taken before anything is loaded, so that what is not available is said at once."""
 
 import contextlib
 import ipaddress
@@ -7,26 +7,35 @@ import os
 import resource
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 
 from ganport_serve.errors import ServeError
-
-__all__ = ["allow_files", "bind_grpc", "is_loopback", "listen", "reachable"]
+from ganport_serve.settings import Settings
 
 log = logging.getLogger(__name__)
 BACKLOG = 2048
 OTHER_FILES = 256  # descriptors that a server needs beside its connections
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, write_timeout: float = 0.0) -> socket.socket:
     """A socket that listens, for HTTP.
+
+    Args:
+        host: the address.
+        port: 0 for any.
+        write_timeout: seconds after which the kernel ends connections whose peer takes nothing of what is sent to it,
+            and acknowledges nothing; a peer that reads slowly but steadily is not cut. 0: never.
 
     Raises:
         ServeError: the address is taken or not this machine's.
     """
     try:
-        return _socket(host, port)
+        made = _socket(host, port)
     except OSError as error:
         raise _refused("HTTP", host, port, _reason(error), "name another --host or --port") from None
+    if write_timeout and hasattr(socket, "TCP_USER_TIMEOUT"):  # connections have it from the listening socket
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(write_timeout * 1000))
+    return made
 
 
 def bind_grpc(add_port: Callable[[str], int], host: str, port: int) -> int:
@@ -77,7 +86,7 @@ def is_loopback(host: str) -> bool:
 
 
 def allow_files(connections: int) -> None:
-    """Raise this process's bound on open files so that so many connections fit; where it cannot be, say so."""
+    """Raise this process's limit on open files so that so many connections fit; where it cannot be, say so."""
     wanted = connections + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
@@ -86,6 +95,19 @@ def allow_files(connections: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     if allowed < wanted:
         log.warning("fewer open files than connections", extra={"allowed": allowed, "wanted": wanted})
+
+
+def within_files(settings: Settings) -> Settings:
+    """Settings whose limits on connections fit the limit on open files: a fifth for gRPC, the rest for HTTP."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    room = max(soft - OTHER_FILES, soft // 2)
+    wanted = settings.max_connections + (0 if settings.grpc_port is None else settings.max_grpc_connections)
+    if soft == resource.RLIM_INFINITY or wanted <= room:
+        return settings
+    grpc = 0 if settings.grpc_port is None else min(settings.max_grpc_connections, room // 5)
+    http = min(settings.max_connections, room - grpc)
+    log.warning("the limit on open files leaves fewer connections", extra={"files": soft, "http": http, "grpc": grpc})
+    return replace(settings, max_connections=http, max_grpc_connections=max(1, grpc))
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

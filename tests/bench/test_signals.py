@@ -14,15 +14,15 @@ MEASURED = """
 import os, signal, sys
 from pathlib import Path
 
-from ganport_bench.ceilings import measure_peaks
-from ganport_bench.nodes.openvino import executed_by_openvino
-from ganport_bench.peers.openvino import OpenVino
+from ganport_bench.baselines.openvino import baselines
+from ganport_bench.nodes import executed_by_openvino
+from ganport_bench.peaks import measure_peaks
 from ganport_runtime import Generator, latents
 
 bundle, graph = Path(sys.argv[1]), Path(sys.argv[2])
 with Generator.open(bundle, backend="openvino") as generator:
     measure_peaks(rounds=1, turn_seconds=0.01, shapes=[(64, 64, 64)])
-    OpenVino(None, precision="bf16").refusal()
+    [one.refusal() for one in baselines(None)]
     executed_by_openvino(graph.read_bytes(), {}, latents(0, 0, 1, generator.latent_dim))
 measure_peaks(rounds=1, turn_seconds=0.01, shapes=[(64, 64, 64)])
 signal.signal(signal.SIGINT, lambda *_: print("heard"))

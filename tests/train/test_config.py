@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import pytest
-from ganport_train.config import PRESETS, TrainingConfig, added, preset
+from ganport_train.config import PRESETS, TrainingConfig, added, choices, preset
 from ganport_train.errors import ConfigError
+from ganport_train.losses import LOSSES
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +37,10 @@ def test_article_is_as_the_article_has_it() -> None:
     assert (config.batch_size, config.learning_rate, config.beta1, config.latent_dim) == (32, 2e-4, 0.5, 100)
     assert (config.kernel, config.activation, config.discriminator_batch_norm) == (5, "leaky_relu", True)
     assert (config.loss, config.penalty) == ("non_saturating", 0)
+
+
+def test_every_loss_can_be_chosen() -> None:
+    assert choices("loss") == tuple(LOSSES)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -68,7 +73,7 @@ def test_settings_survive_json(name: str) -> None:
         ({"penalty": -1.0}, "--penalty -1.0 is out of range"),
         ({"penalty": float("inf")}, "--penalty inf is out of range"),
         ({"ema_decay": 1.0}, "--ema-decay 1.0 is out of range"),
-        ({"loss": "hinge"}, "--loss 'hinge' is none of relativistic, non_saturating, minimax"),
+        ({"loss": "wishful"}, "--loss 'wishful' is none of relativistic, non_saturating, minimax"),
         ({"steps": "10"}, "--steps '10' is of type str, not int"),
         ({"steps": True}, "--steps True is of type bool, not int"),
         ({"width": 32.5}, "--width 32.5 is of type float, not int"),

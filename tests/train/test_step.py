@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from ganport_train.config import TrainingConfig
+from ganport_train.losses import LOSSES
 from ganport_train.randomness import batch_indices, draw_latents
 from ganport_train.step import FIGURES, TrainingState, initial_state, training_step
 from torch import Tensor
@@ -73,7 +74,7 @@ def test_each_network_learns_in_its_own_part_and_the_average_follows(config: Tra
     assert all(parameter.requires_grad for parameter in state.discriminator.parameters())
 
 
-@pytest.mark.parametrize("loss", ["relativistic", "non_saturating", "minimax"])
+@pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_every_loss_trains_with_and_without_norm(config: TrainingConfig, loss: str, batch_norm: bool) -> None:
     config = TrainingConfig.from_json(

@@ -151,6 +151,11 @@ def preset(name: str, data: str, **settings: Any) -> TrainingConfig:
     return TrainingConfig(data=data, preset=name, **{**PRESETS[name], **settings})
 
 
+def choices(name: str) -> tuple[str, ...]:
+    """The words that a setting may be."""
+    return typing.get_args(typing.get_type_hints(TrainingConfig)[name])
+
+
 def option(name: str) -> str:
     """A setting as the command line spells it."""
     return "--" + name.replace("_", "-")

@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 
     MakeEngine = Callable[[Metrics], Engine]
 
-TOKEN = "GANPORT_TOKEN"
+TOKEN, ADMIN_TOKEN = "GANPORT_TOKEN", "GANPORT_ADMIN_TOKEN"
 MAX_COUNT = 1024  # images of one request where it is not given and the queue holds as many
-# When Python looks for garbage: among so many new objects at a time, for its own 700 would cost throughput, and tens of
-# thousands stop every client for as long as several batches take; and hardly ever among all that there is.
-GARBAGE = (5_000, 10, 1_000)
+# When Python looks for garbage: after so many new objects, as 700, its own number, would cost throughput.
+GARBAGE = (5_000, 10, 10)
+# Seconds. A thread whose engine has finished waits so long at most for the event loop to release the interpreter;
+# with Python's own 5 ms the engine could stand idle for a third of a batch.
+SWITCH_INTERVAL = 0.0005
 PORTS = {"min": 0, "max": 65535}
 
 Host = Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 is every one of this machine.")]
@@ -40,6 +42,10 @@ Count = Annotated[
     typer.Option(min=1, help=f"Images of one request; not given: {MAX_COUNT}, or --max-queue where that is less."),
 ]
 Replicas = Annotated[int | None, typer.Option(min=1, help="How many generators serve; with --engine ray.")]
+AllowedHost = Annotated[
+    list[str] | None,
+    typer.Option(help="A name under which clients call this server, where there is no token; may be given again."),
+]
 Delay = Annotated[float, typer.Option(min=0, max=1000, help="How long a batch may wait to be filled.")]
 LogFormat = Annotated[str, typer.Option(help="json or text: one event a line on stderr.")]
 
@@ -49,6 +55,7 @@ def serve(
     host: Host = "127.0.0.1",
     port: Port = 8000,
     grpc_port: GrpcPort = 8001,
+    allowed_host: AllowedHost = None,
     no_grpc: Annotated[bool, typer.Option("--no-grpc", help="Serve HTTP alone.")] = False,
     engine: EngineKind = "local",
     replicas: Replicas = None,
@@ -67,6 +74,7 @@ def serve(
 ) -> None:
     """Serve a bundle until SIGTERM or Ctrl-C. With GANPORT_TOKEN set, clients need the token.
 
+    POST /admin/bundle needs GANPORT_ADMIN_TOKEN, or GANPORT_TOKEN where there is no other.
     SIGHUP loads the command line's bundle again, also where POST /admin/bundle has put another in its place.
 
     Example: ganport serve emoji.ganport --port 8000
@@ -91,7 +99,9 @@ def serve(
             host=host,
             port=port,
             grpc_port=None if no_grpc else grpc_port,
-            token=_token(),
+            token=_token(TOKEN),
+            admin_token=_token(ADMIN_TOKEN),
+            allowed_hosts=tuple(allowed_host or ()),
             max_count=max_count,
             max_body=round(max_body_mb * 2**20),
             request_timeout=request_timeout,
@@ -103,13 +113,14 @@ def serve(
 
         Bundle.open(bundle)  # what is wrong at first sight is said before a port is opened
         configure_logs(log_format, debug=log_requests)
+        _prepare_process(settings)
         _run(bundle, settings, _maker(engine, bundle, settings, opening), is_told_to_end, json=json)
 
 
 def _run(
     bundle: Path, settings: "Settings", make: "MakeEngine", is_told_to_end: Callable[[], bool], *, json: bool
 ) -> None:
-    from ganport_serve.background import is_left_behind
+    from ganport_serve.bundles import is_left_behind
     from ganport_serve.server import Server
 
     server = Server(bundle, settings, make)
@@ -118,7 +129,10 @@ def _run(
         if is_told_to_end():  # before the server's own loop heard of signals
             server.stop()
 
-    server.run(partial(_ready, json=json), listening)
+    try:
+        server.run(partial(_ready, json=json), listening)
+    finally:
+        logging.getLogger().handlers[0].flush()  # before what the command says of an error
     if is_left_behind():
         _leave()
 
@@ -131,7 +145,7 @@ def _maker(kind: str, bundle: Path, settings: "Settings", opening: dict[str, Any
             from ganport_serve.ray_engine import RayEngine
 
             return RayEngine(bundle, settings, metrics, **opening)
-        from ganport_serve.local_engine import LocalEngine
+        from ganport_serve.bundles import LocalEngine
 
         return LocalEngine(bundle, settings, metrics, **opening)
 
@@ -155,7 +169,6 @@ def _print_ready(address: "Address", served: "Served") -> None:
 
 def _leave() -> None:
     """End this process although a thread still loads a bundle that is no longer wanted, which takes seconds."""
-    logging.shutdown()
     sys.stdout.flush()
     os._exit(0)
 
@@ -190,12 +203,19 @@ def _check_opening(opening: dict[str, Any]) -> None:
         raise typer.BadParameter(f"--{error}") from None
 
 
-def _token() -> str | None:
-    """The token that clients need, from the environment: every user of a machine sees its command lines."""
-    token = os.environ.get(TOKEN)
+def _prepare_process(settings: "Settings") -> None:
+    from ganport_serve.listening import allow_files
+
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    allow_files(settings.max_connections + settings.max_grpc_connections)
+
+
+def _token(name: str) -> str | None:
+    """A token from the environment: every user of a machine sees its command lines."""
+    token = os.environ.get(name)
     if token is not None and not (token and token.isascii() and token.isprintable() and " " not in token):
         raise typer.BadParameter(
-            f"{TOKEN} is empty or holds spaces or signs that no header can; set another, or unset it"
+            f"{name} is empty or holds spaces or signs that no header can; set another, or unset it"
         )
     return token
 

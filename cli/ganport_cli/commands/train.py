@@ -5,12 +5,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from ganport_train.config import choices
 
 from ganport_cli.terminal import Json, print_json
 
 if TYPE_CHECKING:
     from ganport_train.config import TrainingConfig
     from ganport_train.trainer import TrainingResult
+
+LOSSES = choices("loss")
+NO_SETTINGS = ("out", "resume", "dry_run", "json")  # parameters of the command alone
 
 DataOption = Annotated[
     str | None, typer.Option(help="digits, a folder of images (sub-folders are classes), a .zip of one, or an .npz.")
@@ -31,7 +35,7 @@ def train(  # one parameter an option, which is how typer reads a command line
     width: Annotated[int | None, typer.Option(help="Channels of the largest feature map.")] = None,
     kernel: Annotated[int | None, typer.Option(help="Height and width of the kernels: 4 or 5.")] = None,
     latent_dim: Annotated[int | None, typer.Option(help="Numbers in a latent.")] = None,
-    loss: Annotated[str | None, typer.Option(help="relativistic, non_saturating or minimax.")] = None,
+    loss: Annotated[str | None, typer.Option(help=f"{', '.join(LOSSES[:-1])} or {LOSSES[-1]}.")] = None,
     penalty: Annotated[float | None, typer.Option(help="Gamma of the gradient penalties R1 and R2; 0: none.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Adam's, of both networks.")] = None,
     ema_decay: Annotated[float | None, typer.Option(help="Of the generator's averaged weights, per step.")] = None,
@@ -52,15 +56,12 @@ def train(  # one parameter an option, which is how typer reads a command line
 
     Example: ganport train --data emoji.zip --out runs/emoji --width 32 --steps 3000
     """
-    given: dict[str, Any] = {"resolution": resolution, "channels": channels, "background": background, "width": width}
-    given |= {"kernel": kernel, "latent_dim": latent_dim, "loss": loss, "penalty": penalty}
-    given |= {"learning_rate": learning_rate, "ema_decay": ema_decay, "batch_size": batch_size, "steps": steps}
-    given |= {"seed": seed, "checkpoint_every": checkpoint_every, "sample_every": sample_every, "threads": threads}
-    given |= {"data": data, "preset": preset, "skip_bad": skip_bad or None}
+    options = {name: value for name, value in locals().items() if name not in NO_SETTINGS}
+    given = {name: value for name, value in options.items() if value is not None and value is not False}
     from ganport_train.errors import ConfigError
 
     try:
-        config = _configure({name: value for name, value in given.items() if value is not None}, out, resume=resume)
+        config = _configure(given, out, resume=resume)
         if dry_run:
             _check(config, out, resume=resume, json=json)
         else:

@@ -30,8 +30,8 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, 
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ApplicationStatus, ApplicationStatusOverview, LoggingConfig
 
+from ganport_serve.bundles import Loaded, Options
 from ganport_serve.errors import NotReadyError, ServeError, no_discriminator
-from ganport_serve.loaded import Loaded, Options
 from ganport_serve.metrics import Metrics
 from ganport_serve.ray_engine import environment
 from ganport_serve.ray_engine.values import (

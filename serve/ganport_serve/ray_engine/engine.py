@@ -22,10 +22,9 @@ from ganport_runtime.plan import AUTO
 from ganport_runtime.serving import DeadlineError, QueueFullError, Scores
 from numpy.typing import NDArray
 
+from ganport_serve.bundles import Options
 from ganport_serve.engine import Load, Served
-from ganport_serve.errors import NotReadyError, no_discriminator
-from ganport_serve.lifecycle import DRAINING
-from ganport_serve.loaded import Options
+from ganport_serve.errors import DRAINING, NotReadyError, no_discriminator
 from ganport_serve.metrics import Metrics
 from ganport_serve.ray_engine import environment
 from ganport_serve.ray_engine.values import (

@@ -1,22 +1,30 @@
-"""The protocol's routes over HTTP, all but inference: health, metadata, configuration, statistics."""
+"""The Open Inference Protocol over HTTP: inference, and what describes the server and its models."""
 
-import json
+import time
+import zlib
 from collections.abc import Callable
-from http import HTTPStatus
+from functools import partial
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from ganport_runtime import InputError
+from ganport_runtime.text import shown
 
 from ganport_serve.errors import NotReadyError
-from ganport_serve.problems import ProblemError, bad_field
-from ganport_serve.service import Service
-from ganport_serve.v2 import described
-from ganport_serve.v2.models import Model, models, named
-from ganport_serve.v2.statistics import statistics
-
-__all__ = ["routes"]
+from ganport_serve.http import Request, Response, Route, check_json_size, json_response
+from ganport_serve.refusals import ProblemError, bad_field, refuse
+from ganport_serve.service import SMALL, Service
+from ganport_serve.v2.models import (
+    IndexRequest,
+    Model,
+    config_document,
+    model_document,
+    models,
+    named,
+    repository_index,
+    server_document,
+    statistics,
+)
+from ganport_serve.v2.tensors import InferenceCall, Tensors, header_length, parse, response_of
 
 NOT_SERVED = {
     "/v2/repository/models/{model}/load": "models are not loaded one by one; POST /admin/bundle changes the bundle",
@@ -27,69 +35,188 @@ NOT_SERVED = {
     "/v2/models/{model}/trace/setting": "tracing is not served; /metrics says where time goes",
     "/v2/logging": "log settings are not changed over the network; ganport serve has them as options",
 }
+ENCODING = "Content-Encoding"
+_WINDOWS = {b"gzip": zlib.MAX_WBITS + 16, b"deflate": zlib.MAX_WBITS}  # deflate on the web is zlib's format
+_FAST = 1  # pixels hardly shrink at any level
+_LARGEST_RATIO = 1032  # that deflate reaches
 
 
-def routes(service: Service) -> list[BaseRoute]:
-    """Every route of the protocol but inference."""
+def routes(service: Service) -> list[Route]:
+    """Every route of the protocol."""
+    infer = partial(_infer, service)
     return [
-        _get("/v2", lambda: JSONResponse(described.server_metadata())),
-        _get("/v2/health/live", lambda: JSONResponse({"live": True})),
+        Route("/v2/models/{model}/infer", POST=infer),
+        Route("/v2/models/{model}/versions/{version}/infer", POST=infer),
+        _get("/v2", lambda: json_response(server_document())),
+        _get("/v2/health/live", lambda: json_response({"live": True})),
         _get("/v2/health/ready", lambda: _ready(service, {"ready": True})),
-        _get("/v2/models/stats", lambda: JSONResponse(statistics(service, models(service.engine.served).values()))),
-        *_of_model(service, "", lambda model: JSONResponse(described.metadata(model))),
+        _get("/v2/models/stats", lambda: json_response(statistics(service, models(service.engine.served).values()))),
+        *_of_model(service, "", lambda model: json_response(model_document(model))),
         *_of_model(service, "/ready", lambda model: _ready(service, {"name": model.name, "ready": True})),
-        *_of_model(service, "/config", lambda model: JSONResponse(described.config(service, model))),
-        *_of_model(service, "/stats", lambda model: JSONResponse(statistics(service, [model]))),
-        Route("/v2/repository/index", _index(service), methods=["POST"]),
-        *(Route(path, _refuse(detail), methods=["GET", "POST"]) for path, detail in NOT_SERVED.items()),
+        *_of_model(service, "/config", lambda model: json_response(config_document(service, model))),
+        *_of_model(service, "/stats", lambda model: json_response(statistics(service, [model]))),
+        Route("/v2/repository/index", POST=partial(_index, service)),
+        *(Route(path, GET=partial(_refuse, text), POST=partial(_refuse, text)) for path, text in NOT_SERVED.items()),
     ]
 
 
-def _get(path: str, answer: Callable[[], Response]) -> BaseRoute:
+def _get(path: str, answer: Callable[[], Response]) -> Route:
     async def endpoint(_: Request) -> Response:
         return answer()
 
-    return Route(path, endpoint)
+    return Route(path, GET=endpoint)
 
 
-def _of_model(service: Service, end: str, answer: Callable[[Model], Response]) -> list[BaseRoute]:
+def _of_model(service: Service, end: str, answer: Callable[[Model], Response]) -> list[Route]:
     """The route of something that a model has, with and without its version."""
 
     async def endpoint(request: Request) -> Response:
-        found = named(service.engine.served, request.path_params["model"], request.path_params.get("version"))
-        return answer(found)
+        return answer(named(service.engine.served, request.params["model"], request.params.get("version")))
 
-    return [Route(f"/v2/models/{{model}}{version}{end}", endpoint) for version in ("", "/versions/{version}")]
+    return [Route(f"/v2/models/{{model}}{version}{end}", GET=endpoint) for version in ("", "/versions/{version}")]
 
 
 def _ready(service: Service, document: dict[str, Any]) -> Response:
     reason = service.engine.refusal()
     if reason is not None:
         raise NotReadyError(reason)
-    return JSONResponse(document)
+    return json_response(document)
 
 
-def _index(service: Service) -> Callable[[Request], Any]:
-    async def endpoint(request: Request) -> Response:
-        return JSONResponse(described.repository_index(service, ready=_ready_only(await request.body())))
-
-    return endpoint
+async def _index(service: Service, request: Request) -> Response:
+    asked = await request.document(IndexRequest, 'wanted an object such as {"ready": true}')
+    return json_response(repository_index(service, ready=asked.ready))
 
 
-def _ready_only(body: bytes) -> bool:
-    """What an index request wants; its body may be empty."""
+async def _refuse(detail: str, _: Request) -> Response:
+    raise refuse("not_served", detail)
+
+
+async def _infer(service: Service, request: Request) -> Response:
+    """Answer one inference request."""
+    model = named(service.engine.served, request.params["model"], request.params.get("version"))
+    body = await request.body()
+    encoding = request.headers.get(b"content-encoding")
+    if encoding is not None:
+        body = await _decompressed(service, request, body, encoding.lower())
+    start = header_length(request.headers.get(b"inference-header-content-length"), body)
+    check_json_size(start)
+    parsed = await service.in_turn(start, lambda: parse(model, body[:start]))
+    outputs = await run(service, parsed.call, parsed.tensors(body, start))
+    begun = time.perf_counter()
+    text = sum(outputs[output.name].size for output in parsed.outputs if not output.binary)
+    request.hold.take(4 * text)
+    making = partial(response_of, parsed, outputs)
+    response = await service.in_thread(making) if text > SMALL else making()
+    service.metrics.encoded("json" if text else "binary", time.perf_counter() - begun)
+    accepted = request.headers.get(b"accept-encoding")
+    if accepted in _WINDOWS and response.body is not None:
+        # Libraries and browsers offer lists of encodings with every request; pixels of a generator would cost much
+        # time for few bytes. A client that names a single one gets it.
+        response.body = await service.in_thread(_deflated, response.body, accepted)
+        response.headers.append((b"content-encoding", accepted))
+    return response
+
+
+async def _decompressed(service: Service, request: Request, body: bytes, encoding: bytes) -> bytes:
+    """The body behind its content encoding, charged to the budget.
+
+    Raises:
+        ProblemError: an encoding that is not read, bytes that are not of it, or more of them than a body may have.
+    """
+    if encoding == b"identity":
+        return body
+    if encoding not in _WINDOWS:
+        detail = f"{ENCODING} is {shown(encoding.decode('latin-1'))}, wanted gzip, deflate or none"
+        raise refuse("bad_media_type", detail, field=ENCODING)
+    limit = service.settings.max_body
+    most = min(limit, len(body) * _LARGEST_RATIO)
+    request.hold.take(most)
+    plain = await service.in_thread(_inflated, body, encoding, limit)
+    request.hold.take(len(plain) - most)
+    return plain
+
+
+def _inflated(body: bytes, encoding: bytes, limit: int) -> bytes:
+    stream = zlib.decompressobj(_WINDOWS[encoding])
     try:
-        document = json.loads(body or b"{}")
-    except (ValueError, RecursionError):
-        raise bad_field("body", 'the JSON cannot be read, wanted an object such as {"ready": true}') from None
-    ready = document.get("ready", False) if isinstance(document, dict) else None
-    if not isinstance(ready, bool):
-        raise bad_field("ready", 'ready is no truth value, wanted an object such as {"ready": true}')
-    return ready
+        plain = stream.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise bad_field("body", f"the body is no {encoding.decode()}: {error}") from None
+    if len(plain) > limit:
+        detail = f"the body holds more than {limit} bytes once decompressed, wanted {limit} or fewer"
+        raise refuse("too_large", f"{detail}; send less at a time", field="body")
+    if not stream.eof or stream.unused_data:
+        what = "more than one stream" if stream.eof else "cut short"
+        raise bad_field("body", f"the body is {what}, wanted one whole stream of {encoding.decode()}")
+    return plain
 
 
-def _refuse(detail: str) -> Callable[[Request], Any]:
-    async def endpoint(_: Request) -> Response:
-        raise ProblemError.of(HTTPStatus.NOT_IMPLEMENTED, detail)
+def _deflated(body: bytes, encoding: bytes) -> bytes:
+    stream = zlib.compressobj(_FAST, wbits=_WINDOWS[encoding])
+    return stream.compress(body) + stream.flush()
 
-    return endpoint
+
+async def run(service: Service, call: InferenceCall, tensors: Tensors) -> Tensors:
+    """Every output of the model for these inputs, counted in the protocol's statistics.
+
+    Args:
+        service: that answers.
+        call: what is asked; a request's own timeout counts where it is shorter than the server's.
+        tensors: each input that `call` declares, of the dtype and shape declared.
+
+    Raises:
+        ProblemError: numbers are out of range, with the field.
+        Exception: whatever the engine raises.
+    """
+    counted = service.metrics.models[call.model.name]
+    begun = time.perf_counter_ns()
+    try:
+        outputs = await _outputs(service, call, tensors)
+    except BaseException:
+        counted.failed(time.perf_counter_ns() - begun)
+        raise
+    rows = len(next(iter(outputs.values())))
+    counted.succeeded(rows, time.perf_counter_ns() - begun)
+    return outputs
+
+
+async def _outputs(service: Service, call: InferenceCall, tensors: Tensors) -> Tensors:
+    engine, timeout = service.engine, call.within(service.settings.request_timeout)
+    try:
+        if "image" in tensors:
+            _check_count(service, call, "image", "shape", len(tensors["image"]))
+            scores = await engine.examine(tensors["image"], timeout=timeout)
+            return {"logit": scores.logits, "features": scores.features}
+        if "z" in tensors:
+            _check_count(service, call, "z", "shape", len(tensors["z"]))
+            return {"image": await engine.generate(tensors["z"], timeout=timeout)}
+        count, seed, start = _images_asked(service, call, tensors)
+        return {"image": await engine.sample(count, seed=seed, start=start, timeout=timeout)}
+    except InputError as error:
+        raise _misfit(call, error) from None
+
+
+def _images_asked(service: Service, call: InferenceCall, tensors: Tensors) -> tuple[int, int, int]:
+    """Count, seed and start of a request with the input `seed`."""
+    numbers = {name: int(array[0]) for name, array in tensors.items()}
+    count = numbers.get("count", 1)
+    _check_count(service, call, "count", "data", count)
+    for name, number in numbers.items():
+        if number < 0:
+            raise bad_field(f"{call.field(name)}.data", f"{name} is {number}, wanted 0 to 2^64 - 1")
+    return count, numbers["seed"], numbers.get("start", 0)
+
+
+def _misfit(call: InferenceCall, error: InputError) -> ProblemError:
+    """The problem of numbers that the runtime refuses, with the field that holds them."""
+    first = call.declared[0]
+    is_alone = len(call.declared) == 1 and first.name != "seed"
+    return bad_field(f"{first.field}.data" if is_alone else "inputs", str(error))
+
+
+def _check_count(service: Service, call: InferenceCall, name: str, member: str, count: int) -> None:
+    limit = service.settings.max_count
+    if not 1 <= count <= limit:
+        what = f"count is {count}" if name == "count" else f"{name} has {count} rows"
+        raise bad_field(f"{call.field(name)}.{member}", f"{what}, wanted 1 to {limit} in one request")

@@ -1,21 +1,55 @@
-"""The two models as the protocol sees them: names, tensors, and what a request may declare."""
+"""The two models as the protocol sees them: tensors, what a request may declare, and what describes them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Any
 
+import msgspec
+import numpy as np
+from ganport_runtime import __version__
 from ganport_runtime.text import shown
 
 from ganport_serve.engine import Served
 from ganport_serve.errors import UnknownModelError, no_discriminator
-from ganport_serve.problems import bad_field
-from ganport_serve.v2.datatypes import INTEGERS, dtype_of
+from ganport_serve.refusals import bad_field
+from ganport_serve.service import Service
 
-__all__ = ["ANY", "VERSION", "Declared", "Model", "TensorSpec", "models", "named"]
-
+PLATFORM = "ganport"
+EXTENSIONS = ("binary_tensor_data", "model_configuration", "statistics")
 VERSION = "1"
 ANY = -1  # the protocol's sign for a dimension that a request chooses
+# tensors travel in little-endian order, whatever the machine
+DTYPES: Mapping[str, np.dtype[Any]] = {
+    "BOOL": np.dtype("?"),
+    "UINT8": np.dtype("<u1"),
+    "UINT16": np.dtype("<u2"),
+    "UINT32": np.dtype("<u4"),
+    "UINT64": np.dtype("<u8"),
+    "INT8": np.dtype("<i1"),
+    "INT16": np.dtype("<i2"),
+    "INT32": np.dtype("<i4"),
+    "INT64": np.dtype("<i8"),
+    "FP16": np.dtype("<f2"),
+    "FP32": np.dtype("<f4"),
+    "FP64": np.dtype("<f8"),
+}
+INTEGERS = ("UINT64", "UINT32", "UINT16", "UINT8", "INT64", "INT32", "INT16", "INT8")
+
+
+def dtype_of(datatype: str, field: str) -> np.dtype[Any]:
+    """The numpy dtype of a datatype.
+
+    Raises:
+        ProblemError: the protocol has no such name, or it is one that no model here takes.
+    """
+    if datatype in ("BYTES", "BF16"):
+        raise bad_field(field, f"{field} is {datatype}, which no model here takes; wanted one of {', '.join(DTYPES)}")
+    dtype = DTYPES.get(datatype)
+    if dtype is None:
+        raise bad_field(field, f"{field} is {shown(datatype)}, wanted one of {', '.join(DTYPES)}")
+    return dtype
 
 
 @dataclass(frozen=True)
@@ -180,3 +214,211 @@ def _generator(latent_dim: int, image: TensorSpec) -> Model:
 def _discriminator(feature_dim: int, image: TensorSpec) -> Model:
     outputs = (TensorSpec("logit", ("FP32",), (ANY,)), TensorSpec("features", ("FP32",), (ANY, feature_dim)))
     return Model("discriminator", (image,), outputs, ((frozenset({"image"}), frozenset[str]()),), "image")
+
+
+class TensorDocument(msgspec.Struct):
+    """An input or output; a dimension of -1 is the request's choice."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class ServerDocument(msgspec.Struct):
+    """The server."""
+
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class ModelDocument(msgspec.Struct):
+    """A model's inputs and outputs."""
+
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorDocument]
+    outputs: list[TensorDocument]
+
+
+class ConfigTensor(msgspec.Struct, omit_defaults=True):
+    """A tensor as Triton's configuration has it."""
+
+    name: str
+    data_type: str
+    dims: list[int]
+    optional: bool | None = None
+
+
+class StringValue(msgspec.Struct):
+    """A parameter's value."""
+
+    string_value: str
+
+
+class VersionPolicy(msgspec.Struct):
+    """Which versions are served."""
+
+    latest: dict[str, int]
+
+
+class InstanceGroup(msgspec.Struct):
+    """How many engines run a model."""
+
+    name: str
+    kind: str
+    count: int
+
+
+class DynamicBatching(msgspec.Struct):
+    """How requests are batched."""
+
+    preferred_batch_size: list[int]
+    max_queue_delay_microseconds: int
+
+
+class ConfigDocument(msgspec.Struct):
+    """A model as Triton's configuration has it, with the bundle and plan in use among its parameters.
+
+    Its batch size is 0, which says that a request gives whole shapes: one seed may ask for many images.
+    """
+
+    name: str
+    platform: str
+    backend: str
+    version_policy: VersionPolicy
+    max_batch_size: int
+    input: list[ConfigTensor]
+    output: list[ConfigTensor]
+    instance_group: list[InstanceGroup]
+    dynamic_batching: DynamicBatching
+    parameters: dict[str, StringValue]
+
+
+class IndexEntry(msgspec.Struct):
+    """A model with its state."""
+
+    name: str
+    version: str
+    state: str
+    reason: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class IndexRequest(msgspec.Struct):
+    """Which models an index lists: those that answer requests, or all."""
+
+    ready: bool = False
+
+
+class StatisticDuration(msgspec.Struct):
+    """How often something happened, and how long it took in all."""
+
+    count: int = 0
+    ns: int = 0
+
+
+class InferenceStatistics(msgspec.Struct):
+    """Where time went.
+
+    `success` and `fail` count requests of this protocol; `queue` counts every request's time in the queue, and
+    `compute_input` (latents) and `compute_infer` (engine) count batches, so that each mean is ns / count. There is no
+    cache, and encoding is not counted by model.
+    """
+
+    success: StatisticDuration
+    fail: StatisticDuration
+    queue: StatisticDuration
+    compute_input: StatisticDuration
+    compute_infer: StatisticDuration
+    compute_output: StatisticDuration = msgspec.field(default_factory=StatisticDuration)
+    cache_hit: StatisticDuration = msgspec.field(default_factory=StatisticDuration)
+    cache_miss: StatisticDuration = msgspec.field(default_factory=StatisticDuration)
+
+
+class ModelStatisticsEntry(msgspec.Struct):
+    """What one model has done since the server started."""
+
+    name: str
+    version: str
+    last_inference: int
+    inference_count: int
+    execution_count: int
+    inference_stats: InferenceStatistics
+    batch_stats: list[dict[str, int]] = []
+
+
+class StatisticsDocument(msgspec.Struct):
+    """What the models have done."""
+
+    model_stats: list[ModelStatisticsEntry]
+
+
+def server_document() -> ServerDocument:
+    """Name, version and extensions of the server."""
+    return ServerDocument(PLATFORM, __version__, list(EXTENSIONS))
+
+
+def model_document(model: Model) -> ModelDocument:
+    """Inputs and outputs of a model."""
+
+    def tensors(specs: Iterable[TensorSpec]) -> list[TensorDocument]:
+        return [TensorDocument(spec.name, spec.datatypes[0], list(spec.shape)) for spec in specs]
+
+    return ModelDocument(model.name, [VERSION], PLATFORM, tensors(model.inputs), tensors(model.outputs))
+
+
+def config_document(service: Service, model: Model) -> ConfigDocument:
+    """The model's configuration."""
+    served, settings = service.engine.served, service.settings
+    said = {"bundle": served.name, "digest": served.digest, "plan": served.plans.get(model.name, "")}
+    return ConfigDocument(
+        name=model.name,
+        platform=PLATFORM,
+        backend=PLATFORM,
+        version_policy=VersionPolicy({"num_versions": 1}),
+        max_batch_size=0,
+        input=[ConfigTensor(s.name, f"TYPE_{s.datatypes[0]}", list(s.shape), s.optional) for s in model.inputs],
+        output=[ConfigTensor(s.name, f"TYPE_{s.datatypes[0]}", list(s.shape)) for s in model.outputs],
+        instance_group=[InstanceGroup(model.name, "KIND_AUTO", service.engine.load().replicas)],
+        dynamic_batching=DynamicBatching(list(served.buckets), round(settings.max_delay * 1e6)),
+        parameters={key: StringValue(value) for key, value in said.items()},
+    )
+
+
+def repository_index(service: Service, *, ready: bool = False) -> list[IndexEntry]:
+    """Every model with its state; with `ready` only those that answer requests."""
+    reason = service.engine.refusal()
+    if ready and reason is not None:
+        return []
+    state, why = ("READY", msgspec.UNSET) if reason is None else ("UNAVAILABLE", reason)
+    return [IndexEntry(name, VERSION, state, why) for name in models(service.engine.served)]
+
+
+def statistics(service: Service, asked: Iterable[Model]) -> StatisticsDocument:
+    """What was done since the server started."""
+    return StatisticsDocument([_statistics(service, model.name) for model in asked])
+
+
+def _statistics(service: Service, name: str) -> ModelStatisticsEntry:
+    counted = service.metrics.models[name]
+    found = service.metrics.durations(name)
+
+    def duration(key: str) -> StatisticDuration:
+        count, seconds = found[key]
+        return StatisticDuration(round(count), round(seconds * 1e9))
+
+    return ModelStatisticsEntry(
+        name=name,
+        version=VERSION,
+        last_inference=counted.last_ms,
+        inference_count=counted.rows,
+        execution_count=int(found["batch_images"][0]),
+        inference_stats=InferenceStatistics(
+            success=StatisticDuration(counted.successes, counted.success_ns),
+            fail=StatisticDuration(counted.failures, counted.failure_ns),
+            queue=duration("queue"),
+            compute_input=duration("latents"),
+            compute_infer=duration("engine"),
+        ),
+    )

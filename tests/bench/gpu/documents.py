@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ganport_bench.peers.protocol import TRANSFERS
+from ganport_bench.baselines import TRANSFERS
 
 DOCUMENT: dict[str, Any] = {
     "is_quick": False,

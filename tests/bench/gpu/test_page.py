@@ -1,11 +1,11 @@
 """The sections of the page."""
 
 import pytest
+from ganport_bench.baselines import TRANSFERS
 from ganport_bench.gpu.__main__ import PAGE, ROOT
 from ganport_bench.gpu.failure import GpuError
 from ganport_bench.gpu.outcome import Outcome
 from ganport_bench.gpu.page import SECTIONS, check_places, fill
-from ganport_bench.peers.protocol import TRANSFERS
 
 from tests.bench.gpu.documents import DOCUMENT
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from ganport_runtime import Generator
 from ganport_runtime.serving import QueueFullError
-from ganport_serve.local_engine import LocalEngine
+from ganport_serve.bundles import LocalEngine
 from ganport_serve.metrics import Metrics
 from ganport_serve.settings import Settings
 from numpy.typing import NDArray

@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 from ganport_runtime import BundleError, ClosedError, InputError, PlanError
 from ganport_runtime.serving import DeadlineError, QueueFullError
+from ganport_serve.bundles import Options
 from ganport_serve.errors import NotReadyError, ServeError, UnknownModelError
-from ganport_serve.loaded import Options
 from ganport_serve.ray_engine import environment
 from ganport_serve.ray_engine.values import ErrorValue, error_of_text
 from ganport_serve.settings import Settings

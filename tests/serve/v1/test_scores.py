@@ -8,8 +8,6 @@ import httpx
 import numpy as np
 import pytest
 from ganport_runtime import Discriminator, Generator
-from ganport_runtime.serving import QueueFullError
-from ganport_serve.v1.workers import HELD, Workers
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -178,7 +176,7 @@ def test_a_wrong_body_is_refused(client: httpx.Client, name: str) -> None:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
-    assert problem.get("field", "") == field
+    assert problem.get("field", "").startswith(field)
     assert "Traceback" not in answer.text
     assert "\n" not in problem["detail"]
 
@@ -200,14 +198,3 @@ def test_a_malformed_npy_is_refused_in_words(client: httpx.Client, body: bytes, 
     assert said in detail
     assert detail.endswith("; write it with numpy.save")
     assert not {"<", ">"} & set(detail)  # no object of Python's with its address
-
-
-def test_pixels_that_all_requests_hold_are_bounded() -> None:
-    workers = Workers()
-    with workers.holding(HELD - 10):
-        with workers.holding(10):
-            pass
-        with pytest.raises(QueueFullError, match="pixels"), workers.holding(11):
-            raise AssertionError("it was let in")
-    with workers.holding(HELD):
-        pass

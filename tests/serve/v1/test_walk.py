@@ -7,7 +7,7 @@ import httpx
 import numpy as np
 import pytest
 from ganport_runtime import Generator, latents
-from ganport_serve.v1.interpolation import slerp
+from ganport_serve.v1 import slerp
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray

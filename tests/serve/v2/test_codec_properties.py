@@ -7,8 +7,8 @@ import grpc as grpcio  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 from ganport_runtime import Discriminator, Generator
-from ganport_serve.v2.datatypes import DTYPES
-from ganport_serve.v2.json_tensors import array_of, text_of
+from ganport_serve.v2.models import DTYPES
+from ganport_serve.v2.tensors import array_of, json_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -90,7 +90,7 @@ def test_any_tensor_of_any_datatype_is_read_from_json(tensor: tuple[str, Array],
 @FEW
 @given(array=some_images | some_latents)
 def test_any_output_is_written_as_json(array: Array) -> None:
-    assert json.loads(b"[%s]" % text_of(array, "image")) == array.ravel().tolist()
+    assert json.loads(b"[%s]" % json_text(array, "image")) == array.ravel().tolist()
 
 
 @st.composite

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tritonclient.grpc as triton_grpc  # type: ignore[import-untyped]
 from ganport_runtime import Generator
-from ganport_serve.problems import ProblemError
-from ganport_serve.v2.grpc_wire import LONGEST_NUMBERS, check_parts
+from ganport_serve.refusals import ProblemError
+from ganport_serve.v2.messages import LONGEST_NUMBERS, check_parts
 from tritonclient.grpc import service_pb2 as pb
 from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]
 

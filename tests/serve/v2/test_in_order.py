@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from ganport_serve.errors import NotReadyError
-from ganport_serve.v2.in_order import in_order
+from ganport_serve.v2.grpc import in_order
 
 
 def test_every_request_that_was_read_before_the_stop_is_answered() -> None:

@@ -11,7 +11,7 @@ import grpc as grpcio  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 from ganport_runtime import Generator
-from ganport_serve.local_engine import LocalEngine
+from ganport_serve.bundles import LocalEngine
 from ganport_serve.metrics import Metrics
 from ganport_serve.settings import Settings
 from prometheus_client.parser import text_string_to_metric_families
