@@ -21,7 +21,7 @@ SEED = 7
 STATUS = "/proc/self/status"  # Linux: VmRSS is what is resident, VmHWM was so at most since this program began
 
 
-class Steps:
+class StepWriter:
     """Writes the steps."""
 
     def __init__(self) -> None:
@@ -53,12 +53,12 @@ class Steps:
         sys.stdin.readline()
 
 
-def importing(steps: Steps, module: str) -> None:
+def importing(steps: StepWriter, module: str) -> None:
     """Import a module."""
     steps.do("import", lambda: __import__(module))
 
 
-def command(steps: Steps, *words: str) -> None:
+def command(steps: StepWriter, *words: str) -> None:
     """Run the command line `ganport`; this process ends with its status."""
     import runpy
 
@@ -72,7 +72,7 @@ def command(steps: Steps, *words: str) -> None:
     sys.exit(status)  # type: ignore[arg-type]  # whatever it was given
 
 
-def generator(steps: Steps, sizes: str, calls: str, bundle: str, backends: str, *asked: str) -> None:
+def generator(steps: StepWriter, sizes: str, calls: str, bundle: str, backends: str, *asked: str) -> None:
     """Open a bundle's generator and draw images; `asked` are arguments of `Generator.open`, as `device=cpu`."""
     import itertools
 
@@ -83,7 +83,7 @@ def generator(steps: Steps, sizes: str, calls: str, bundle: str, backends: str, 
     steps.batches(lambda size: opened.sample(size, seed=SEED, start=next(starts)), _numbers(sizes), int(calls))
 
 
-def onnxruntime(steps: Steps, sizes: str, calls: str, file: str, latent_dim: str, provider: str) -> None:
+def onnxruntime(steps: StepWriter, sizes: str, calls: str, file: str, latent_dim: str, provider: str) -> None:
     """A session as one would write it, with no word to any option."""
     numpy = steps.do("import", _import_numpy)
     library = steps.do("engine import", lambda: __import__("onnxruntime"))
@@ -92,7 +92,7 @@ def onnxruntime(steps: Steps, sizes: str, calls: str, file: str, latent_dim: str
     steps.batches(lambda size: session.run(["image"], {"z": drawn(size)}), _numbers(sizes), int(calls))
 
 
-def openvino(steps: Steps, sizes: str, calls: str, file: str, latent_dim: str, provider: str) -> None:  # noqa: ARG001
+def openvino(steps: StepWriter, sizes: str, calls: str, file: str, latent_dim: str, provider: str) -> None:  # noqa: ARG001
     """A compiled model as one would write it, told to compute in float32 as ganport's fp32 plans do."""
     numpy = steps.do("import", _import_numpy)
     library = steps.do("engine import", lambda: __import__("openvino"))
@@ -114,7 +114,7 @@ TASKS: dict[str, Callable[..., None]] = {
 def main(task: str, *words: str) -> None:
     """Live one of the lives in `TASKS`."""
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # else openvino reports its import to a server
-    steps = Steps()
+    steps = StepWriter()
     steps.write("interpreter", 0.0)
     TASKS[task](steps, *words)
 

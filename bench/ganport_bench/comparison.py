@@ -42,7 +42,7 @@ class AccuracyCheck:
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferenceImages:
     """What images should be.
 
     Args:
@@ -147,7 +147,7 @@ class Comparison:
 def compare_at(
     systems: Sequence[SystemUnderTest],
     batch: int,
-    reference: Reference,
+    reference: ReferenceImages,
     effort: Effort,
     on_step: OnStep = lambda _: None,
     clock: Clock = time.monotonic,
@@ -180,7 +180,7 @@ def compare_at(
 
 
 def _measure(
-    chosen: Sequence["ChosenSetting"], batch: int, reference: Reference, effort: Effort, clock: Clock
+    chosen: Sequence["ChosenSetting"], batch: int, reference: ReferenceImages, effort: Effort, clock: Clock
 ) -> list[Measured]:
     checks = [reference.check(one.session, batch, effort.images) for one in chosen]
     z = reference.latents[:batch]
@@ -241,7 +241,7 @@ class ChosenSetting:
     refused: Sequence[str]
 
 
-def choose(system: SystemUnderTest, batch: int, reference: Reference, effort: Effort) -> ChosenSetting:
+def choose(system: SystemUnderTest, batch: int, reference: ReferenceImages, effort: Effort) -> ChosenSetting:
     """The fastest of the settings whose images are right, those of the wanted PSNR first; the others are closed.
 
     Raises:
@@ -272,7 +272,7 @@ def choose(system: SystemUnderTest, batch: int, reference: Reference, effort: Ef
 
 
 def _open_checked(
-    system: SystemUnderTest, settings: Settings, batch: int, reference: Reference, effort: Effort
+    system: SystemUnderTest, settings: Settings, batch: int, reference: ReferenceImages, effort: Effort
 ) -> tuple[ImageSession, AccuracyCheck]:
     session = system.open(settings, batch)
     try:

@@ -58,7 +58,9 @@ def minimum_seconds() -> float:
     return float(require_loadgen().TestSettings().min_duration_ms) / 1e3
 
 
-def run(system: QueryServer, scenario: str, values: TestValues, folder: Path, *, is_search: bool = False) -> "Log":
+def run(
+    system: QueryServer, scenario: str, values: TestValues, folder: Path, *, is_search: bool = False
+) -> "LoadGenLog":
     """One performance run, or LoadGen's search for the highest rate (`FindPeakPerformance`).
 
     The first Ctrl-C ends a run within LoadGen's minimum duration, a search after its next few runs; the second ends the
@@ -95,7 +97,7 @@ def run(system: QueryServer, scenario: str, values: TestValues, folder: Path, *,
         loadgen.DestroyQSL(samples)
         loadgen.DestroyFastSUT(sut)
     if (failure := callbacks.failure) is None:
-        return Log.read(folder)
+        return LoadGenLog.read(folder)
     if not isinstance(failure, Exception):
         raise failure
     text = str(failure) or type(failure).__name__
@@ -190,7 +192,7 @@ class Callbacks:
 
 
 @dataclass(frozen=True)
-class Log:
+class LoadGenLog:
     """The detailed log of one run.
 
     Attributes:
@@ -206,7 +208,7 @@ class Log:
     responses: tuple[tuple[int, bytes], ...]
 
     @classmethod
-    def read(cls, folder: Path) -> "Log":
+    def read(cls, folder: Path) -> "LoadGenLog":
         """Read what LoadGen left in a folder.
 
         Raises:

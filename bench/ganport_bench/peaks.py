@@ -62,7 +62,7 @@ class Peak:
 
 
 @dataclass(frozen=True)
-class Stream:
+class StreamRate:
     """The most bytes a second that were measured in one place.
 
     Attributes:
@@ -86,8 +86,8 @@ class Bandwidth:
         cache_bytes: how much it holds; 0 where that is not known.
     """
 
-    memory: Stream
-    cache: Stream | None = None
+    memory: StreamRate
+    cache: StreamRate | None = None
     cache_bytes: int = 0
 
     def seconds(self, count: int) -> float:
@@ -130,7 +130,7 @@ def higher_peaks(first: Mapping[str, Peak], second: Mapping[str, Peak]) -> dict[
 def higher_bandwidth(first: Bandwidth, second: Bandwidth) -> Bandwidth:
     """The higher of two measurements of one device; see `higher_peaks`."""
 
-    def higher(streams: Sequence[Stream]) -> Stream:
+    def higher(streams: Sequence[StreamRate]) -> StreamRate:
         return max(streams, key=lambda stream: stream.bytes_per_second.value)
 
     caches = [one.cache for one in (first, second) if one.cache is not None]
@@ -378,7 +378,7 @@ def array_bytes_beyond(cache_bytes: int | None) -> int:
     return wanted if memory is None else min(wanted, int(OF_COMPUTER * memory / ARRAYS))
 
 
-def _measure_streams(pool: ThreadPoolExecutor, array_bytes: int, rounds: int, turn_seconds: float) -> Stream:
+def _measure_streams(pool: ThreadPoolExecutor, array_bytes: int, rounds: int, turn_seconds: float) -> StreamRate:
     threads = thread_choices()[0]
     length = max(1, array_bytes // threads // np.dtype(np.float64).itemsize)
     parts = list(pool.map(lambda _: [np.full(length, 1.0) for _ in range(ARRAYS)], range(threads)))
@@ -389,7 +389,7 @@ def _measure_streams(pool: ThreadPoolExecutor, array_bytes: int, rounds: int, tu
         name = f"{kind}, {threads} threads, arrays of {size / 2**20:.3g} MiB"
         call = partial(_stream_once, pool, parts, kernel, passes)
         turns[name], moved[name] = turns_of(call, turn_seconds), passes * count * size
-    return Stream(*fastest(turns, moved, rounds))
+    return StreamRate(*fastest(turns, moved, rounds))
 
 
 def _stream_once(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from ganport_bench.peaks import (
     Peak,
     Product,
     ProductShape,
-    Stream,
+    StreamRate,
     check_product,
     factors,
     fastest,
@@ -47,17 +47,8 @@ KERNELS: Mapping[str, tuple[int, Callable[[Sequence[Tensor]], object]]] = {  # h
 }
 
 
-class CudaEvent(Protocol):
-    """A mark in a stream of work; `elapsed_time` is in milliseconds."""
-
-    def record(self) -> None: ...  # noqa: D102
-    def synchronize(self) -> None: ...  # noqa: D102
-    def elapsed_time(self, end: Any, /) -> float: ...  # noqa: D102
-
-
-def _event() -> CudaEvent:
-    event: CudaEvent = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-    return event
+def _event() -> Any:
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
 
 
 class EventTurns:
@@ -66,10 +57,10 @@ class EventTurns:
     Args:
         work: what is timed; it returns once the GPU was told.
         seconds: of a turn, about.
-        event: makes marks.
+        event: makes marks in the GPU's work, as `torch.cuda.Event` does.
     """
 
-    def __init__(self, work: Callable[[], object], seconds: float, event: Callable[[], CudaEvent] = _event) -> None:
+    def __init__(self, work: Callable[[], object], seconds: float, event: Callable[[], Any] = _event) -> None:
         self._work, self._event = work, event
         shortest = min(self._timed(1) for _ in range(WARM_CALLS))
         self._calls = max(1, round(0.8 * seconds / shortest))
@@ -87,7 +78,8 @@ class EventTurns:
             self._work()
         end.record()
         end.synchronize()
-        return begin.elapsed_time(end) / 1e3 / calls
+        milliseconds: float = begin.elapsed_time(end)
+        return milliseconds / 1e3 / calls
 
 
 def cuda_product(shape: ProductShape, *, precision: str, device: str = "cuda") -> Product:
@@ -152,7 +144,7 @@ def _check_gpu() -> None:
         raise BenchError(reason)
 
 
-def _measure_streams(array_bytes: int, rounds: int, turn_seconds: float) -> Stream:
+def _measure_streams(array_bytes: int, rounds: int, turn_seconds: float) -> StreamRate:
     """Streams through arrays of that size, many in one CUDA graph where they are small, or launches would be timed."""
     arrays = [torch.ones(array_bytes // 4, device="cuda") for _ in range(ARRAYS)]
     size = arrays[0].nbytes
@@ -162,7 +154,7 @@ def _measure_streams(array_bytes: int, rounds: int, turn_seconds: float) -> Stre
         name = f"{kind}, arrays of {size / 2**20:.3g} MiB on the GPU"
         turns[name] = EventTurns(_recorded(partial(kernel, arrays), passes), turn_seconds)
         moved[name] = passes * count * size
-    return Stream(*fastest(turns, moved, rounds))
+    return StreamRate(*fastest(turns, moved, rounds))
 
 
 def _recorded(work: Callable[[], object], times: int) -> Callable[[], None]:

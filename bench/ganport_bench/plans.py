@@ -64,13 +64,13 @@ def as_opened(bundle: Path, precision: str = AUTO) -> SystemUnderTest:
     def opened(_settings: Settings, batch: int) -> ImageSession:
         generator = Generator.open(bundle, precision=precision)
         plan = generator.plans[_bucket(batch)]
-        return GeneratorSession(generator, plan, str(plan))
+        return PlanSession(generator, plan, str(plan))
 
     name = "ganport as opened" + ("" if precision == AUTO else f", {precision}")
     return SystemUnderTest(name, lambda: None, lambda _batch: ({},), opened, "plan")
 
 
-class GeneratorSession:
+class PlanSession:
     """A generator as users call it, by one plan."""
 
     def __init__(self, generator: Generator, plan: Plan, note: str) -> None:
@@ -114,7 +114,7 @@ def _open(
     """Open the plan for every bucket."""
     running = open_candidate(bundle, ROLE, replace(candidate, options=settings), Generator.signature)
     note = DEFAULTS if record is not None and not _measured(candidate, record, _bucket(batch)) else ""
-    return GeneratorSession(Generator(bundle, dict.fromkeys(BUCKETS, running)), running.plan, note)
+    return PlanSession(Generator(bundle, dict.fromkeys(BUCKETS, running)), running.plan, note)
 
 
 def _bucket(batch: int) -> int:

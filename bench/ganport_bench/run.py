@@ -25,7 +25,7 @@ LOG = logging.getLogger(__name__)
 NEEDS = {  # packages, beside what every part needs
     "start": ("packaging",),
     "scenarios": ("mlperf_loadgen",),
-    "load": ("uvicorn", "uvloop", "grpc", "psutil"),
+    "load": ("granian", "uvloop", "grpc", "psutil"),
 }
 LARGEST_BATCH = 4096
 

@@ -22,7 +22,7 @@ from ganport_runtime.latents import latents_of
 
 from ganport_bench.effort import Effort, OnStep
 from ganport_bench.errors import BenchError
-from ganport_bench.loadgen import SAMPLES, Complete, Log, QueryServer, minimum_seconds, require_loadgen, run
+from ganport_bench.loadgen import SAMPLES, Complete, LoadGenLog, QueryServer, minimum_seconds, require_loadgen, run
 from ganport_bench.subject import Pixels
 from ganport_bench.tables import Table, listed, number
 from ganport_bench.timing import stopwatch
@@ -35,7 +35,7 @@ NULL_SECONDS, NULL_ARRIVALS = 0.3, 100  # of Poisson arrivals for it, and how ma
 WARM_SECONDS = 0.3  # of calls before each run
 OFFLINE_SLACK = 1.1  # LoadGen asks for so many times the images of its minimum duration
 
-BOUND_BATCHES = 4.0  # Server's latency bound where none is given, in times that MultiStream's query takes
+BOUND_BATCHES = 4.0  # Server's latency bound, in times that MultiStream's query takes
 LEAST_BOUND = 0.01  # seconds: below it, the switching of threads is what is measured
 START = 0.15  # of the Offline throughput, where LoadGen's search begins
 SEARCHES = 3  # each from half the rate of the one before, where that rate did not keep the bound
@@ -161,7 +161,7 @@ class ResponseCheck:
     difference: Difference | None
 
     @classmethod
-    def of(cls, log: Log, expected: Callable[[int], Pixels]) -> "ResponseCheck":
+    def of(cls, log: LoadGenLog, expected: Callable[[int], Pixels]) -> "ResponseCheck":
         """Compare each response that was kept with the image of its seed."""
         images = {seed: expected(seed) for seed in {seed for seed, _ in log.responses}}
         differing = [(data, images[seed]) for seed, data in log.responses if data != images[seed].tobytes()]
@@ -188,7 +188,7 @@ class RateTrial:
     """
 
     rate: float
-    log: Log
+    log: LoadGenLog
     logs: str
     is_confirmation: bool
 
@@ -206,9 +206,9 @@ class RateTrial:
 
 @dataclass(frozen=True)
 class RateSearch:
-    """How the Server scenario's rate was found: within which bound, and every trial; the last one counts."""
+    """How the Server scenario's rate was found: within which bound in seconds, and every trial; the last one counts."""
 
-    bound: "LatencyBound"
+    bound: float
     search_seconds: float
     trials: Sequence[RateTrial]
 
@@ -221,8 +221,8 @@ class RateSearch:
             f"{CONFIRMATIONS} at most"
         )
         return {
-            "latency_bound_ms": 1e3 * self.bound.seconds,
-            "latency_bound": self.bound.how,
+            "latency_bound_ms": 1e3 * self.bound,
+            "latency_bound": f"{BOUND_BATCHES:g} times the median of MultiStream, at least {1e3 * LEAST_BOUND:g} ms",
             "how": how,
             "trials": [trial.to_json() for trial in self.trials],
         }
@@ -244,7 +244,7 @@ class ScenarioResult:
     """
 
     scenario: Scenario
-    log: Log
+    log: LoadGenLog
     logs: str
     null_microseconds: float
     check: ResponseCheck
@@ -304,14 +304,7 @@ class Scenarios:
 # ---- measuring ---------------------------------------------------------------------------------------------------
 
 
-def measure(
-    bundle: Path,
-    effort: Effort,
-    logs: Path,
-    on_step: OnStep,
-    precision: str = "auto",
-    latency_bound: float | None = None,
-) -> Scenarios:
+def measure(bundle: Path, effort: Effort, logs: Path, on_step: OnStep) -> Scenarios:
     """Send a bundle's generator the queries of LoadGen's four scenarios, in this process.
 
     Each scenario but Server calls the generator with the plan of its own batch size; Server sends every sample to a
@@ -322,28 +315,24 @@ def measure(
         effort: how long.
         logs: a folder for LoadGen's logs; each scenario's folder in it is replaced as a whole.
         on_step: called with a few words before each step.
-        precision: asked for; `auto`: the fastest plan known.
-        latency_bound: seconds within which Server wants 99 % of the answers; None: from the measured batch time.
 
     Raises:
-        BenchError: LoadGen is not installed, the bound is none, logs cannot be written, or the generator failed.
+        BenchError: LoadGen is not installed, logs cannot be written, or the generator failed.
     """
     require_loadgen()
-    if latency_bound is not None and not latency_bound > 0:
-        raise BenchError(f"a latency bound of {latency_bound:g} s was given, more than 0 is wanted")
-    with Generator.open(bundle, precision=precision) as generator:
+    with Generator.open(bundle) as generator:
         single, multi, offline = (
             _measure_in_turn(scenario, generator, effort, logs, on_step)
             for scenario in (SINGLE_STREAM, MULTI_STREAM, OFFLINE)
         )
     rate = float(offline.log.values[OFFLINE.key])
-    bound = LatencyBound.of(latency_bound, multi.log.latency_ms(MULTI_STREAM.per_query)["p50"] / 1e3)
-    with Generator.open(bundle, precision=precision, one_plan=True) as one, log_folder(logs / SERVER.name) as folder:
+    bound = latency_bound(multi.log.latency_ms(MULTI_STREAM.per_query)["p50"] / 1e3)
+    with Generator.open(bundle, one_plan=True) as one, log_folder(logs / SERVER.name) as folder:
         server = _measure_server(one, rate, bound, effort, folder, on_step)
     settings = {
         "what": DISCLAIMER,
         "loadgen": offline.log.values["loadgen_version"],
-        "precision": precision,
+        "precision": "auto",
         "samples": SAMPLES,
         "sample": "the first image of a seed, its latents made inside the call",
         "where": "LoadGen and the system in one process, which share its cores",
@@ -418,35 +407,24 @@ def _length(limit_seconds: float | None, rate: float, effort: Effort) -> dict[st
     return {**end, "accuracy_log_probability": min(1.0, effort.checked / samples)}
 
 
-@dataclass(frozen=True)
-class LatencyBound:
-    """The seconds within which Server wants 99 % of the answers, and where they come from, in words."""
+def latency_bound(batch_seconds: float) -> float:
+    """Seconds within which Server wants 99 % of the answers, from what a query of MultiStream takes.
 
-    seconds: float
-    how: str
-
-    @classmethod
-    def of(cls, given: float | None, batch_seconds: float) -> "LatencyBound":
-        """As given, or from what a query of MultiStream takes, rounded up to two digits.
-
-        Rounded, two runs on one machine mostly have the same bound.
-        """
-        if given is not None:
-            return cls(given, "given")
-        seconds = BOUND_BATCHES * batch_seconds
-        digit = 10.0 ** (math.floor(math.log10(seconds)) - 1)
-        how = f"{BOUND_BATCHES:g} times the median of MultiStream, at least {1e3 * LEAST_BOUND:g} ms"
-        return cls(max(LEAST_BOUND, math.ceil(seconds / digit - 1e-9) * digit), how)
+    They are rounded up to two digits, so that two runs on one machine mostly have the same bound.
+    """
+    seconds = BOUND_BATCHES * batch_seconds
+    digit = 10.0 ** (math.floor(math.log10(seconds)) - 1)
+    return max(LEAST_BOUND, math.ceil(seconds / digit - 1e-9) * digit)
 
 
 def _measure_server(
-    generator: Generator, offline_rate: float, bound: LatencyBound, effort: Effort, folder: Path, on_step: OnStep
+    generator: Generator, offline_rate: float, bound: float, effort: Effort, folder: Path, on_step: OnStep
 ) -> ScenarioResult:
     """Let LoadGen search, confirm, check, and measure the system that makes nothing at the same rate."""
     on_step("LoadGen, Server: the search for its rate")
     with Batcher(generator, max_queue=QUEUE) as batcher:
         system = ThroughBatcher(batcher)
-        trials = search_rate(system, START * offline_rate, bound.seconds, effort, folder)
+        trials = search_rate(system, START * offline_rate, bound, effort, folder)
         rate = trials[-1].rate
         for index in range(CONFIRMATIONS if trials[-1].log.peak else 1):
             on_step(f"LoadGen, Server at {rate:,.0f} queries a second")
@@ -454,7 +432,7 @@ def _measure_server(
             limit = effort.limit_seconds
             if limit is not None:  # as many seconds as enough queries take, but none beyond LoadGen's minimum
                 limit = min(max(limit, ENOUGH_QUERIES / rate), minimum_seconds())
-            log = run(system, SERVER.name, _arrivals(rate, bound.seconds) | _length(limit, rate, effort), folder / name)
+            log = run(system, SERVER.name, _arrivals(rate, bound) | _length(limit, rate, effort), folder / name)
             trials.append(RateTrial(rate, log, f"{SERVER.name}/{name}", is_confirmation=True))
             if log.keeps_bound:
                 break
@@ -462,7 +440,7 @@ def _measure_server(
         last = trials[-1]
         check = ResponseCheck.of(last.log, _expecting(generator, min(batcher.buckets)))
     arrivals = max(NULL_ARRIVALS, round(last.rate * NULL_SECONDS))
-    values = {**_arrivals(last.rate, bound.seconds), "min_duration_ms": 0, "min_query_count": arrivals}
+    values = {**_arrivals(last.rate, bound), "min_duration_ms": 0, "min_query_count": arrivals}
     null = run(nothing(generator, 1), SERVER.name, values, folder / "null").latency_ms("")["mean"]
     search = RateSearch(bound, effort.search_seconds, trials)
     return ScenarioResult(SERVER, last.log, last.logs, 1e3 * null, check, generator.plan, search)

@@ -23,7 +23,7 @@ from ganport_bench.ceilings import (
     measure_limits,
     share_of_ceiling,
 )
-from ganport_bench.comparison import Best, Comparison, Measured, Reference, compare_at, speedup
+from ganport_bench.comparison import Best, Comparison, Measured, ReferenceImages, compare_at, speedup
 from ganport_bench.effort import BATCHES, Effort, OnStep
 from ganport_bench.figures import WANTED_DB, Figure, figures_table
 from ganport_bench.graph_work import demand_of
@@ -140,7 +140,7 @@ def measure(
     """
     source, image = subject.source, subject.opened.manifest.generator.image
     on_step("the images that everyone is compared with")
-    reference = Reference(*source.reference(SEED, max(effort.images, *batches)))
+    reference = ReferenceImages(*source.reference(SEED, max(effort.images, *batches)))
     with _modules_are_no_garbage():
         demand_of(source.stock_export)  # what cannot be counted is found out now, not after everyone was measured
         limits = measure_limits(effort, on_step)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 from ganport_runtime import Bundle, BundleError, Generator, PlanError, latents
@@ -37,44 +37,6 @@ Latents = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 
 
-class Source(Protocol):
-    """A generator that baselines run, and what its images should be."""
-
-    @property
-    def network(self) -> "nn.Module":
-        """Latents to values nominally in [-1, 1]: in eval mode, float32, on the CPU.
-
-        Raises:
-            BenchError: there is no such network here; says what to give instead.
-        """
-
-    @property
-    def latent_dim(self) -> int:
-        """Numbers in one latent."""
-
-    @property
-    def stock_export(self) -> bytes:
-        """An ONNX graph, `z` to `image`, the batch left open."""
-
-    @property
-    def stock_note(self) -> str:
-        """What that graph is where it is no plain export; else empty."""
-
-    @property
-    def standard(self) -> str:
-        """What `reference` is made by, in words."""
-
-    def module(self) -> "nn.Module":
-        """The network and its pixel processing, latents to uint8 NHWC; a copy, which may be changed in place.
-
-        Raises:
-            BenchError: as `network`.
-        """
-
-    def reference(self, seed: int, count: int) -> tuple[Latents, Pixels]:
-        """The first latents of a seed and the images that they should become."""
-
-
 @dataclass(frozen=True)
 class BenchSubject:
     """A bundle, and the run that it comes from where that is known.
@@ -93,7 +55,7 @@ class BenchSubject:
         return Bundle.open(self.bundle)
 
     @cached_property
-    def source(self) -> Source:
+    def source(self) -> "BaselineSource":
         """What baselines are made of."""
         return BundleSource.of_bundle(self.bundle) if self.run is None else NetworkSource.of_run(self.run)
 
@@ -189,9 +151,11 @@ def make_bundle(run: Path, folder: Path, on_step: Callable[[str], None]) -> Path
 class NetworkSource:
     """A network in PyTorch.
 
-    Args:
+    Attributes:
         network: latents to values nominally in [-1, 1], in eval mode, float32, on the CPU.
         latent_dim: numbers in one latent.
+        stock_note: what `stock_export` is where it is no plain export; else empty.
+        standard: what `reference` is made by, in words.
     """
 
     network: "nn.Module"
@@ -213,17 +177,18 @@ class NetworkSource:
         return cls(networks.generator, networks.config.latent_dim)
 
     def module(self) -> "nn.Module":
-        """The network and its pixel processing; see `Source`."""
+        """The network and its pixel processing, latents to uint8 NHWC; a copy, which may be changed in place."""
         from ganport_export.trace import GeneratorGraph
 
         return GeneratorGraph(copy.deepcopy(self.network)).eval().requires_grad_(False)
 
     def reference(self, seed: int, count: int) -> tuple[Latents, Pixels]:
         """The first latents of a seed and what the network makes of them in float64."""
+        from ganport_export.inputs import GeneratorInputs
         from ganport_export.reference import make_reference
 
-        reference = make_reference(self.network, seed, count, self.latent_dim)
-        return reference.latents, reference.pixels
+        reference = make_reference(self.network, GeneratorInputs(self.latent_dim), seed, count)
+        return reference.inputs["z"], reference.pixels
 
     @cached_property
     def stock_export(self) -> bytes:
@@ -248,7 +213,7 @@ class NetworkSource:
 
 @dataclass(frozen=True)
 class BundleSource:
-    """Where there is a bundle alone: its fp32 graph in the place of a stock export, and no network.
+    """As `NetworkSource` where there is a bundle alone: its fp32 graph in the place of a stock export, and no network.
 
     Args:
         bundle: whose generator.
@@ -350,3 +315,6 @@ class BundleSource:
             "this needs the network in PyTorch, which a bundle does not hold; "
             f"give the run directory instead: ganport bench RUN --bundle {self.bundle.path}"
         )
+
+
+BaselineSource = NetworkSource | BundleSource

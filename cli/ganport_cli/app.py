@@ -1,4 +1,4 @@
-"""Gathers the commands and turns every failure that a user can mend into one line and an exit code."""
+"""The application: all commands. A failure that a user can mend becomes one line and an exit code."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -73,7 +73,7 @@ class DefaultGroup(TyperGroup):
 
 
 def _aborted_by_interrupt(command: Callable[..., None]) -> Callable[..., None]:
-    """The command, of whose `KeyboardInterrupt` typer would make an exit code without a word."""
+    """The command with `KeyboardInterrupt` as `typer.Abort`: typer alone would exit without a message."""
 
     @wraps(command)
     def run_command(**values: Any) -> None:
@@ -129,7 +129,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _is_expected(error: Exception) -> bool:
-    """Whether an error is one of ganport's own types, or the system's word about a file: not a defect of ours."""
+    """Whether an error is one of ganport's own types or an `OSError`, hence no defect of ganport."""
     return isinstance(error, OSError) or type(error).__module__.split(".")[0].startswith("ganport_")
 
 

@@ -28,7 +28,7 @@ class WriteError(Exception):
 
 
 def check_free(out: Path, *, overwrite: bool) -> None:
-    """See that `out` may be written before any work is done for it.
+    """Check that `out` may be written, before any work is done.
 
     Raises:
         WriteError: it is there already.
@@ -74,7 +74,7 @@ def write_array(out: Path, batches: Iterable[NDArray[Any]], *, shape: tuple[int,
 
 
 def _check_space(out: Path, wanted: int) -> None:
-    """See that the disk has room before hours go into filling it."""
+    """Check that the disk has room for so many bytes."""
     folder = next(parent for parent in out.absolute().parents if parent.exists())
     free = shutil.disk_usage(folder).free
     if wanted > free:
@@ -97,7 +97,7 @@ def write_grid(out: Path, batches: Iterable[NDArray[np.uint8]], *, gap: int = 0)
 
 
 def check_channels(shape: tuple[int, ...]) -> None:
-    """See that images of shape (height, width, channels) fit in a PNG.
+    """Check that images of shape (height, width, channels) fit in a PNG.
 
     Raises:
         WriteError: there is no PNG of so many channels.

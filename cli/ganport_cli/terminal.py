@@ -1,4 +1,4 @@
-"""What a command shows: people's text and progress on stderr, one JSON document on stdout when asked."""
+"""Output of commands: text and progress for people on stderr, one JSON document on stdout where it is asked for."""
 
 import ctypes
 import json
@@ -23,6 +23,11 @@ PLAIN_WIDTH = 160  # columns where stderr is no terminal: rich would break lines
 def console(plain_width: int = PLAIN_WIDTH) -> Console:
     """The console that people read: stderr, so that stdout holds documents alone."""
     return Console(stderr=True, width=None if sys.stderr.isatty() else plain_width, highlight=False)
+
+
+def say(text: str) -> None:
+    """Print text for people on stderr as it is: long lines are not broken, brackets are no markup."""
+    console().print(text, markup=False, soft_wrap=True)
 
 
 def print_json(document: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What people see of a training run: settings once, a bar with the figures, and an orderly stop at Ctrl-C."""
+"""A training run on the terminal: settings once, a progress bar with the figures, a clean stop at Ctrl-C."""
 
 import signal
 from collections.abc import Mapping

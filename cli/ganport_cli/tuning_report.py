@@ -45,19 +45,40 @@ def show_tuning(tuning: "Tuning") -> None:
 
 
 def show_choices(tuning: "Tuning") -> None:
-    """Show the remembered plan of each batch size, one line each."""
+    """Show the plan that serves all batch sizes, how sure that is, and what plans for each batch size would add."""
     from ganport_runtime.tuning.tuner import title
 
-    for bucket, plan in tuning.best.items():
-        speedup = tuning.speedup(bucket)
+    plan = tuning.chosen
+    lines = [f"plan: {title(plan)}", *_certainty(tuning)]
+    for bucket, speed in plan.images_per_second.items():
+        speedup = tuning.speedup(bucket, plan)
         times = "" if speedup is None else f", {speedup:.2f} times the untuned plan"
-        line = f"batch {bucket}: {title(plan)}: {plan.images_per_second[bucket]:.0f} images/s{times}"
-        console().print(line, markup=False, soft_wrap=True)
+        lines.append(f"batch {bucket}: {speed:.0f} images/s{times}")
+    added = tuning.plans_per_batch()
+    if added["plans"] > 1:
+        most = max(tuning.gains, key=lambda bucket: tuning.gains[bucket])
+        memory = "" if added["memory_mib"] is None else f" ({added['memory_mib']:.0f} MiB)"
+        lines.append(
+            f"a plan for each batch size would add {added['adds_percent']:.0f} % "
+            f"(batch {most}: {tuning.gains[most]:.0f} %), hold {added['plans']} plans in memory{memory}, and make "
+            "the images of a seed differ between batch sizes: Generator.open(..., one_plan=False)"
+        )
+    console().print("\n".join(lines), markup=False, soft_wrap=True)
+
+
+def _certainty(tuning: "Tuning") -> list[str]:
+    choice = tuning.record.choice
+    if choice is None or not choice.runner_up:
+        return []
+    interval = f"{choice.lead:.2f} times as fast ({choice.low:.2f} to {choice.high:.2f}) as {choice.runner_up}"
+    if choice.certain:
+        return [f"certain after {choice.rounds} rounds: {interval}"]
+    return [f"not certain after {choice.rounds} rounds, so fewer settings were preferred: {interval}"]
 
 
 def _row(plan: "MeasuredPlan", buckets: list[int], tuning: "Tuning") -> tuple[str, ...]:
     speeds = [
-        f"{plan.images_per_second[bucket]:.0f}{'*' if tuning.best[bucket] is plan else ''}"
+        f"{plan.images_per_second[bucket]:.0f}{'*' if tuning.chosen is plan else ''}"
         if bucket in plan.images_per_second
         else "-"
         for bucket in buckets

@@ -71,16 +71,10 @@ def _usable(
     large = counts >= MIN_CLASS_IMAGES
     kept = np.flatnonzero(large[labels])
     renumbered = np.cumsum(large) - 1
-    small = [
-        f"{name} ({count})" for name, count, is_large in zip(class_names, counts, large, strict=True) if not is_large
-    ]
-    notes = (
-        (f"classes of fewer than {MIN_CLASS_IMAGES} images cannot be split and are left out: {', '.join(small)}",)
-        if small
-        else ()
-    )
-    names = tuple(name for name, is_large in zip(class_names, large, strict=True) if is_large)
-    return kept, renumbered[labels[kept]], names, notes
+    small = ", ".join(f"{class_names[index]} ({counts[index]})" for index in np.flatnonzero(~large).tolist())
+    note = f"classes of fewer than {MIN_CLASS_IMAGES} images cannot be split and are left out: {small}"
+    names = tuple(class_names[index] for index in np.flatnonzero(large).tolist())
+    return kept, renumbered[labels[kept]], names, (note,) if small else ()
 
 
 def _stratified(labels: npt.NDArray[np.int64], seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -177,16 +177,8 @@ def _measure(
     if projections:
         on_step(f"{title}: {', '.join(installed_titles())}")
         drawn = project(points, seed)
-    return RepresentationResult(
-        representation.name,
-        title,
-        representation.is_control,
-        representation.dimensions,
-        linear,
-        neighbors,
-        clusters,
-        drawn,
-    )
+    about = (representation.name, title, representation.is_control, representation.dimensions)
+    return RepresentationResult(*about, linear, neighbors, clusters, drawn)
 
 
 def _notes(dataset: Dataset, *, projections: bool) -> list[str]:
@@ -204,15 +196,12 @@ def _result_to_json(result: RepresentationResult) -> dict[str, Any]:
     clusters = asdict(result.clusters)
     clusters.pop("assignment")
     return {
-        "name": result.name,
-        "title": result.title,
-        "is_control": result.is_control,
-        "dimensions": result.dimensions,
-        "linear_probe": _probe_to_json(result.linear_probe),
-        "nearest_neighbors": _probe_to_json(result.nearest_neighbors),
+        **{name: getattr(result, name) for name in ("name", "title", "is_control", "dimensions")},
+        "linear_probe": _score_to_json(result.linear_probe),
+        "nearest_neighbors": _score_to_json(result.nearest_neighbors),
         "clusters": clusters,
     }
 
 
-def _probe_to_json(probe: ClassScore | None) -> dict[str, Any] | None:
-    return None if probe is None else {"accuracy": asdict(probe.accuracy), probe.setting: probe.chosen}
+def _score_to_json(score: ClassScore | None) -> dict[str, Any] | None:
+    return None if score is None else {"accuracy": asdict(score.accuracy), score.setting: score.chosen}

@@ -1,9 +1,7 @@
 """Writes a bundle so that it appears whole or not at all, and an older one stays until the new one is there."""
 
-import contextlib
 import dataclasses
 import datetime as dt
-import hashlib
 import io
 import json
 import os
@@ -22,24 +20,21 @@ from ganport_train.grid import grid
 from ganport_train.networks import DcganDiscriminator
 from torch import nn
 
-from ganport_export.aside import OLD, PARTIAL, hidden_folder, remove_leftovers
 from ganport_export.engines import BuiltEngine
 from ganport_export.errors import Observer, OutputError, log
-from ganport_export.inputs import PROBE_SEED
+from ganport_export.inputs import PROBE_SEED, GeneratorInputs
 from ganport_export.reference import Pixels, discriminator_reference, make_reference
-from ganport_export.variants import Graph
+from ganport_export.variants import ExportedGraph, sha256
 
 SUFFIX = ".ganport"
-
-
-def sha256(data: bytes) -> str:
-    """The digest that a manifest holds of a file."""
-    return hashlib.sha256(data).hexdigest()
+PACKAGES = ("numpy", "onnx", "onnx-ir", "onnxruntime", "onnxscript", "torch")  # that a graph has gone through
+PROBE_FILE = "probe.npz"
+PROBE_IMAGES = 8
 
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a bundle is to appear and what it is called. A value that exists can be written, as far as was known then.
+    """Where a bundle is to appear and what it is called. Checked in `__post_init__`; writing can still fail later.
 
     Args:
         out: the bundle's directory; directories above it are made.
@@ -65,11 +60,16 @@ class Destination:
         if self.path.exists() or self.path.is_symlink():
             self._check_replaceable()
 
+    @classmethod
+    def cleared(cls, out: Path, name: str | None, overwrite: bool, observer: Observer) -> "Destination":
+        """The same, after what killed exports left beside it is removed, or put back where it is the only bundle."""
+        atomic.remove_leftovers(_absolute(out), observer)
+        return cls(out, name, overwrite)
+
     @property
     def path(self) -> Path:
         """The absolute path of the bundle's directory."""
-        named = self.out.name not in ("", "..")  # a last part that is a link is seen as one
-        return self.out.parent.resolve() / self.out.name if named else self.out.resolve()
+        return _absolute(self.out)
 
     @property
     def called(self) -> str:
@@ -84,64 +84,44 @@ class Destination:
             raise OutputError(f"{self.out} exists and is no bundle: it is not overwritten; choose another name")
 
 
+def _absolute(out: Path) -> Path:
+    named = out.name not in ("", "..")  # a last part that is a link is seen as one
+    return out.parent.resolve() / out.name if named else out.resolve()
+
+
 def write_bundle(
     destination: Destination, manifest: Manifest, contents: Mapping[str, bytes], observer: Observer = log
 ) -> None:
-    """Write a bundle aside, read it back, and give it its name.
+    """Write a bundle under a hidden name, read it back, and give it its name.
 
     Args:
         destination: the bundle's directory.
         manifest: what `manifest.json` is to say.
         contents: every other file of the bundle by its relative path.
-        observer: told of what exports to the same place left there when they were killed.
+        observer: told of what killed exports to the same place left there.
 
     Raises:
         OutputError: something else has taken the name since `destination` was made.
         BundleError: what was written does not read back as a bundle.
     """
     path = dataclasses.replace(destination).path  # made anew, it looks again
-    path.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(path, observer)
-    with hidden_folder(path, PARTIAL) as holder:
-        aside = holder / path.name
-        aside.mkdir()  # the hidden folder is private to this user, and a bundle is not
-        for name, data in contents.items():
-            (aside / name).parent.mkdir(parents=True, exist_ok=True)
-            atomic.write_bytes(aside / name, data)
-        document = json.dumps(manifest.to_json(), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-        atomic.write_bytes(aside / MANIFEST, document.encode())
-        Bundle.open(aside).verify()
-        _put(aside, path)
-    with contextlib.suppress(OSError):  # the bundle is there and whole: only a power cut now could undo its name
-        atomic.sync_folder(path.parent)
-
-
-def _put(aside: Path, path: Path) -> None:
-    """Rename `aside` to `path`; a bundle that is there is moved aside first, and back where that fails."""
-    if not path.exists():
-        aside.rename(path)
-        return
-    with hidden_folder(path, OLD) as folder:
-        old = folder / path.name
-        path.rename(old)
-        try:
-            aside.rename(path)
-        except BaseException:
-            old.rename(path)
-            raise
-
-
-PROBE_FILE = "probe.npz"
-PROBE_IMAGES = 8
+    document = json.dumps(manifest.to_json(), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    try:
+        with atomic.new_folder(path, overwrite=destination.overwrite, say=observer) as partial:
+            for name, data in {**contents, MANIFEST: document.encode()}.items():
+                atomic.write_bytes(partial / name, data)
+            Bundle.open(partial).verify()
+    except FileExistsError:
+        raise OutputError(f"{destination.out} exists: choose another name, or --overwrite to replace it") from None
 
 
 @dataclass(frozen=True)
 class ProbeFile:
-    """The probe's file.
+    """Inputs and the network's own images: what every plan must make before it is used.
 
     Args:
-        data: an npz with `z` float32 [n, latent_dim], `image` uint8 [n, height, width, channels] and, where there is a
-            discriminator, `logit` float32 [n] of these images.
+        data: an npz of the generator's inputs, such as `z` float32 [n, latent_dim], with `image` uint8 [n, height,
+            width, channels] and, where there is a discriminator, `logit` float32 [n] of these images.
     """
 
     data: bytes
@@ -152,36 +132,22 @@ class ProbeFile:
         return Probe(PROBE_FILE, sha256(self.data), PROBE_IMAGES)
 
 
-def make_probe(network: nn.Module, latent_dim: int, discriminator: DcganDiscriminator | None = None) -> ProbeFile:
+def make_probe(
+    network: nn.Module, inputs: GeneratorInputs, discriminator: DcganDiscriminator | None = None
+) -> ProbeFile:
     """Run a generator, and the discriminator on what it makes, in float64.
 
     Raises:
         ModuleError: the generator does not run in float64.
     """
-    reference = make_reference(network, PROBE_SEED, PROBE_IMAGES, latent_dim)
-    arrays: dict[str, npt.NDArray[Any]] = {"z": reference.latents, "image": reference.pixels}
+    reference = make_reference(network, inputs, PROBE_SEED, PROBE_IMAGES)
+    arrays: dict[str, npt.NDArray[Any]] = {**reference.inputs, "image": np.ascontiguousarray(reference.pixels)}
     if discriminator is not None:
         logits, _ = discriminator_reference(discriminator, reference.pixels)
         arrays["logit"] = logits.astype(np.float32)
-    return ProbeFile(_npz(arrays))
-
-
-def _npz(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """The same bytes for the same arrays: numpy dates the entries of its archives 1980."""
     buffer = io.BytesIO()
-    np.savez(buffer, **{name: np.ascontiguousarray(array) for name, array in arrays.items()})  # type: ignore[arg-type]
-    return buffer.getvalue()
-
-
-PACKAGES = ("numpy", "onnx", "onnx-ir", "onnxruntime", "onnxscript", "torch")
-
-
-def toolchain() -> Mapping[str, str]:
-    """{package: version} of ganport and of everything that an exported graph has gone through."""
-    return {"ganport": __version__, **{package: version(package) for package in PACKAGES}}
-
-
-SAMPLES = 64  # the images of samples.png
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]  # always the same bytes: numpy dates the entries 1980
+    return ProbeFile(buffer.getvalue())
 
 
 @dataclass(frozen=True)
@@ -191,12 +157,12 @@ class Contents:
     Args:
         graphs: every graph, the fp32 reference first.
         engines: every engine, of these graphs.
-        probe: latents and the network's own pixels.
-        strips: PNG files by their paths in the bundle.
+        probe: inputs and the network's own pixels.
+        strips: comparison images, PNG files by their paths in the bundle.
         shown: the images of `samples.png`, uint8 [n, height, width, channels].
     """
 
-    graphs: tuple[Graph, ...]
+    graphs: tuple[ExportedGraph, ...]
     engines: tuple[BuiltEngine, ...]
     probe: ProbeFile
     strips: Mapping[str, bytes]
@@ -205,12 +171,14 @@ class Contents:
     @property
     def files(self) -> Mapping[str, bytes]:
         """All of them by their paths in the bundle."""
+        samples = io.BytesIO()
+        grid(self.shown).save(samples, "PNG")
         return {
             **{graph.variant.file: graph.data for graph in self.graphs},
             **{built.engine.file: built.data for built in self.engines},
             self.probe.entry.file: self.probe.data,
             **self.strips,
-            "samples.png": _png(self.shown),
+            "samples.png": samples.getvalue(),
         }
 
 
@@ -236,7 +204,7 @@ def assemble(
     manifest = Manifest(
         name=destination.called,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        toolchain=toolchain(),
+        toolchain={"ganport": __version__, **{package: version(package) for package in PACKAGES}},
         training=training,
         generator=generator,
         discriminator=discriminator,
@@ -246,9 +214,3 @@ def assemble(
     )
     write_bundle(destination, manifest, contents.files, observer)
     return manifest
-
-
-def _png(images: Pixels) -> bytes:
-    buffer = io.BytesIO()
-    grid(images).save(buffer, "PNG")
-    return buffer.getvalue()

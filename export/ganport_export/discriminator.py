@@ -6,18 +6,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from ganport_runtime.manifest import ImageInfo
 from ganport_train.networks import DcganDiscriminator
 
 from ganport_export.errors import Observer, ParityError, Progress
 from ganport_export.generator import BATCHES, NO_BUNDLE
-from ganport_export.graph import to_file
+from ganport_export.graph import to_bytes
 from ganport_export.inputs import PARITY_SEEDS
 from ganport_export.reference import Pixels, discriminator_reference
-from ganport_export.session import DiscriminatorSession
+from ganport_export.session import OnnxSession
 from ganport_export.trace import EXAMPLES, DiscriminatorGraph, build_graph, discriminator_signature
-from ganport_export.variants import Graph
+from ganport_export.variants import ExportedGraph
+
+FORM, PRECISION = "conv", "fp32"
 
 Floats = npt.NDArray[np.floating[Any]]
 Outputs = tuple[Floats, Floats]  # logits [n], features [n, F]
@@ -85,12 +86,9 @@ def _error(all_wanted: Floats, wanted: Floats, outputs: Floats) -> float:
     return float(np.max(np.abs(wanted - outputs)) / max(1.0, np.max(np.abs(all_wanted))))
 
 
-FORM, PRECISION = "conv", "fp32"
-
-
 def discriminator_graph(
     network: DcganDiscriminator, image: ImageInfo, generated: Pixels, observer: Observer, progress: Progress
-) -> Graph:
+) -> ExportedGraph:
     """Export a discriminator and measure its graph against the network, on generated images and on noise.
 
     Args:
@@ -104,13 +102,17 @@ def discriminator_graph(
         ExportError: the network cannot be traced; a `ParityError`: the graph is over a gate.
     """
     progress("tracing the discriminator, and measuring it against the network in float64")
-    signature = discriminator_signature(image, network.feature_dim)
-    example = torch.from_numpy(generated[:EXAMPLES])
-    data = to_file(build_graph(DiscriminatorGraph(network), example, signature, observer))
+    example = {"image": generated[:EXAMPLES]}
+    signature = discriminator_signature(example, network.feature_dim)
+    data = to_bytes(build_graph(DiscriminatorGraph(network), example, signature, observer), check=True)
+    session = OnnxSession(data)
+
+    def run(pixels: Pixels) -> Outputs:
+        made = session({"image": pixels}, ("logit", "features"))
+        return made["logit"], made["features"]
+
     noise = np.random.default_rng(PARITY_SEEDS[0]).integers(0, 256, (max(BATCHES), *image.shape), dtype=np.uint8)
-    parity = measure_discriminator(
-        DiscriminatorSession(data), lambda pixels: discriminator_reference(network, pixels), (generated, noise)
-    )
-    graph = Graph("discriminator", FORM, PRECISION, data, parity=parity.to_json())
+    parity = measure_discriminator(run, lambda pixels: discriminator_reference(network, pixels), (generated, noise))
+    graph = ExportedGraph("discriminator", FORM, PRECISION, data, parity=parity.to_json())
     DISCRIMINATOR_GATES[graph.precision].check(graph.id, parity)
     return graph

@@ -23,7 +23,7 @@ class ParityError(ExportError):
 
 
 class QuantizeError(ExportError):
-    """A graph that has nothing to quantize."""
+    """A graph of which nothing would compute in the precision that is wanted."""
 
 
 class OutputError(ExportError):

@@ -4,17 +4,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from ganport_runtime.entries import PRECISIONS
-from ganport_runtime.manifest import DiscriminatorInfo, FeaturesInfo, GeneratorInfo, ImageInfo, LatentInfo, Manifest
+from ganport_runtime.manifest import (
+    PRECISIONS,
+    DiscriminatorInfo,
+    FeaturesInfo,
+    GeneratorInfo,
+    ImageInfo,
+    LatentInfo,
+    Manifest,
+)
 from ganport_train import checkpoints
 from ganport_train.checkpoints import LoadedNetworks
 
 from ganport_export.bundle_writer import Contents, Destination, assemble, make_probe
 from ganport_export.discriminator import discriminator_graph
+from ganport_export.engines import load_library
 from ganport_export.errors import ExportError, Observer, Progress, log, quiet
-from ganport_export.generator import check_engines, generator_parts
+from ganport_export.generator import generator_parts
+from ganport_export.inputs import GeneratorInputs
 from ganport_export.user_module import check_module, load_module
-from ganport_export.variants import ALL_FORMS, DEFAULT_MIN_PSNR_DB, Choices
+from ganport_export.variants import ALL_FORMS, DEFAULT_MIN_PSNR_DB, ExportChoices
 
 POOLING = "max 4x4"  # Radford et al. 2015, section 5.1
 
@@ -55,22 +64,23 @@ def export_run(
         ParityError: an fp32 graph is over its gate; nothing is written.
         ExportError: anything else that keeps the bundle from being made.
     """
-    choices = Choices(forms, precisions, min_psnr, engines)
-    destination = Destination(out, name, overwrite)
+    choices = ExportChoices(forms, precisions, min_psnr, engines)
+    destination = Destination.cleared(out, name, overwrite, observer)
     if not run.is_dir():
         raise ExportError(f"{run}: no such directory; give a training run's directory, or package.module:factory")
-    check_engines(choices.engines)
+    for library in choices.engines:
+        load_library(library)  # before anything is made for it
     networks = checkpoints.load_networks(run, checkpoint, weights)
-    training, latent_dim = _training(run, networks, weights), networks.config.latent_dim
+    training, inputs = _training(run, networks, weights), GeneratorInputs(networks.config.latent_dim)
     image = ImageInfo(networks.generator.resolution, networks.generator.resolution, networks.generator.channels)
-    parts = generator_parts(networks.generator, latent_dim, image, choices, observer, progress)
+    parts = generator_parts(networks.generator, inputs, image, choices, observer, progress)
     discriminator = discriminator_graph(networks.discriminator, image, parts.shown, observer, progress)
-    probe = make_probe(networks.generator, latent_dim, networks.discriminator)
+    probe = make_probe(networks.generator, inputs, networks.discriminator)
     return assemble(
         destination,
         Contents((*parts.shipment.graphs, discriminator), parts.engines, probe, parts.shipment.strips, parts.shown),
         training=training,
-        generator=GeneratorInfo(LatentInfo(latent_dim), image),
+        generator=GeneratorInfo(LatentInfo(inputs.latent_dim), image),
         discriminator=DiscriminatorInfo(image, FeaturesInfo(networks.discriminator.feature_dim, POOLING)),
         observer=observer,
     )
@@ -128,13 +138,15 @@ def export_module(
         ParityError: an fp32 graph is over its gate; nothing is written.
         ExportError: anything else that keeps the bundle from being made.
     """
-    choices = Choices(forms, precisions, min_psnr, engines)
-    destination = Destination(out, name, overwrite)
-    check_engines(choices.engines)
+    choices = ExportChoices(forms, precisions, min_psnr, engines)
+    destination = Destination.cleared(out, name, overwrite, observer)
+    for library in choices.engines:
+        load_library(library)  # before anything is made for it
     module = load_module(factory, weights)
-    image = check_module(module, latent_dim, image_size)
-    parts = generator_parts(module, latent_dim, image, choices, observer, progress)
-    shipment, probe = parts.shipment, make_probe(module, latent_dim)
+    inputs = GeneratorInputs(latent_dim)
+    image = check_module(module, inputs, image_size)
+    parts = generator_parts(module, inputs, image, choices, observer, progress)
+    shipment, probe = parts.shipment, make_probe(module, inputs)
     return assemble(
         destination,
         Contents(shipment.graphs, parts.engines, probe, shipment.strips, parts.shown),

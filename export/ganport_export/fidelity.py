@@ -2,28 +2,26 @@
 
 import dataclasses
 import io
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from ganport_runtime.differences import Difference, compare
-from ganport_runtime.latents import latents
+from ganport_runtime.differences import compare
 from ganport_train.grid import WHITE, picture
 
 from ganport_export.errors import Observer, Progress
-from ganport_export.inputs import FIDELITY_SEED
-from ganport_export.reference import Pixels
-from ganport_export.session import GeneratorSession
-from ganport_export.variants import Graph
+from ganport_export.inputs import FIDELITY_SEED, Feed, GeneratorInputs
+from ganport_export.reference import AT_ONCE, Pixels
+from ganport_export.session import image_maker
+from ganport_export.variants import ExportedGraph
 
 IMAGES = 1024
-SHOWN = 8  # of them, in a strip
-AT_ONCE = 32  # images: more are hardly faster and take gigabytes at 256x256 pixels
+SHOWN = 8  # of them, in a comparison image
+AMPLIFIED = 8  # times that a difference is shown; 32 and more of 255 are white
+GAP = 2  # white pixels between images
 
-Run = Callable[[npt.NDArray[np.float32]], Pixels]
+Run = Callable[[Feed], Pixels]
 
 
 @dataclass(frozen=True)
@@ -58,48 +56,43 @@ class FidelityMeter:
 
     Args:
         reference: the reference's id.
-        run: makes its images, uint8 [n, height, width, channels], of latents float32 [n, latent_dim].
-        latent_dim: numbers in one latent.
+        run: makes its images, uint8 [n, height, width, channels].
+        inputs: what the generator takes.
         images: how many are compared.
     """
 
-    def __init__(self, reference: str, run: Run, latent_dim: int, images: int = IMAGES) -> None:
+    def __init__(self, reference: str, run: Run, inputs: GeneratorInputs, images: int = IMAGES) -> None:
         self._reference = reference
-        starts = range(0, images, AT_ONCE)
-        self._latents = [latents(FIDELITY_SEED, at, min(AT_ONCE, images - at), latent_dim) for at in starts]
-        self._wanted = [run(z) for z in self._latents]
+        self._feeds = inputs.batches(FIDELITY_SEED, images, AT_ONCE)
+        self._wanted = [run(feed) for feed in self._feeds]
 
     @property
     def shown(self) -> Pixels:
-        """The reference's first images, for a strip."""
+        """The reference's first images, for the comparison image."""
         return self._wanted[0][:SHOWN]
 
     def measure(self, run: Run) -> tuple[Fidelity, Pixels]:
-        """Run a variant on the same latents, batch by batch; its figures and its first images, for a strip."""
-        first = run(self._latents[0])
-        rest = (run(z) for z in self._latents[1:])
-        batches = itertools.chain([first], rest)
-        parts = [compare(images, wanted) for images, wanted in zip(batches, self._wanted, strict=True)]
-        return self._joined(parts), first[:SHOWN]
-
-    def _joined(self, parts: Sequence[Difference]) -> Fidelity:
-        images = [part.images for part in parts]
-        return Fidelity(
-            psnr_db_mean=float(np.average([part.psnr_db_mean for part in parts], weights=images)),
+        """Run a variant on the same inputs, batch by batch; its figures and its first images."""
+        parts, first = [], None
+        for feed, wanted in zip(self._feeds, self._wanted, strict=True):
+            images = run(feed)
+            first = images[:SHOWN] if first is None else first
+            parts.append(compare(images, wanted))
+        assert first is not None
+        counts = [part.images for part in parts]
+        fidelity = Fidelity(
+            psnr_db_mean=float(np.average([part.psnr_db_mean for part in parts], weights=counts)),
             psnr_db_worst=min(part.psnr_db_worst for part in parts),
-            share_off=float(np.average([part.share_off for part in parts], weights=images)),
+            share_off=float(np.average([part.share_off for part in parts], weights=counts)),
             largest_difference=max(part.largest_difference for part in parts),
-            images=sum(images),
+            images=sum(counts),
             seed=FIDELITY_SEED,
             reference=self._reference,
         )
+        return fidelity, first
 
 
-AMPLIFIED = 8  # times that a difference is shown; 32 and more of 255 are white
-GAP = 2  # white pixels between images
-
-
-def strip(reference: Pixels, variant: Pixels) -> bytes:
+def comparison_image(reference: Pixels, variant: Pixels) -> bytes:
     """A PNG file of three rows: the reference's images, the variant's, and how much they differ: black is not at all.
 
     Args:
@@ -122,19 +115,21 @@ class Shipment:
 
     Args:
         graphs: with their fidelity, the reference first.
-        strips: PNG files by their paths in the bundle.
+        strips: comparison images, PNG files by their paths in the bundle.
     """
 
-    graphs: tuple[Graph, ...]
+    graphs: tuple[ExportedGraph, ...]
     strips: Mapping[str, bytes]
 
 
-def ship(graphs: Sequence[Graph], latent_dim: int, min_psnr: float, observer: Observer, progress: Progress) -> Shipment:
+def ship(
+    graphs: Sequence[ExportedGraph], inputs: GeneratorInputs, min_psnr: float, observer: Observer, progress: Progress
+) -> Shipment:
     """Compare every graph with the first one, on latents that nothing was fitted to.
 
     Args:
         graphs: a generator's, the fp32 reference first.
-        latent_dim: numbers in one latent.
+        inputs: what they take.
         min_psnr: the mean PSNR in dB below which a graph is left out; those of the reference's precision have passed
             the gates of the network itself, and stay.
         observer: told of each graph that is.
@@ -142,24 +137,20 @@ def ship(graphs: Sequence[Graph], latent_dim: int, min_psnr: float, observer: Ob
     """
     reference = graphs[0]
     progress(f"making the images of {reference.id}")
-    meter = FidelityMeter(reference.id, GeneratorSession(reference.data), latent_dim)
-    shipped: list[Graph] = []
+    meter = FidelityMeter(reference.id, image_maker(reference.data), inputs)
+    shipped: list[ExportedGraph] = []
     strips: dict[str, bytes] = {}
     for graph in graphs:
         progress(f"measuring {graph.id}")
-        fidelity, images = meter.measure(GeneratorSession(graph.data))
+        fidelity, images = meter.measure(image_maker(graph.data))
         if graph.precision != reference.precision and fidelity.psnr_db_mean < min_psnr:
-            observer(_left_out(graph, fidelity, min_psnr))
+            observer(
+                f"{graph.id} is not in the bundle: PSNR {fidelity.psnr_db_mean:.1f} dB against {reference.id} "
+                f"(worst image {fidelity.psnr_db_worst:.1f} dB, {fidelity.share_off:.1%} of pixel values off, by "
+                f"{fidelity.largest_difference} of 255 at most), the floor is {min_psnr:g} dB (--min-psnr)"
+            )
             continue
         shipped.append(dataclasses.replace(graph, fidelity=fidelity.to_json()))
         if graph is not reference:
-            strips[f"fidelity/{graph.id}.png"] = strip(meter.shown, images)
+            strips[f"fidelity/{graph.id}.png"] = comparison_image(meter.shown, images)
     return Shipment(tuple(shipped), strips)
-
-
-def _left_out(graph: Graph, fidelity: Fidelity, min_psnr: float) -> str:
-    return (
-        f"{graph.id} is not in the bundle: PSNR {fidelity.psnr_db_mean:.1f} dB against {fidelity.reference} "
-        f"(worst image {fidelity.psnr_db_worst:.1f} dB, {fidelity.share_off:.1%} of pixel values off, by "
-        f"{fidelity.largest_difference} of 255 at most), the floor is {min_psnr:g} dB (--min-psnr)"
-    )

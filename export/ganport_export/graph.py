@@ -63,7 +63,6 @@ def write_onnx(out: Path, data: bytes) -> None:
         OutputError: the system refuses it.
     """
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
         atomic.write_bytes(out, data)
     except OSError as error:
         raise OutputError(f"{out} cannot be written ({error.strerror or error}): name another place") from error
@@ -136,33 +135,19 @@ def with_opset(model: onnx_ir.Model, oldest: int, observer: Observer) -> onnx_ir
     return onnx_ir.serde.deserialize_model(proto)
 
 
-def to_file(model: onnx_ir.Model) -> bytes:
-    """The bytes of the ONNX file of a graph, weights inside.
-
-    Raises:
-        ExportError: ONNX's own checker refuses it, or it is larger than one file can be.
-    """
-    proto = onnx_ir.serde.serialize_model(model)
-    try:
-        onnx.checker.check_model(proto, full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
-        # a ValueError is ONNX's word on more than the 2 GiB that one file can hold
-        raise ExportError(f"the exported graph is not valid ONNX: {error}") from error
-    data: bytes = proto.SerializeToString(deterministic=True)
-    return data
-
-
-def serialize(model: onnx_ir.Model) -> bytes:
+def to_bytes(graph: onnx_ir.Model | onnx.ModelProto, *, check: bool = False) -> bytes:
     """The bytes of an ONNX file, weights inside.
 
     Raises:
-        ExportError: more than the 2 GiB that one ONNX file can hold.
+        ExportError: more than the 2 GiB that one ONNX file can hold, or ONNX's own checker, where asked, refuses it.
     """
-    return to_bytes(onnx_ir.serde.serialize_model(model))
-
-
-def to_bytes(proto: onnx.ModelProto) -> bytes:
-    """The same of a model as ONNX's own library holds it."""
+    proto = graph if isinstance(graph, onnx.ModelProto) else onnx_ir.serde.serialize_model(graph)
+    if check:
+        try:
+            onnx.checker.check_model(proto, full_check=True)
+        except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
+            # a ValueError is ONNX's word on more than the 2 GiB that one file can hold
+            raise ExportError(f"the exported graph is not valid ONNX: {error}") from error
     try:
         data: bytes = proto.SerializeToString(deterministic=True)
     except Exception as error:  # protobuf's own, which differs between its implementations

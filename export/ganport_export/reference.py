@@ -1,4 +1,4 @@
-"""What a network itself makes of latents, in float64: the original that every graph is measured against."""
+"""What a network itself makes of its inputs, in float64: the original that every graph is measured against."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,44 +7,49 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from ganport_runtime import latents
 from ganport_train.networks import DcganDiscriminator
 from torch import Tensor, nn
 
 from ganport_export.errors import ModuleError, Observer, user_code
+from ganport_export.inputs import Feed, GeneratorInputs
 
 Floats = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.uint8]
 
 AT_ONCE = 32  # images: more are hardly faster and take gigabytes at 256x256 pixels
+FULL = 1 + 1 / 255  # beyond it a value would be a whole pixel step outside 0..255
+MAX_SHARE_CLIPPED = 0.1  # more is no stray value: the network returns another range
+
+_NO_FLOAT64 = "the network does not run in float64, in which parity is measured"
+_REMEDY = "make its tensors with dtype=z.dtype, and convert none to float32"
 
 
 @dataclass(frozen=True)
-class Reference:
-    """A generator's own values of the first latents of one seed.
+class NetworkReference:
+    """A generator's own values of the first inputs of one seed.
 
     Args:
-        seed: of the latents.
-        latents: float32 [n, latent_dim].
+        seed: of the inputs.
+        inputs: by name, n rows each.
         values: float64 [n, channels, height, width], nominally in [-1, 1].
     """
 
     seed: int
-    latents: npt.NDArray[np.float32]
+    inputs: Feed
     values: Floats
 
     @property
     def pixels(self) -> Pixels:
-        """The finished images, uint8 [n, height, width, channels]."""
-        return to_pixels(self.values)
+        """The finished images, uint8 [n, height, width, channels]: round((x + 1) * 127.5), half to even, clipped."""
+        return np.clip(np.round((self.values + 1) * 127.5), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
 
 
 @contextlib.contextmanager
 def in_float64(network: nn.Module) -> Iterator[None]:
     """Lend a float32 network in float64: in place, since some modules refuse to be copied, and back without loss."""
-    with user_code(_NO_FLOAT64, _REMEDY):
-        network.double()
     try:
+        with user_code(_NO_FLOAT64, _REMEDY):
+            network.double()
         with torch.no_grad():
             yield
     finally:
@@ -52,57 +57,34 @@ def in_float64(network: nn.Module) -> Iterator[None]:
             network.float()
 
 
-def make_reference(network: nn.Module, seed: int, count: int, latent_dim: int) -> Reference:
-    """Run a network on the first `count` latents of `seed`.
+def make_reference(network: nn.Module, inputs: GeneratorInputs, seed: int, count: int) -> NetworkReference:
+    """Run a network on the first `count` inputs of `seed`.
 
     Raises:
         ModuleError: the network does not run in float64 from end to end.
     """
-    z = latents(seed, 0, count, latent_dim)
     with in_float64(network):
-        values = torch.cat([values_of(network, batch) for batch in torch.split(torch.from_numpy(z), AT_ONCE)])
-    return Reference(seed, z, values.numpy())
+        values = torch.cat([values_of(network, feed) for feed in inputs.batches(seed, count, AT_ONCE)])
+    return NetworkReference(seed, inputs.draw(seed, count), values.numpy())
 
 
-def values_of(network: nn.Module, z: Tensor) -> Tensor:
-    """What a network lent in float64 makes of latents float32 [n, latent_dim], which stay as they are.
+def values_of(network: nn.Module, feed: Feed) -> Tensor:
+    """What a network lent in float64 makes of a feed, which stays as it is.
 
     Raises:
         ModuleError: the network does not run in float64 from end to end.
     """
     with user_code(_NO_FLOAT64, _REMEDY):
-        values = network(z.to(torch.float64, copy=True))  # a copy: some change their input in place
+        # Copies, since some networks change their input in place.
+        values = network(*(torch.from_numpy(array).to(torch.float64, copy=True) for array in feed.values()))
         if values.dtype != torch.float64:
             raise ModuleError(f"{_NO_FLOAT64}: it returns {values.dtype} for float64 latents; {_REMEDY}")
         made: Tensor = values.detach().contiguous()
     return made
 
 
-_NO_FLOAT64 = "the network does not run in float64, in which parity is measured"
-_REMEDY = "make its tensors with dtype=z.dtype, and convert none to float32"
-
-
-def to_pixels(values: Floats) -> Pixels:
-    """Pixels uint8 NHWC of values NCHW, nominally in [-1, 1]: round((x + 1) * 127.5), half to even, clipped."""
-    pixels: Pixels = np.clip(np.round((values + 1) * 127.5), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
-    return pixels
-
-
-def discriminator_reference(network: DcganDiscriminator, pixels: Pixels) -> tuple[Floats, Floats]:
-    """Logits float64 [n] and features float64 [n, F] of pixels uint8 [n, height, width, channels]."""
-    images = torch.from_numpy(pixels.transpose(0, 3, 1, 2) / 127.5 - 1)
-    with in_float64(network):
-        made = [network.logit_and_features(batch) for batch in torch.split(images, AT_ONCE)]
-    logits, features = (torch.cat(parts).numpy() for parts in zip(*made, strict=True))
-    return logits, features
-
-
-FULL = 1 + 1 / 255  # beyond it a value would be a whole pixel step outside 0..255
-MAX_SHARE_CLIPPED = 0.1  # more is no stray value: the network returns another range
-
-
-def check_values(reference: Reference, observer: Observer) -> None:
-    """Refuse values that are no images in [-1, 1]; tell the observer of what clipping or a wrong range would hide.
+def check_values(reference: NetworkReference, observer: Observer) -> None:
+    """Refuse values that are no images in [-1, 1], before clipping hides it; tell the observer of what is suspicious.
 
     Raises:
         ModuleError: NaN or infinity, or more than a tenth of the values outside [-1, 1].
@@ -124,3 +106,12 @@ def check_values(reference: Reference, observer: Observer) -> None:
         observer("no value of the network's is below 0: does it return images in [0, 1]? [-1, 1] is wanted")
     if len(values) > 1 and np.ptp(values, axis=0).max() == 0:
         observer("the network makes the same image of every latent")
+
+
+def discriminator_reference(network: DcganDiscriminator, pixels: Pixels) -> tuple[Floats, Floats]:
+    """Logits float64 [n] and features float64 [n, F] of pixels uint8 [n, height, width, channels]."""
+    images = torch.from_numpy(pixels.transpose(0, 3, 1, 2) / 127.5 - 1)
+    with in_float64(network):
+        made = [network.logit_and_features(batch) for batch in torch.split(images, AT_ONCE)]
+    logits, features = (torch.cat(parts).numpy() for parts in zip(*made, strict=True))
+    return logits, features

@@ -1,6 +1,6 @@
 """Runs graphs on ONNX Runtime's CPU provider, from their bytes, and looks at the values inside them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -65,27 +65,10 @@ class OnnxSession:
         return dict(zip(names, values, strict=True))
 
 
-class GeneratorSession:
-    """A generator's graph, ready to run."""
-
-    def __init__(self, graph: bytes) -> None:
-        self._session = OnnxSession(graph)
-
-    def __call__(self, z: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-        """Pixels uint8 [n, height, width, channels] of latents float32 [n, latent_dim]."""
-        return self._session({"z": z}, ("image",))["image"]
-
-
-class DiscriminatorSession:
-    """A discriminator's graph, ready to run."""
-
-    def __init__(self, graph: bytes) -> None:
-        self._session = OnnxSession(graph)
-
-    def __call__(self, pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """Logits float32 [n] and features float32 [n, F] of pixels uint8 [n, height, width, channels]."""
-        made = self._session({"image": pixels}, ("logit", "features"))
-        return made["logit"], made["features"]
+def image_maker(graph: bytes) -> Callable[[Feed], npt.NDArray[np.uint8]]:
+    """Makes a generator's images, uint8 [n, height, width, channels], of its inputs."""
+    session = OnnxSession(graph)
+    return lambda feed: session(feed, ("image",))["image"]
 
 
 def _library() -> Any:

@@ -14,74 +14,16 @@ from onnx_ir import DataType
 from torch import Tensor, nn
 
 from ganport_export.errors import ExportError, Observer, TraceError, first_sentence
+from ganport_export.inputs import Feed, rows_of
 from ganport_export.passes.fold_batch_norm import fold_batch_norm
+from ganport_export.passes.graph_view import draws_numbers
 from ganport_export.passes.name_plainly import name_plainly
 from ganport_export.passes.simplify import simplify
 
 BATCH = "batch"
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """One input or output; `sizes` are those of one image, the batch comes before them."""
-
-    name: str
-    dtype: DataType
-    sizes: tuple[int, ...] = ()
-
-    @property
-    def shape(self) -> tuple[int | str, ...]:
-        """All sizes, the batch by its name."""
-        return (BATCH, *self.sizes)
-
-
-@dataclass(frozen=True)
-class Signature:
-    """What goes into a graph and what comes out."""
-
-    input: TensorSpec
-    outputs: tuple[TensorSpec, ...]
-
-
-def generator_signature(latent_dim: int, image: ImageInfo) -> Signature:
-    """`z` -> `image`."""
-    return Signature(
-        TensorSpec("z", DataType.FLOAT, (latent_dim,)), (TensorSpec("image", DataType.UINT8, image.shape),)
-    )
-
-
-def discriminator_signature(image: ImageInfo, feature_dim: int) -> Signature:
-    """`image` -> `logit`, `features`."""
-    outputs = (TensorSpec("logit", DataType.FLOAT), TensorSpec("features", DataType.FLOAT, (feature_dim,)))
-    return Signature(TensorSpec("image", DataType.UINT8, image.shape), outputs)
-
-
-def declare(model: onnx_ir.Model, signature: Signature) -> None:
-    """Check a model's inputs and outputs against a signature and name their dynamic size `batch`, in place.
-
-    Raises:
-        ExportError: another count, name, type, size, or a batch that is not dynamic.
-    """
-    _declare_all(model.graph.inputs, (signature.input,))
-    _declare_all(model.graph.outputs, signature.outputs)
-
-
-def _declare_all(values: Sequence[onnx_ir.Value], specs: Sequence[TensorSpec]) -> None:
-    found, wanted = [value.name for value in values], [spec.name for spec in specs]
-    if found != wanted:
-        raise ExportError(f"the graph has {found} where {wanted} is wanted")
-    for value, spec in zip(values, specs, strict=True):
-        sizes = [] if value.shape is None else list(value.shape)
-        fits = len(sizes) == len(spec.shape) and tuple(sizes[1:]) == spec.sizes and not isinstance(sizes[0], int)
-        if value.dtype != spec.dtype or not fits:
-            shown = (
-                f"{value.dtype} [{', '.join(map(str, sizes))}], wanted {spec.dtype} [{', '.join(map(str, spec.shape))}]"
-            )
-            raise ExportError(f"the graph's {spec.name} is {shown}")
-        value.shape = onnx_ir.Shape(spec.shape)
-
-
+EXAMPLES = 2  # images in the batch that is traced: with one, the exporter takes the batch for a constant
 HALF_RANGE = 127.5  # half of 0..255
+OPSET = 18
 
 
 class GeneratorGraph(nn.Module):
@@ -110,52 +52,99 @@ class DiscriminatorGraph(nn.Module):
         return self.network.logit_and_features(values.permute(0, 3, 1, 2))
 
 
-OPSET = 18
+@dataclass(frozen=True)
+class GraphTensor:
+    """One input or output of a graph; `sizes` are those of one image, the batch comes before them."""
+
+    name: str
+    dtype: DataType
+    sizes: tuple[int, ...] = ()
 
 
-def trace(module: nn.Module, example: Tensor, signature: Signature) -> onnx_ir.Model:
-    """The module's graph as the exporter makes it, nothing folded yet.
+@dataclass(frozen=True)
+class Signature:
+    """What goes into a graph and what comes out: the same for every variant, and checked on each."""
+
+    inputs: tuple[GraphTensor, ...]
+    outputs: tuple[GraphTensor, ...]
+
+
+def generator_signature(example: Feed, image: ImageInfo) -> Signature:
+    """The inputs of an example -> `image`."""
+    return Signature(_declared(example), (GraphTensor("image", DataType.UINT8, image.shape),))
+
+
+def discriminator_signature(example: Feed, feature_dim: int) -> Signature:
+    """`image` -> `logit`, `features`."""
+    outputs = (GraphTensor("logit", DataType.FLOAT), GraphTensor("features", DataType.FLOAT, (feature_dim,)))
+    return Signature(_declared(example), outputs)
+
+
+def _declared(example: Feed) -> tuple[GraphTensor, ...]:
+    return tuple(GraphTensor(name, DataType.from_numpy(a.dtype), a.shape[1:]) for name, a in example.items())
+
+
+def build_graph(module: nn.Module, example: Feed, signature: Signature, observer: Observer) -> onnx_ir.Model:
+    """The graph of `module`; the same network gives the same one, bit for bit.
 
     Args:
-        module: takes one tensor and returns a tensor or a tuple of them; in eval mode.
-        example: its input for a batch of two or more: with one, the exporter takes the batch for a constant.
-        signature: the names of its input and outputs.
+        module: a network with its pixel processing around it, float32, in eval mode.
+        example: its inputs for `EXAMPLES` images.
+        signature: what it must declare.
+        observer: told of every batch norm that could not be folded.
 
     Raises:
-        TraceError: the module fixes its batch size, decides by the values of tensors, or uses an operator that ONNX
-            has no translation for.
+        TraceError: PyTorch cannot write the module as ONNX, it fixes its batch size, or it draws random numbers.
+        ExportError: the graph does not have the signature.
     """
     with quiet_exporter(), torch.no_grad():
-        program = _capture(module, example)
-        try:
-            exported = torch.onnx.export(
-                program,
-                input_names=[signature.input.name],
-                output_names=[spec.name for spec in signature.outputs],
-                opset_version=OPSET,
-                optimize=False,  # its batch-norm fusion rounds to float32 at every step
-                external_data=False,
-                verbose=False,
-            )
-        except torch.onnx.OnnxExporterError as error:
-            raise TraceError(f"the network cannot be written as ONNX: {_explain(error)}") from error
-    assert exported is not None  # None comes from the older exporter alone
-    return exported.model
+        model = _export(_capture(module, example), signature)
+    simplify(model)
+    for line in fold_batch_norm(model):
+        observer(line)
+    simplify(model)
+    if (node := draws_numbers(model)) is not None:
+        raise TraceError(
+            f"the network draws random numbers ({node.op_type} in its graph), and an image must depend on its "
+            "latent alone: fold the noise into the latent, or leave it out in eval mode"
+        )
+    _declare(model.graph.inputs, signature.inputs)
+    _declare(model.graph.outputs, signature.outputs)
+    name_plainly(model)
+    return model
 
 
-def _capture(module: nn.Module, example: Tensor) -> torch.export.ExportedProgram:
-    shapes = ({0: torch.export.Dim(BATCH)},)
+def _capture(module: nn.Module, example: Feed) -> torch.export.ExportedProgram:
+    tensors = tuple(map(torch.from_numpy, example.values()))
+    shapes = tuple({0: torch.export.Dim(BATCH)} for _ in tensors)
     try:
-        return torch.export.export(module, (example,), dynamic_shapes=shapes, strict=False)
+        return torch.export.export(module, tensors, dynamic_shapes=shapes, strict=False)
     except Exception as error:  # whatever the module's own code raises while it is traced
         if "Constraints violated" in str(error):  # the only constraint that was set is the free batch
             raise TraceError(
-                f"the network fixes its batch size (traced with {len(example)} images): "
+                f"the network fixes its batch size (traced with {rows_of(example)} images): "
                 "take it from the input, as in z.shape[0] or view(-1, ...)"
             ) from error
         raise TraceError(f"the network cannot be traced: {first_sentence(error)}") from error
     except SystemExit as error:
         raise TraceError(f"the network cannot be traced: it ends the program by sys.exit({error.code!r})") from error
+
+
+def _export(program: torch.export.ExportedProgram, signature: Signature) -> onnx_ir.Model:
+    try:
+        exported = torch.onnx.export(
+            program,
+            input_names=[tensor.name for tensor in signature.inputs],
+            output_names=[tensor.name for tensor in signature.outputs],
+            opset_version=OPSET,
+            optimize=False,  # its batch-norm fusion rounds to float32 at every step
+            external_data=False,
+            verbose=False,
+        )
+    except torch.onnx.OnnxExporterError as error:
+        raise TraceError(f"the network cannot be written as ONNX: {_explain(error)}") from error
+    assert exported is not None  # None comes from the older exporter alone
+    return exported.model
 
 
 def _explain(error: BaseException) -> str:
@@ -166,6 +155,23 @@ def _explain(error: BaseException) -> str:
             f"scale activations instead of weights ({cause})"
         )
     return cause
+
+
+def _declare(values: Sequence[onnx_ir.Value], wanted: Sequence[GraphTensor]) -> None:
+    """Check a graph's inputs or outputs against its signature, and name their dynamic size `batch`."""
+    found, names = [value.name for value in values], [tensor.name for tensor in wanted]
+    if found != names:
+        raise ExportError(f"the graph has {found} where {names} is wanted")
+    for value, tensor in zip(values, wanted, strict=True):
+        shape: tuple[int | str, ...] = (BATCH, *tensor.sizes)
+        sizes = [] if value.shape is None else list(value.shape)
+        fits = len(sizes) == len(shape) and tuple(sizes[1:]) == tensor.sizes and not isinstance(sizes[0], int)
+        if value.dtype != tensor.dtype or not fits:
+            shown = f"{value.dtype} [{', '.join(map(str, sizes))}]"
+            raise ExportError(
+                f"the graph's {tensor.name} is {shown}, wanted {tensor.dtype} [{', '.join(map(str, shape))}]"
+            )
+        value.shape = onnx_ir.Shape(shape)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -190,44 +196,3 @@ def quiet_exporter() -> Iterator[None]:
     finally:
         for logger in loggers:
             logger.removeFilter(_is_news)
-
-
-EXAMPLES = 2  # images in the batch that is traced
-
-RANDOM = frozenset(
-    {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
-)
-
-
-def build_graph(module: nn.Module, example: Tensor, signature: Signature, observer: Observer) -> onnx_ir.Model:
-    """The graph of `module`; the same network gives the same one, bit for bit.
-
-    Args:
-        module: a network with its pixel processing around it, float32, in eval mode.
-        example: its input for `EXAMPLES` images.
-        signature: what it must declare.
-        observer: told of every batch norm that could not be folded.
-
-    Raises:
-        TraceError: PyTorch cannot write the module as ONNX, or it draws random numbers.
-        ExportError: the graph does not have the signature.
-    """
-    model = trace(module, example, signature)
-    simplify(model)
-    for line in fold_batch_norm(model):
-        observer(line)
-    simplify(model)
-    _check_no_chance(model)
-    declare(model, signature)
-    name_plainly(model)
-    return model
-
-
-def _check_no_chance(model: onnx_ir.Model) -> None:
-    """Refuse operators that draw numbers, however small their effect: `Dropout` is one where it is left at all."""
-    for node in model.graph.all_nodes():
-        if node.op_type in RANDOM or (node.op_type == "Dropout" and len(node.inputs) > 2):
-            raise TraceError(
-                f"the network draws random numbers ({node.op_type} in its graph), and an image must depend on its "
-                "latent alone: fold the noise into the latent, or leave it out in eval mode"
-            )

@@ -8,13 +8,12 @@ from pathlib import Path
 import safetensors
 import safetensors.torch
 import torch
-from ganport_runtime.latents import latents
 from ganport_runtime.manifest import ImageInfo
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from ganport_export.errors import ModuleError, user_code
-from ganport_export.inputs import MODULE_CHECK_SEED
+from ganport_export.inputs import MODULE_CHECK_SEED, Feed, GeneratorInputs, first_rows
 from ganport_export.reference import in_float64, values_of
 
 
@@ -64,6 +63,9 @@ def _check_kind(module: nn.Module, factory: str) -> None:
             raise ModuleError(f"{factory}: {name} is on device meta, which holds no values: make the module on the CPU")
 
 
+CHANNELS = (1, 3)
+LATENTS = 3
+TOLERANCE = 1e-6  # of values in [-1, 1]: nothing beside a pixel step, and far above float64's rounding
 PICKLES = frozenset({".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".tar"})
 SHOWN = 5  # names of tensors in one message
 
@@ -152,20 +154,17 @@ def _shorten(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
-CHANNELS = (1, 3)
-LATENTS = 3
-TOLERANCE = 1e-6  # of values in [-1, 1]: nothing beside a pixel step, and far above float64's rounding
-
-
-def check_module(module: nn.Module, latent_dim: int, image_size: int) -> ImageInfo:
-    """Run `module` on latents float32 [3, latent_dim] and return the images' sizes.
+def check_module(module: nn.Module, inputs: GeneratorInputs, image_size: int) -> ImageInfo:
+    """Run `module` on three latents and return the images' sizes.
 
     Raises:
         ModuleError: it fails, returns anything but float32 images of that size, draws random numbers, or lets
             the images of a batch depend on each other.
     """
-    z = torch.from_numpy(latents(MODULE_CHECK_SEED, 0, LATENTS, latent_dim))
-    images = _images_of(module, z)
+    feed = inputs.draw(MODULE_CHECK_SEED, LATENTS)
+    shapes = ", ".join(f"float32 {list(array.shape)}" for array in feed.values())
+    with user_code(f"the network fails on latents {shapes}", "is the latent size right?"), torch.no_grad():
+        images = module(*(torch.from_numpy(array).clone() for array in feed.values()))  # some change them in place
     if not isinstance(images, Tensor):
         raise ModuleError(f"the network returns {type(images).__name__}, wanted one tensor of images")
     shape = list(images.shape)
@@ -176,24 +175,17 @@ def check_module(module: nn.Module, latent_dim: int, image_size: int) -> ImageIn
         )
     if images.dtype != torch.float32:
         raise ModuleError(f"the network returns {images.dtype}, wanted torch.float32")
-    _check_alone(module, z)
+    _check_alone(module, feed)
     return ImageInfo(height=image_size, width=image_size, channels=shape[1])
 
 
-def _check_alone(module: nn.Module, z: Tensor) -> None:
+def _check_alone(module: nn.Module, feed: Feed) -> None:
     """See in float64, where rounding is far below what would matter, that an image depends on its latent alone."""
     with in_float64(module):
-        images, again, first = (values_of(module, batch) for batch in (z, z, z[:1]))
+        images, again, first = (values_of(module, each) for each in (feed, feed, first_rows(feed, 1)))
     if not torch.allclose(images, again, rtol=0, atol=TOLERANCE, equal_nan=True):
         raise ModuleError(
             "the network draws random numbers: two calls with one latent differ; use fixed noise in eval mode"
         )
     if not torch.allclose(images[:1], first, rtol=0, atol=TOLERANCE, equal_nan=True):
         raise ModuleError("an image changes with the other latents of its batch; use statistics kept from training")
-
-
-def _images_of(module: nn.Module, z: Tensor) -> Tensor:
-    doing = f"the network fails on latents float32 {list(z.shape)}"
-    with user_code(doing, "is the latent size right?"), torch.no_grad():
-        images: Tensor = module(z.clone())  # some change their input in place
-    return images

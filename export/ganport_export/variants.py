@@ -1,4 +1,4 @@
-"""What can be made of a generator: forms, precisions, and the finished graph of each."""
+"""What can be made of a graph: forms and precisions, by one way for `export` and for `optimize`."""
 
 import hashlib
 import math
@@ -8,24 +8,32 @@ from typing import Any
 
 import onnx_ir
 from ganport_runtime.differences import PSNR_LIMIT_DB
-from ganport_runtime.entries import PRECISIONS
-from ganport_runtime.manifest import Role, Variant
+from ganport_runtime.manifest import PRECISIONS, Role, Variant
 
-from ganport_export.engines import check_libraries
-from ganport_export.errors import ExportError
+from ganport_export.engines.libraries import check_libraries
+from ganport_export.errors import ExportError, Observer, QuantizeError
+from ganport_export.graph import with_opset
+from ganport_export.inputs import Feeds
+from ganport_export.passes.graph_view import PRODUCTS, is_operator
 from ganport_export.passes.to_fused import to_fused
+from ganport_export.passes.to_half import KeptFloat32, to_half
 from ganport_export.passes.to_phase import to_phase
+from ganport_export.quantize import Quantized, quantize
+
+DEFAULT_MIN_PSNR_DB = 35.0
+REFERENCE = "fp32"
+OPSET_OF_INT8 = 13  # scales for each channel
 
 
 @dataclass(frozen=True)
 class Form:
-    """One way to write a graph.
+    """One way to write a generator's graph; all compute the same, each suits other engines.
 
     Args:
         change: puts a graph into this form, in place, and returns a line for each node that stays as it is; None: it
             is the network as trained.
-        half: whether the form is made in fp16 too.
-        int8: the kinds of int8 that it is made in.
+        half: whether the form is exported in fp16 too.
+        int8: the kinds of int8 that it is exported in.
         engines: whether TensorRT engines are built of it.
     """
 
@@ -41,21 +49,17 @@ FORMS: Mapping[str, Form] = {
     # Written for CPUs, which gain nothing from fp16; pixels that are rounded by QuantizeLinear are not for TensorRT.
     "fused": Form(change=to_fused, half=False, int8=("u8s8",), engines=False),
 }
-
-
 ALL_FORMS = tuple(FORMS)
-DEFAULT_MIN_PSNR_DB = 35.0
-REFERENCE = "fp32"
 
 
 @dataclass(frozen=True)
-class Choices:
-    """Which graphs are to be made, and how near to the reference they must come. A value that exists can be tried.
+class ExportChoices:
+    """Which graphs are to be made, and how near to the reference they must come. Validated in `__post_init__`.
 
     Args:
-        forms: of `ALL_FORMS`, in any order.
+        forms: of `FORMS`, in any order.
         precisions: of `PRECISIONS`, fp32 among them: it is what the others are measured against.
-        min_psnr: the lowest mean PSNR in dB, 0 to 100, with which a variant is shipped.
+        min_psnr: the lowest mean PSNR in dB, 0 to 100, with which a variant goes into the bundle.
         engines: libraries to build engines with.
 
     Raises:
@@ -81,14 +85,71 @@ class Choices:
         if not (math.isfinite(self.min_psnr) and 0 <= self.min_psnr <= PSNR_LIMIT_DB):
             raise ExportError(f"a lowest PSNR of {self.min_psnr:g} dB is none: give 0 to {PSNR_LIMIT_DB:g}")
         check_libraries(self.engines)
-        compiled = [name for name in ALL_FORMS if FORMS[name].engines]
+        compiled = [name for name in FORMS if FORMS[name].engines]
         if self.engines and not set(self.forms) & set(compiled):
             raise ExportError(f"engines are built of the forms {', '.join(compiled)}: name one of them too")
 
 
 @dataclass(frozen=True)
-class Graph:
-    """A finished ONNX file.
+class Converted:
+    """A graph in another precision.
+
+    Args:
+        model: the graph.
+        kept: of fp16: the nodes that stay in float32.
+        quantized: of int8: how it came about.
+    """
+
+    model: onnx_ir.Model
+    kept: tuple[KeptFloat32, ...] = ()
+    quantized: Quantized | None = None
+
+
+def to_precision(
+    model: onnx_ir.Model, precision: str, kind: str, feeds: Feeds, target_db: float, observer: Observer
+) -> Converted:
+    """A graph in a precision; the one that is given stays as it is.
+
+    Args:
+        model: in float32.
+        precision: of `PRECISIONS`.
+        kind: of int8.
+        feeds: for calibration and for choices.
+        target_db: of int8: layers go back to float until the graph is this near on held-out inputs.
+        observer: told where the graph had to be converted to a later opset.
+
+    Raises:
+        QuantizeError: no convolution or matrix product would compute in this precision.
+        ExportError: the graph cannot be run, or makes NaN or infinity.
+    """
+    if precision == "int8":
+        newer = with_opset(model, OPSET_OF_INT8, observer)
+        sets = {"calibration": feeds.calibration, "held_out": feeds.held_out}
+        made = quantize(newer, kind, target_db=target_db, **sets)
+        return Converted(made.model, quantized=made)
+    if precision == "fp32":
+        return Converted(model)
+    copy = model.clone()
+    kept = to_half(copy, feeds.calibration)
+    if not any(is_operator(node, *PRODUCTS) and computes_in_half(node) for node in copy.graph):
+        reasons = "; ".join(str(each) for each in kept if each.op_type in PRODUCTS)
+        raise QuantizeError(reasons or "it has no products")
+    return Converted(copy, kept)
+
+
+def computes_in_half(node: onnx_ir.Node) -> bool:
+    """Whether a node computes in float16; a cast between two types computes nothing."""
+    return node.op_type != "Cast" and any(value.dtype == onnx_ir.DataType.FLOAT16 for value in node.outputs)
+
+
+def sha256(data: bytes) -> str:
+    """The digest that a manifest holds of a file."""
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True)
+class ExportedGraph:
+    """A finished ONNX file, and what the manifest says of it.
 
     Args:
         role: `generator` or `discriminator`.
@@ -122,7 +183,7 @@ class Graph:
             id=self.id,
             role=self.role,
             file=f"{self.id}.onnx",
-            sha256=hashlib.sha256(self.data).hexdigest(),
+            sha256=sha256(self.data),
             precision=self.precision,
             form=self.form,
             parity=self.parity,

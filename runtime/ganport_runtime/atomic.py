@@ -65,7 +65,7 @@ def new_folder(path: Path, *, overwrite: bool = False, say: Callable[[str], None
     """A hidden folder beside `path` to write into, renamed to `path` as the block ends, deleted where it fails.
 
     With `overwrite` a folder at `path` is moved aside first, back where the rename fails, and deleted at the end.
-    `say` is told which leftovers of killed processes were deleted.
+    `say` is told which leftovers of killed processes were deleted or put back.
 
     Raises:
         FileExistsError: `path` exists and may not be replaced.
@@ -87,24 +87,28 @@ def new_folder(path: Path, *, overwrite: bool = False, say: Callable[[str], None
                 except BaseException:
                     (old / path.name).rename(path)
                     raise
-    sync_folder(path.parent)
+    with contextlib.suppress(OSError):  # the folder is there and whole: only a power cut now could undo its name
+        sync_folder(path.parent)
 
 
 def remove_leftovers(path: Path, say: Callable[[str], None] | None = None) -> None:
     """Delete what killed processes left while they wrote `path`; the only copy of a replaced folder is put back."""
-    pattern = re.compile(re.escape(f".{path.name}.") + rf"[0-9a-f]{{8}}\.({PARTIAL}|{OLD})")
+    pattern = re.compile(re.escape(f".{path.name}.") + rf"[0-9a-z_]{{8}}\.({PARTIAL}|{OLD})")  # older versions too
     if sys.platform == "win32" or not path.parent.is_dir():  # without locks a leftover looks like a write under way
         return
-    for leftover in [entry for entry in path.parent.iterdir() if pattern.fullmatch(entry.name)]:
+    found = [entry for entry in path.parent.iterdir() if pattern.fullmatch(entry.name)]
+    for leftover in [entry for entry in found if not entry.is_symlink()]:
         with _locked(leftover) as ours:
             if not ours:
                 continue
             replaced = leftover / path.name
+            line = f"removed {leftover}, left by a process that was killed"
             if leftover.suffix == f".{OLD}" and replaced.exists() and not path.exists():
                 replaced.rename(path)
+                line = f"put back {path}, which a process that was killed had moved aside to replace it"
             shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink(missing_ok=True)
             if say is not None:
-                say(f"removed {leftover}, left by a process that was killed")
+                say(line)
 
 
 def sync_folder(folder: Path) -> None:

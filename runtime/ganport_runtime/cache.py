@@ -1,10 +1,7 @@
 """What ganport remembers of this machine between runs: small files in the user's cache folder."""
 
 import os
-from contextlib import suppress
 from pathlib import Path
-
-__all__ = ["cache_folder", "write_whole"]
 
 
 def cache_folder() -> Path:
@@ -22,20 +19,3 @@ def cache_folder() -> Path:
         return (common if common.is_absolute() else Path.home() / ".cache") / "ganport"
     except RuntimeError as error:
         raise OSError("no home directory; set GANPORT_CACHE to a folder") from error
-
-
-def write_whole(file: Path, data: bytes) -> None:
-    """Write a file aside and rename it, so that it appears whole or not at all; folders above it are made.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(f".{file.name}.{os.getpid()}-{os.urandom(4).hex()}")
-    try:
-        aside.write_bytes(data)
-        aside.replace(file)
-    except BaseException:
-        with suppress(OSError):
-            aside.unlink()
-        raise

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["PSNR_LIMIT_DB", "Difference", "compare"]
+__all__ = ["PSNR_LIMIT_DB", "Difference", "compare", "psnr_db"]
 
 PSNR_LIMIT_DB = 100.0  # identical images would be infinite, which JSON cannot say
 
@@ -35,12 +35,17 @@ class Difference:
         )
 
 
+def psnr_db(mean_squares: ArrayLike, peak: float = 255.0) -> NDArray[np.float64]:
+    """Peak signal-to-noise ratio in dB of mean squared errors: 10 log10(peak^2 / error), 100 dB at most."""
+    noise = np.maximum(mean_squares, peak**2 / 10 ** (PSNR_LIMIT_DB / 10))
+    return np.asarray(10 * np.log10(peak**2 / noise))
+
+
 def compare(images: NDArray[np.uint8], reference: NDArray[np.uint8]) -> Difference:
     """Compare uint8 images [n, height, width, channels], n 1 or more, with their reference of the same shape."""
     difference = np.abs(images.astype(np.int16) - reference)
     squares = (difference.astype(np.float32) ** 2).reshape(len(images), -1).mean(axis=1, dtype=np.float64)
-    noise = np.maximum(squares, 255.0**2 / 10 ** (PSNR_LIMIT_DB / 10))
-    psnr = 10 * np.log10(255.0**2 / noise)
+    psnr = psnr_db(squares)
     return Difference(
         psnr_db_mean=float(psnr.mean()),
         psnr_db_worst=float(psnr.min()),

@@ -1,5 +1,7 @@
 """The runtime's error types, and how values and other libraries' messages become part of one line."""
 
+LONGEST_INTEGER = 2**128  # Python refuses to print integers of thousands of digits
+
 
 class BundleError(Exception):
     """A bundle that cannot be trusted: missing, altered, malformed, or of an unknown format."""
@@ -15,9 +17,6 @@ class ClosedError(RuntimeError):
 
 class InputError(ValueError):
     """An argument of the wrong kind, shape, dtype or range."""
-
-
-LONGEST_INTEGER = 2**128  # Python refuses to print integers of thousands of digits
 
 
 def shown(value: object, limit: int = 60) -> str:

@@ -1,25 +1,20 @@
-"""Standard normal latents of which image k of a seed depends on (seed, k) alone, bit for bit, on every machine.
+"""Standard normal latents: image k of a seed depends on (seed, k) alone, bit for bit, on every machine.
 
-Philox turns the counter (block, 0, k low, k high) under the key (seed low, seed high) into four words, and Box and
-Muller's transform turns those into the four latents 4 block to 4 block + 3 of image k.
+The same latents are wanted in other languages (a browser, C++) and on machines whose libm or SIMD rounds otherwise, so
+numpy's generators and its log, sin and cos cannot be used.
 
-Philox 4x32-10, the counter-based random number generator of Salmon et al. 2011, over many counters at once.
-
-J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw: Parallel Random Numbers: As Easy as 1, 2, 3. SC11, 2011.
-
-One round takes the words (c0, c1, c2, c3) and the round's keys (k0, k1) to
-(hi(M1 c2) ^ c1 ^ k0, lo(M1 c2), hi(M0 c0) ^ c3 ^ k1, lo(M0 c0)). Both lanes, c0 with c1 and c2 with c3, live in one
+Words: Philox 4x32-10 (J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw: Parallel Random Numbers: As Easy as 1, 2, 3.
+SC11, 2011) turns the counter (block, 0, k low, k high) under the key (seed low, seed high) into four 32-bit words. One
+round takes the words (c0, c1, c2, c3) and the round's keys (k0, k1) to
+(hi(M1 c2) ^ c1 ^ k0, lo(M1 c2), hi(M0 c0) ^ c3 ^ k1, lo(M0 c0)). Both lanes, c0 with c1 and c2 with c3, are in one
 array, and the halves of the 64-bit products are views of it: at a hundred latents the time goes into the number of
-numpy calls, and this takes four a round on plain one-dimensional operands.
+numpy calls, and this takes four a round.
 
-Box and Muller's transform (1958), from pairs of 32-bit words to pairs of normal numbers, alike on every machine.
-
-With u = (word + 1/2) / 2^32, two words make sqrt(-2 ln u1) cos(2 pi u2) and sqrt(-2 ln u1) sin(2 pi u2).
-
-numpy's own log, sin and cos round differently from one processor to the next. Here they are polynomials made of
-additions, multiplications, divisions and square roots of float64 alone, which IEEE 754 rounds in one way only, each
-its own numpy call, so that no compiler can fuse two into one rounding. Their error is below 1e-11 of the value, far
-under float32's rounding.
+Normal numbers: Box and Muller's transform (1958). With u = (word + 1/2) / 2^32, two words make
+sqrt(-2 ln u1) cos(2 pi u2) and sqrt(-2 ln u1) sin(2 pi u2); a block makes the latents 4 block to 4 block + 3 of image
+k. Logarithm, sine and cosine are polynomials of additions, multiplications, divisions and square roots of float64,
+which IEEE 754 rounds in one way only. Each is its own numpy call, so that no compiler can fuse two into one rounding.
+Their error is below 1e-11 of the value, far under float32's rounding.
 """
 
 import sys
@@ -41,6 +36,40 @@ STEPS = np.array([[[r * step & MASK] for step in WEYL] for r in range(ROUNDS)], 
 
 # Where the two halves of a 64-bit integer lie in a view of it as 32-bit ones.
 LOW, HIGH = (0, 1) if sys.byteorder == "little" else (1, 0)
+SMALL = 256  # pairs up to which constants are spread out, as numpy takes equal shapes three times faster
+# Chebyshev fits (mpmath.chebyfit, 40 digits) in the square of the argument, highest power first:
+# -4 atanh(s) / s for s up to (sqrt(2) - 1) / (sqrt(2) + 1), then -cos(2 pi v) / (1/16 - v^2) and
+# -sin(2 pi v) / (v (1/4 - v^2)) for v up to 1/2. The zeros divided out are multiplied in again exactly, so that the
+# relative error stays small beside them too.
+COEFFICIENTS = np.array(
+    [
+        [-0.2961942072131055, 0.24574572357211827, 0.09017178396709614],
+        [-0.3062505629672838, -1.6833741610966308, -0.6883658123820553],
+        [-0.36367263360458657, 7.794645527703591, 3.64582318202742],
+        [-0.44444394113453096, -25.938584048228826, -14.182846042099465],
+        [-0.5714285752128336, 58.62343828388291, 38.51294846795538],
+        [-0.7999999999860468, -81.79285035177536, -67.07762070296118],
+        [-1.333333333333353, 59.82734082709189, 64.83584404417527],
+        [-4.0, -15.999999999984832, -25.132741228713364],
+    ]
+)
+ZEROS = np.array([[0.25], [0.5]])  # of cos(2 pi v) and sin(2 pi v)
+# 0-d arrays: numpy takes them faster than Python's numbers.
+MAGIC_BITS = 0x43300000  # the upper half of the float64 2^52 + w, whose lower half is the integer w itself
+MAGIC = np.array(2.0**52 - 0.5)
+TO_UNIT = np.array(2.0**-32)
+HALF = np.array(0.5)
+ONE = np.array(1.0)
+ROOT_HALF_BITS = np.array(0x3FE6A09E667F3BCD, np.int64)  # of the float64 sqrt(1/2)
+MANTISSA_BITS = np.array(52, np.int64)
+MANTISSA = np.array(2**52 - 1, np.int64)
+MINUS_TWO_LN_2 = np.array(-1.3862943611198906)
+LIMIT = 2**64  # seeds, and images of one seed
+MAX_DIM = 2**31 - 1
+WORDS = 4  # latents that one Philox block makes
+CHUNK = 2048  # blocks worked on at a time, 64 images of 128 numbers: their arrays fit a core's own cache
+KEPT = 8  # workspaces of different sizes that a thread keeps
+AHEAD = 16  # images: sixteen of 100 numbers take twice as long as one
 
 
 class Philox:
@@ -105,38 +134,6 @@ class _Products:
         low, high = halves[LOW::2], halves[HIGH::2]
         self.low = (low[:blocks], low[blocks:])
         self.high = (high[:blocks], high[blocks:])
-
-
-SMALL = 256  # pairs up to which constants are spread out, as numpy takes equal shapes three times faster
-
-# Chebyshev fits (mpmath.chebyfit, 40 digits) in the square of the argument, highest power first:
-# -4 atanh(s) / s for s up to (sqrt(2) - 1) / (sqrt(2) + 1), then -cos(2 pi v) / (1/16 - v^2) and
-# -sin(2 pi v) / (v (1/4 - v^2)) for v up to 1/2. The zeros divided out are multiplied in again exactly, so that the
-# relative error stays small beside them too.
-COEFFICIENTS = np.array(
-    [
-        [-0.2961942072131055, 0.24574572357211827, 0.09017178396709614],
-        [-0.3062505629672838, -1.6833741610966308, -0.6883658123820553],
-        [-0.36367263360458657, 7.794645527703591, 3.64582318202742],
-        [-0.44444394113453096, -25.938584048228826, -14.182846042099465],
-        [-0.5714285752128336, 58.62343828388291, 38.51294846795538],
-        [-0.7999999999860468, -81.79285035177536, -67.07762070296118],
-        [-1.333333333333353, 59.82734082709189, 64.83584404417527],
-        [-4.0, -15.999999999984832, -25.132741228713364],
-    ]
-)
-ZEROS = np.array([[0.25], [0.5]])  # of cos(2 pi v) and sin(2 pi v)
-
-# 0-d arrays: numpy takes them faster than Python's numbers.
-MAGIC_BITS = 0x43300000  # the upper half of the float64 2^52 + w, whose lower half is the integer w itself
-MAGIC = np.array(2.0**52 - 0.5)
-TO_UNIT = np.array(2.0**-32)
-HALF = np.array(0.5)
-ONE = np.array(1.0)
-ROOT_HALF_BITS = np.array(0x3FE6A09E667F3BCD, np.int64)  # of the float64 sqrt(1/2)
-MANTISSA_BITS = np.array(52, np.int64)
-MANTISSA = np.array(2**52 - 1, np.int64)
-MINUS_TWO_LN_2 = np.array(-1.3862943611198906)
 
 
 class BoxMuller:
@@ -216,13 +213,6 @@ class BoxMuller:
 def _spread(constant: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
     view = np.broadcast_to(constant, shape)
     return view.copy() if shape[1] <= SMALL else view
-
-
-LIMIT = 2**64  # seeds, and images of one seed
-MAX_DIM = 2**31 - 1
-WORDS = 4  # latents that one Philox block makes
-CHUNK = 2048  # blocks worked on at a time, 64 images of 128 numbers: their arrays fit a core's own cache
-KEPT = 8  # workspaces of different sizes that a thread keeps
 
 
 def latents(seed: SupportsIndex, start: SupportsIndex, count: SupportsIndex, dim: SupportsIndex) -> NDArray[np.float32]:
@@ -374,9 +364,6 @@ def _workspace(images: int, blocks: int) -> _Workspace:
             kept.clear()
         workspace = kept[images, blocks] = _Workspace(images, blocks)
     return workspace
-
-
-AHEAD = 16  # images: sixteen of 100 numbers take twice as long as one
 
 
 class LatentRows:

@@ -13,6 +13,10 @@ from typing import Any
 
 CPU_INFO = Path("/proc/cpuinfo")
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+GPU_QUERY = "name,driver_version,memory.total,compute_cap"
+GPU_SECONDS = 20  # a driver that wakes its GPU up takes seconds
+NVIDIA = Path("/proc/driver/nvidia")  # what the kernel module says, without waking a GPU up
 
 
 def cpu_model(cpu_info: Path = CPU_INFO) -> str:
@@ -39,13 +43,8 @@ def cpu_quota() -> float | None:
     return int(words[0]) / int(words[1]) if len(words) == 2 and words[0].isdigit() else None
 
 
-MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-GPU_QUERY = "name,driver_version,memory.total,compute_cap"
-GPU_SECONDS = 20  # a driver that wakes its GPU up takes seconds
-
-
 @dataclass(frozen=True)
-class Gpu:
+class NvidiaGpu:
     """One NVIDIA GPU as its driver describes it."""
 
     name: str
@@ -73,7 +72,7 @@ class Host:
     cores: int
     cpu_quota: float | None
     memory_bytes: int | None
-    gpus: tuple[Gpu, ...]
+    gpus: tuple[NvidiaGpu, ...]
     gpu_note: str
 
 
@@ -83,16 +82,16 @@ def this_host() -> Host:
     return Host(platform.platform(), cpu_model(), usable_cores(), cpu_quota(), memory_bytes(), gpus, gpu_note)
 
 
-def parse_gpus(lines: Iterable[str]) -> tuple[Gpu, ...]:
+def parse_gpus(lines: Iterable[str]) -> tuple[NvidiaGpu, ...]:
     """The GPUs in what `nvidia-smi --query-gpu=name,driver_version,memory.total,compute_cap` prints as CSV."""
     rows = [[cell.strip() for cell in line.split(",")] for line in lines if line.strip()]
     return tuple(
-        Gpu(name, driver, int(memory) if memory.isdigit() else None, capability)
+        NvidiaGpu(name, driver, int(memory) if memory.isdigit() else None, capability)
         for name, driver, memory, capability in rows
     )
 
 
-def _gpus() -> tuple[tuple[Gpu, ...], str]:
+def _gpus() -> tuple[tuple[NvidiaGpu, ...], str]:
     program = shutil.which("nvidia-smi")
     if program is None:
         found = find_library("cuda")
@@ -113,9 +112,6 @@ def memory_bytes() -> int | None:
     limits = [path.read_text(encoding="utf-8").strip() for path in MEMORY_LIMITS if path.exists()]
     physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return min([physical, *(int(limit) for limit in limits if limit.isdigit())])
-
-
-NVIDIA = Path("/proc/driver/nvidia")  # what the kernel module says, without waking a GPU up
 
 
 def facts() -> dict[str, Any]:

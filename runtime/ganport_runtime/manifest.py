@@ -16,6 +16,8 @@ PROMISES = ("psnr_db_mean", "psnr_db_worst")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 Role = Literal["generator", "discriminator"]
+FORMAT = 1
+DISTRIBUTIONS = ("normal",)
 
 
 @dataclass(frozen=True)
@@ -184,10 +186,6 @@ def _file(fields: Fields) -> str:
     if "\\" in file or ":" in file or any(part in ("", ".", "..") for part in file.split("/")):
         fields.refuse("file", "a path inside the bundle, relative, with / between its parts")
     return file
-
-
-FORMAT = 1
-DISTRIBUTIONS = ("normal",)
 
 
 @dataclass(frozen=True)

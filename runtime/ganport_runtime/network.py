@@ -13,7 +13,7 @@ from ganport_runtime.checks import allocate
 from ganport_runtime.errors import ClosedError
 from ganport_runtime.manifest import Manifest, Role
 from ganport_runtime.opening import Running, Signature, open_plans
-from ganport_runtime.plan import AUTO, Plan, Request
+from ganport_runtime.plan import AUTO, Plan, PlanRequest
 
 __all__ = ["Network"]
 
@@ -39,7 +39,7 @@ class Network:
         precision: str = AUTO,
         backend: str = AUTO,
         threads: int | None = None,
-        one_plan: bool = False,
+        one_plan: bool = True,
     ) -> Self:
         """Open a bundle with the fastest plan known for this machine.
 
@@ -50,17 +50,16 @@ class Network:
                 and takes fp32 where nothing was tuned.
             backend: `auto`, `onnxruntime`, `openvino` or `tensorrt`.
             threads: CPU threads for one run, or None for what the plan says; a number leaves the tuning record aside.
-
-            one_plan: one plan for every batch size, the one that does best over all of them by the tuning record; what
-                is made then does not depend on the batch size where that plan's engine adds up in one order. Else each
-                batch size has the plan that is fastest for it.
+            one_plan: one plan for every batch size, the one that tuning chose, so that an image of a seed is the same
+                whatever the count. False: each batch size has the plan that is fastest for it, which costs the memory
+                of several plans; the images of a seed then differ a little between batch sizes.
 
         Raises:
             InputError: an argument has another value.
             BundleError: the bundle is missing, malformed or altered, or holds no such network.
             PlanError: nothing on this machine can run it; the text says why.
         """
-        request = Request(device, precision, backend, threads, one_plan)
+        request = PlanRequest(device, precision, backend, threads, one_plan)
         bundle = Bundle.open(path)
         return cls(bundle, open_plans(bundle, cls.role, request, cls.signature))
 

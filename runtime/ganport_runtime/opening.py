@@ -8,14 +8,27 @@ from ganport_runtime.backends import BACKENDS, Session, Tensor, engine_versions,
 from ganport_runtime.backends.protocol import thread_count
 from ganport_runtime.batches import BUCKETS, TOP
 from ganport_runtime.bundle import Bundle
-from ganport_runtime.errors import BundleError, PlanError, one_line
+from ganport_runtime.errors import BundleError, InputError, PlanError, one_line
 from ganport_runtime.manifest import Manifest, Role
-from ganport_runtime.plan import UNTUNED, Candidate, Plan, Refusal, Request, by_reason, list_plans, refusal_of
+from ganport_runtime.plan import (
+    UNTUNED,
+    Candidate,
+    Plan,
+    PlanRequest,
+    Refusal,
+    by_reason,
+    list_plans,
+    refusal_of,
+    unasked,
+)
 from ganport_runtime.self_test import Subject, probe
-from ganport_runtime.tuning.record import MeasuredPlan, TuningRecord, best_overall, find_record, winners
+from ganport_runtime.tuning.record import MeasuredPlan, TuningRecord, find_record, winners
 
 Signature = tuple[Tensor, ...]
 """The graph's one input, then its outputs."""
+UNMEASURED = "not tuned: the tuning record holds no measured plan of what was asked for"
+UNOPENED = "not tuned: no plan of the tuning record that was asked for could be used"
+THREADS = "not tuned: a number of threads was asked for, and tuning chooses its own"
 
 
 def check_signature(promised: Signature, session: Session, where: str) -> None:
@@ -39,70 +52,63 @@ def _shown(tensors: Signature) -> str:
     )
 
 
-UNMEASURED = "not tuned: the tuning record holds no measured plan of what was asked for"
-UNOPENED = "not tuned: no plan of the tuning record that was asked for could be used"
-
-
 @dataclass(frozen=True)
-class Choice:
-    """A candidate for a bucket, whether it was measured here, and what there is to say of the choice."""
+class RankedCandidate:
+    """A candidate to try for a bucket, whether it was measured here, and what there is to say of it."""
 
     candidate: Candidate
     tuned: bool
     note: str
 
 
-def choose(
-    bundle: Bundle, role: Role, request: Request, available: Sequence[Candidate]
-) -> dict[int, tuple[Choice, ...]]:
+def rank_candidates(
+    bundle: Bundle, role: Role, request: PlanRequest, available: Sequence[Candidate]
+) -> dict[int, tuple[RankedCandidate, ...]]:
     """For every bucket the candidates to try, in this order: the measured ones, then the untuned ones.
 
-    Where one plan is asked for, the measured ones are ranked by what they do over all buckets, for every bucket alike.
+    Where one plan is wanted, the measured ones are ranked as tuning chose among them, for every bucket alike.
     """
     if request.threads is not None:
-        return _untuned(available, "not tuned: a number of threads was asked for, and tuning chooses its own")
+        return dict.fromkeys(BUCKETS, _untuned(available, THREADS))
     record = find_record(bundle, role, machine.facts)
     if record is None:
-        return _untuned(available, UNTUNED)
-    if isinstance(record, TuningRecord):
-        return _by_record(bundle, role, request, available, record)
-    return _untuned(available, _not_tuned(bundle, record))
+        return dict.fromkeys(BUCKETS, _untuned(available, UNTUNED))
+    if isinstance(record, str):
+        return dict.fromkeys(BUCKETS, _untuned(available, _not_tuned(bundle, record)))
+    within = [plan for plan in record.plans if record.budget.keeps(plan)]
+    measured = [(plan, found) for plan in within if (found := _candidate(bundle, role, plan)) is not None]
+    known = [(plan, candidate) for plan, candidate in measured if not unasked(candidate, request)]
+    plans = [plan for plan, _ in known]
+    ranked = dict.fromkeys(BUCKETS, record.ranked(plans)) if request.one_plan else winners(plans)
+    candidates = {id(plan): candidate for plan, candidate in known}
+
+    def ranked_at(bucket: int) -> tuple[RankedCandidate, ...]:
+        order = ranked.get(bucket, ())
+        changed = record.changes(order[0]) if order else ()
+        if changed:
+            reason = one_line(f"since {record.created} {', '.join(changed)}")
+            return _untuned(available, _not_tuned(bundle, reason))
+        usable = [plan for plan in order if not refusal_of(candidates[id(plan)], request) and not record.changes(plan)]
+        at = TOP if request.one_plan else bucket
+        tuned = tuple(RankedCandidate(candidates[id(plan)], True, _tuned_note(record, plan, at)) for plan in usable)
+        return tuned + _untuned(available, UNOPENED if usable else UNMEASURED)
+
+    if request.one_plan:
+        return dict.fromkeys(BUCKETS, ranked_at(TOP))
+    return {bucket: ranked_at(bucket) for bucket in BUCKETS}
 
 
-def _by_record(
-    bundle: Bundle, role: Role, request: Request, available: Sequence[Candidate], record: TuningRecord
-) -> dict[int, tuple[Choice, ...]]:
-    changed = (
-        *machine.changes(record.machine, machine.facts()),
-        *machine.changes(record.engines, engine_versions()),
-    )
-    if changed:
-        return _untuned(available, _not_tuned(bundle, one_line(f"since {record.created} {', '.join(changed)}")))
-    plans = [plan for plan in record.plans if record.budget.keeps(plan)]
-    known = {_key(plan): candidate for plan in plans if (candidate := _candidate(bundle, role, plan))}
-    wanted = [plan for plan in plans if _key(plan) in known and not refusal_of(known[_key(plan)], request)]
-    ranked = dict.fromkeys(BUCKETS, best_overall(wanted)) if request.one_plan else winners(wanted)
-    return {
-        bucket: tuple(
-            _tuned(known[_key(plan)], plan, TOP if request.one_plan else bucket, record)
-            for plan in ranked.get(bucket, ())
-        )
-        + _untuned(available, UNOPENED if ranked.get(bucket) else UNMEASURED)[bucket]
-        for bucket in BUCKETS
-    }
-
-
-def _tuned(candidate: Candidate, plan: MeasuredPlan, bucket: int, record: TuningRecord) -> Choice:
+def _tuned_note(record: TuningRecord, plan: MeasuredPlan, bucket: int) -> str:
     measured = bucket if bucket in plan.images_per_second else max(plan.images_per_second)
     speed, psnr = plan.images_per_second[measured], plan.psnr_db_mean
-    note = (
-        f"tuned {record.created}: {speed:.0f} images/s at batch {measured}, PSNR {psnr:.1f} dB, within {record.budget}"
-    )
-    return Choice(candidate, True, note)
+    figures = f"{speed:.0f} images/s at batch {measured}, PSNR {psnr:.1f} dB, within {record.budget}"
+    new = [f"{name} {version}" for name, version in engine_versions().items() if name not in record.engines]
+    untried = f"; {', '.join(new)} is new since then: ganport tune tries it" if new else ""
+    return one_line(f"tuned {record.created}: {figures}{untried}")
 
 
-def _untuned(available: Sequence[Candidate], note: str) -> dict[int, tuple[Choice, ...]]:
-    return dict.fromkeys(BUCKETS, tuple(Choice(candidate, False, note) for candidate in available))
+def _untuned(available: Sequence[Candidate], note: str) -> tuple[RankedCandidate, ...]:
+    return tuple(RankedCandidate(candidate, False, note) for candidate in available)
 
 
 def _not_tuned(bundle: Bundle, reason: str) -> str:
@@ -117,11 +123,7 @@ def _candidate(bundle: Bundle, role: Role, plan: MeasuredPlan) -> Candidate | No
     return Candidate(entry, plan.backend, plan.device, plan.options)
 
 
-def _key(plan: MeasuredPlan) -> tuple[object, ...]:
-    return plan.entry, plan.backend, plan.device, tuple(sorted(plan.options.items()))
-
-
-Promise = Callable[[Manifest], Signature]  # asked once there is such a role in the manifest
+SignatureOf = Callable[[Manifest], Signature]  # asked once there is such a role in the manifest
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ class Running:
     session: Session
 
 
-def open_plans(bundle: Bundle, role: Role, request: Request, signature: Promise) -> dict[int, Running]:
+def open_plans(bundle: Bundle, role: Role, request: PlanRequest, signature: SignatureOf) -> dict[int, Running]:
     """Open, for every bucket, the first of its choices that really runs; a plan of several buckets is opened once.
 
     Where one plan is asked for, it is the first choice that really runs at every bucket.
@@ -146,7 +148,7 @@ def open_plans(bundle: Bundle, role: Role, request: Request, signature: Promise)
     available, refusals = list_plans(bundle, role, request)
     opener = _Opener(bundle, role, request, signature, refusals)
     try:
-        choices = choose(bundle, role, request, available)
+        choices = rank_candidates(bundle, role, request, available)
         if request.one_plan:
             found = dict.fromkeys(BUCKETS, opener.first(BUCKETS[::-1], choices[TOP]))
         else:
@@ -159,7 +161,7 @@ def open_plans(bundle: Bundle, role: Role, request: Request, signature: Promise)
 
 
 def open_candidate(
-    bundle: Bundle, role: Role, candidate: Candidate, signature: Promise, threads: int | None = None
+    bundle: Bundle, role: Role, candidate: Candidate, signature: SignatureOf, threads: int | None = None
 ) -> Running:
     """Open one candidate, which passes the bundle's probe at the probe's own size.
 
@@ -181,10 +183,10 @@ def open_candidate(
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Selected:
     """What serves a bucket: the choice, what runs it, and what there is to say beside the choice's own note."""
 
-    choice: Choice
+    choice: RankedCandidate
     running: Running
     notes: tuple[str, ...]
 
@@ -193,7 +195,7 @@ class _Opener:
     """Opens each candidate once and remembers what came of it."""
 
     def __init__(
-        self, bundle: Bundle, role: Role, request: Request, signature: Promise, refusals: list[Refusal]
+        self, bundle: Bundle, role: Role, request: PlanRequest, signature: SignatureOf, refusals: list[Refusal]
     ) -> None:
         self._what = (bundle, role)
         self._request, self._signature, self._refusals = request, signature, refusals
@@ -201,7 +203,7 @@ class _Opener:
         self._opened: dict[str, Running | Refusal] = {}
         self._finished: dict[tuple[int, str, bool], Running] = {}
 
-    def first(self, buckets: Sequence[int], choices: Sequence[Choice]) -> _Found:
+    def first(self, buckets: Sequence[int], choices: Sequence[RankedCandidate]) -> _Selected:
         """The first of these choices that runs and makes what the probe wants at all of these buckets."""
         notes: list[str] = []
         for choice in choices:
@@ -211,7 +213,7 @@ class _Opener:
                 continue
             try:
                 said = [self._probed(bucket, choice.candidate, running) for bucket in buckets]
-                return _Found(choice, running, (*notes, *said))
+                return _Selected(choice, running, (*notes, *said))
             except PlanError as error:
                 refusal = self._failed(choice.candidate, error)
                 notes.append(f"instead of {refusal}")
@@ -223,7 +225,7 @@ class _Opener:
             "ask for what is there, or mend one of these reasons"
         )
 
-    def finished(self, found: _Found) -> Running:
+    def finished(self, found: _Selected) -> Running:
         """The plan with the choice's note and every refusal; one object for all buckets where they are the same."""
         choice, running = found.choice, found.running
         texts = dict.fromkeys((choice.note, *found.notes, running.plan.note))
@@ -275,6 +277,10 @@ def _load(bundle: Bundle, candidate: Candidate, threads: int | None) -> Session:
     except BundleError as error:
         file = bundle.path / entry.file
         raise BundleError(f"{file} cannot be loaded by {error}; export it again or update the library") from error
+    except (PlanError, InputError):
+        raise
+    except Exception as error:  # such as a library that is installed and cannot be imported
+        raise PlanError(one_line(f"{candidate.backend} failed: {type(error).__name__}: {error}")) from error
 
 
 def _plan(bundle: Bundle, role: Role, candidate: Candidate, session: Session, threads: int | None) -> Plan:

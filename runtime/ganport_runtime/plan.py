@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from ganport_runtime.backends import BACKENDS, Backend, load_backend
+from ganport_runtime.backends import BACKENDS, Backend, load_backend, refusal_of_backend
 from ganport_runtime.bundle import Bundle
 from ganport_runtime.checks import one_of, whole_number
 from ganport_runtime.manifest import Entry, Role
@@ -14,17 +14,19 @@ DEVICES = ("cuda", "cpu")  # fastest first
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")  # of plans; bf16 is what an engine makes of an fp32 graph
 UNTUNED = "not tuned: the safest fast default, nothing was measured on this machine"
 MAX_THREADS = 1024
+UNTUNED_PRECISIONS = ("fp32",)  # what `auto` may take with no measurement on this machine
+PREFERRED_FORM = "deconv"  # as trained
 
 
 @dataclass(frozen=True)
-class Request:
-    """What the caller asked for; `auto` leaves a choice open, `one_plan` wants one choice for all batch sizes."""
+class PlanRequest:
+    """What the caller asked for; `auto` leaves a choice open."""
 
     device: str = AUTO
     precision: str = AUTO
     backend: str = AUTO
     threads: int | None = None
-    one_plan: bool = False
+    one_plan: bool = True
 
     def __post_init__(self) -> None:
         one_of("device", self.device, (AUTO, *reversed(DEVICES)))
@@ -32,6 +34,9 @@ class Request:
         one_of("backend", self.backend, (AUTO, *BACKENDS))
         if self.threads is not None:
             whole_number("threads", self.threads, 1, MAX_THREADS)
+
+
+Request = PlanRequest  # its older name, until serve says the new one
 
 
 @dataclass(frozen=True)
@@ -121,33 +126,29 @@ def by_reason(refusals: Iterable[Refusal]) -> str:
     return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in candidates.items())
 
 
-UNTUNED_PRECISIONS = ("fp32",)  # what `auto` may take with no measurement on this machine
-PREFERRED_FORM = "deconv"  # as trained
-
-
-def list_plans(bundle: Bundle, role: Role, request: Request) -> tuple[list[Candidate], list[Refusal]]:
+def list_plans(bundle: Bundle, role: Role, request: PlanRequest) -> tuple[list[Candidate], list[Refusal]]:
     """Every candidate of a role with its backend's default options: the available ones, best first, and the refused."""
     available: list[Candidate] = []
     refusals: list[Refusal] = []
-    lack_of = cache(lambda backend, device: load_backend(backend).refusal(device))  # asked once, not for each entry
+    lack_of = cache(refusal_of_backend)  # asked once, not for each entry
     for candidate in _candidates(bundle, role, request):
-        unasked = _unasked(candidate, request)
-        reason = unasked or _unmeasured(candidate, request)
+        other = unasked(candidate, request)
+        reason = other or _unmeasured(candidate, request)
         reason = reason or _impossible(candidate, lack_of(candidate.backend, candidate.device))
         if reason is None:
             available.append(candidate)
         else:
-            refusals.append(Refusal(candidate, reason, is_unasked=unasked is not None))
+            refusals.append(Refusal(candidate, reason, is_unasked=other is not None))
     return available, refusals
 
 
-def refusal_of(candidate: Candidate, request: Request) -> str | None:
+def refusal_of(candidate: Candidate, request: PlanRequest) -> str | None:
     """Why this machine or the request leaves out a candidate that was measured, whatever its precision; or None."""
-    lack = load_backend(candidate.backend).refusal(candidate.device)
-    return _unasked(candidate, request) or _impossible(candidate, lack)
+    lack = refusal_of_backend(candidate.backend, candidate.device)
+    return unasked(candidate, request) or _impossible(candidate, lack)
 
 
-def _candidates(bundle: Bundle, role: Role, request: Request) -> Iterator[Candidate]:
+def _candidates(bundle: Bundle, role: Role, request: PlanRequest) -> Iterator[Candidate]:
     """Best first: by device, then backend, then precision, then form."""
     for device in DEVICES:
         for name in BACKENDS:
@@ -157,7 +158,7 @@ def _candidates(bundle: Bundle, role: Role, request: Request) -> Iterator[Candid
                 yield from sorted(ways, key=lambda way: _preference(bundle, way))
 
 
-def _way(entry: Entry, name: str, backend: Backend, device: str, request: Request) -> Candidate:
+def _way(entry: Entry, name: str, backend: Backend, device: str, request: PlanRequest) -> Candidate:
     """The first of the backend's choices that makes the precision asked for, or else the first of all."""
     ways = [Candidate(entry, name, device, options) for options in backend.settings_to_try(entry, device)]
     return next((way for way in ways if way.precision == request.precision), ways[0])
@@ -168,7 +169,7 @@ def _preference(bundle: Bundle, candidate: Candidate) -> tuple[int, bool]:
     return precisions.index(candidate.precision), bundle.variant_of(candidate.entry).form != PREFERRED_FORM
 
 
-def _unasked(candidate: Candidate, request: Request) -> str | None:
+def unasked(candidate: Candidate, request: PlanRequest) -> str | None:
     """Why the caller's request leaves a candidate out."""
     if request.device not in (AUTO, candidate.device):
         return f"its device is {candidate.device}, {request.device} was asked for"
@@ -179,7 +180,7 @@ def _unasked(candidate: Candidate, request: Request) -> str | None:
     return None
 
 
-def _unmeasured(candidate: Candidate, request: Request) -> str | None:
+def _unmeasured(candidate: Candidate, request: PlanRequest) -> str | None:
     """Why a candidate is left out where nothing was measured and no precision asked for."""
     precision = candidate.precision
     if request.precision == AUTO and precision not in UNTUNED_PRECISIONS:

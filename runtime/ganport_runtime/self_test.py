@@ -16,13 +16,16 @@ from ganport_runtime import machine
 from ganport_runtime.backends import Session
 from ganport_runtime.batches import run_batch
 from ganport_runtime.bundle import Bundle
-from ganport_runtime.cache import cache_folder, write_whole
+from ganport_runtime.cache import cache_folder
 from ganport_runtime.differences import Difference, compare
 from ganport_runtime.errors import BundleError, PlanError, one_line
 from ganport_runtime.manifest import Manifest, Role
 
 MAX_BYTES = 256 * 2**20  # what a damaged or hostile archive may unpack to
 REMEDY = "copy the bundle again or export it again"
+MARGIN_DB = 6.0  # below what the variant's fidelity promises: other processors round elsewhere, errors are larger
+PROMISED = ("fp16", "int8")  # precisions of the variants themselves, which their fidelity speaks of
+LOGIT_TOLERANCES = {"fp32": 2e-3, "fp16": 5e-2, "bf16": 1e-1, "int8": 2.5e-1}  # of the largest logit, or of 1
 
 
 @dataclass(frozen=True)
@@ -80,11 +83,8 @@ def _check(name: str, array: NDArray[np.generic], dtype: str, shape: tuple[int, 
         raise ValueError(f"{name} holds NaN or infinity")
 
 
-MARGIN_DB = 6.0  # below what the variant's fidelity promises: other processors round elsewhere, errors are larger
-
-
 @dataclass(frozen=True)
-class Floor:
+class Tolerance:
     """The least that a plan's images must keep to: PSNRs in dB, and the largest difference of 255, if any."""
 
     psnr_db_mean: float
@@ -95,13 +95,11 @@ class Floor:
 # For a plan whose variant promises nothing. fp32 is held to rounding alone; a wrong layout, a missing layer, silent
 # zeros or a saturating multiplication leave 5 to 22 dB, so that the others need not be near what they reach.
 FLOORS = {
-    "fp32": Floor(50, 50, largest_difference=2),
-    "fp16": Floor(40, 34),
-    "bf16": Floor(30, 24),
-    "int8": Floor(28, 22),
+    "fp32": Tolerance(50, 50, largest_difference=2),
+    "fp16": Tolerance(40, 34),
+    "bf16": Tolerance(30, 24),
+    "int8": Tolerance(28, 22),
 }
-PROMISED = ("fp16", "int8")  # precisions of the variants themselves, which their fidelity speaks of
-LOGIT_TOLERANCES = {"fp32": 2e-3, "fp16": 5e-2, "bf16": 1e-1, "int8": 2.5e-1}  # of the largest logit, or of 1
 
 
 @dataclass(frozen=True)
@@ -166,7 +164,7 @@ def image_fault(found: Difference, precision: str, fidelity: Mapping[str, Any]) 
     """
     floor = FLOORS.get(precision, FLOORS["fp32"])
     if precision in PROMISED and {"psnr_db_mean", "psnr_db_worst"} <= fidelity.keys():
-        floor = Floor(fidelity["psnr_db_mean"] - MARGIN_DB, fidelity["psnr_db_worst"] - MARGIN_DB)
+        floor = Tolerance(fidelity["psnr_db_mean"] - MARGIN_DB, fidelity["psnr_db_worst"] - MARGIN_DB)
     if (
         found.psnr_db_mean >= floor.psnr_db_mean
         and found.psnr_db_worst >= floor.psnr_db_worst
@@ -222,8 +220,10 @@ def _passed_file(subject: Subject) -> tuple[Path | None, str]:
 
 
 def _remember(file: Path, subject: Subject) -> str:
+    from ganport_runtime.atomic import write_bytes  # most openings remember nothing new
+
     try:
-        write_whole(file, json.dumps(_key(subject), indent=1).encode())
+        write_bytes(file, json.dumps(_key(subject), indent=1).encode())
     except OSError as error:
         return _forgotten(error)
     return ""

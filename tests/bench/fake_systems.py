@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from ganport_bench.baselines import TRANSFERS, Kind, SystemUnderTest
 from ganport_bench.ceilings import BatchFloor, Ceilings, Limits
-from ganport_bench.comparison import AccuracyCheck, Measured, Reference, RoundTimes
+from ganport_bench.comparison import AccuracyCheck, Measured, ReferenceImages, RoundTimes
 from ganport_bench.graph_work import Demand
-from ganport_bench.peaks import Bandwidth, Peak, Stream
+from ganport_bench.peaks import Bandwidth, Peak, StreamRate
 from ganport_bench.subject import Latents, Pixels
 from ganport_bench.timing import Estimate
 from ganport_runtime.differences import compare
@@ -29,10 +29,10 @@ def off_by(amount: int) -> Callable[[Latents], Pixels]:
     return lambda z: right(z) + np.uint8(amount)
 
 
-def reference(images: int = 32) -> Reference:
+def reference(images: int = 32) -> ReferenceImages:
     """Of `right` images."""
     z = np.random.default_rng(0).standard_normal((images, 5)).astype(np.float32)
-    return Reference(z, right(z))
+    return ReferenceImages(z, right(z))
 
 
 @dataclass
@@ -74,7 +74,7 @@ def system(
 def ceilings(batches: Sequence[int] = (1, 8, 64), **operations: float) -> Ceilings:
     """Of a processor with such peaks, by precision, and a memory that never bounds."""
     peaks = {precision: Peak(precision, _exactly(value), "somehow", {}, {}) for precision, value in operations.items()}
-    limits = Limits(peaks, Bandwidth(Stream(_exactly(1e30), "somehow", {})))
+    limits = Limits(peaks, Bandwidth(StreamRate(_exactly(1e30), "somehow", {})))
     floors = {
         precision: {
             batch: BatchFloor(precision, batch, 2 * MULTIPLY_ADDS * batch / peak.operations_per_second.value, 0.0)

@@ -93,6 +93,7 @@ def test_every_setting_makes_finished_images_of_the_network(source: NetworkSourc
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")  # PyTorch's own use
+@pytest.mark.slow
 def test_a_compiled_module_makes_the_same_images(source: NetworkSource, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ganport_bench.baselines.pytorch.thread_choices", lambda: (1,))
     monkeypatch.setattr(

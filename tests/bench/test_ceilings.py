@@ -23,7 +23,7 @@ from ganport_bench.peaks import (
     Peak,
     Product,
     ProductShape,
-    Stream,
+    StreamRate,
     higher_bandwidth,
     higher_peaks,
     int8_product,
@@ -43,8 +43,8 @@ def peak(precision: str, value: float) -> Peak:
     return Peak(precision, Estimate(value, value, value), "somehow", {}, {})
 
 
-def stream(value: float) -> Stream:
-    return Stream(Estimate(value, value, value), "somehow", {})
+def stream(value: float) -> StreamRate:
+    return StreamRate(Estimate(value, value, value), "somehow", {})
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from ganport_bench.nodes import (
     read_trace,
     tables,
 )
-from ganport_bench.peaks import Bandwidth, Peak, Stream
+from ganport_bench.peaks import Bandwidth, Peak, StreamRate
 from ganport_bench.speed import Speed
 from ganport_bench.subject import make_run
 from ganport_bench.tables import Table
@@ -146,7 +146,7 @@ def peak(precision: str, value: float) -> Peak:
 
 
 PEAKS = {"int8": peak("int8", 8e8), "fp32": peak("fp32", 4e8)}
-BANDWIDTH = Bandwidth(Stream(Estimate(1e8, 1e8, 1e8), "somehow", {}))
+BANDWIDTH = Bandwidth(StreamRate(Estimate(1e8, 1e8, 1e8), "somehow", {}))
 
 
 def measured(name: str, batch: int, rate: float, *, wrong: str = "", kind: Kind = "plan") -> Measured:

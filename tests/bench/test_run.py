@@ -95,7 +95,7 @@ def test_nodes_may_be_named_before_the_speed_that_they_are_of() -> None:
 
 
 def test_what_one_part_needs_alone_keeps_no_other_from_running() -> None:
-    missing = "sys.modules.update(psutil=None, uvicorn=None, grpc=None, mlperf_loadgen=None, matplotlib=None)"
+    missing = "sys.modules.update(psutil=None, granian=None, grpc=None, mlperf_loadgen=None, matplotlib=None)"
     parts = ("run", "speed", "nodes", "start", "scenarios", "page", "load", "compare")
     code = f"import sys; {missing}; import {', '.join(f'ganport_bench.{part}' for part in parts)}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

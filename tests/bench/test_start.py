@@ -319,6 +319,7 @@ def test_a_quantity_says_all_of_it() -> None:
 # ---- a real bundle
 
 
+@pytest.mark.slow
 def test_a_bundle_is_measured_from_import_to_its_top_bucket(
     bundle: Path, light_imports: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -367,6 +368,7 @@ def test_a_record_of_this_machine_is_used_and_no_tuning_done(
     assert tuned.peer == ""
 
 
+@pytest.mark.slow
 def test_a_record_of_another_machine_is_not(bundle: Path, tmp_path: Path) -> None:
     with own_cache(tmp_path / "users"):
         write_record(bundle, ONNXRUNTIME, engines={"onnxruntime": "0.1"})
@@ -374,6 +376,7 @@ def test_a_record_of_another_machine_is_not(bundle: Path, tmp_path: Path) -> Non
     assert "ganport, tuned" in names(ways)
 
 
+@pytest.mark.slow
 def test_a_way_is_measured_once_and_one_that_there_is_not_is_named(bundle: Path, tmp_path: Path) -> None:
     missing: dict[str, str] = {}
     with own_cache(tmp_path / "users"):
@@ -446,6 +449,7 @@ def test_an_editable_ganport_is_counted_by_its_packages(packages: Path) -> None:
     assert installed_bytes("made-up-edited") == 3
 
 
+@pytest.mark.slow
 def test_what_generates_is_counted_with_each_engine() -> None:
     found = {(one.system, one.what): one for one in installed_quantities()}
     whole = found["ganport with onnxruntime", "with all that it requires"]

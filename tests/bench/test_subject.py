@@ -11,7 +11,7 @@ import onnxruntime  # type: ignore[import-untyped]
 import pytest
 import torch
 from ganport_bench.baselines import baselines_of
-from ganport_bench.comparison import Reference, choose
+from ganport_bench.comparison import ReferenceImages, choose
 from ganport_bench.errors import BenchError
 from ganport_bench.subject import BenchSubject, BundleSource, NetworkSource, subject_of
 from ganport_export import export_run
@@ -138,7 +138,7 @@ def test_of_baselines_those_that_take_a_graph_run_and_the_others_say_what_to_giv
     run = make_tiny_run(tmp_path)
     export_run(run, tmp_path / "tiny.ganport", forms=("deconv",), precisions=("fp32",))
     source = BundleSource.of_bundle(tmp_path / "tiny.ganport")
-    wanted = Reference(*source.reference(seed=1, count=8))
+    wanted = ReferenceImages(*source.reference(seed=1, count=8))
     np.testing.assert_array_equal(wanted.pixels, NetworkSource.of_run(run).reference(seed=1, count=8)[1])
     found = {one.name: one for one in baselines_of(source)}
     chosen = choose(found["ONNX Runtime"], 8, wanted, QUICKEST)

@@ -239,13 +239,13 @@ def test_libraries_may_print_without_spoiling_the_document(capfd: pytest.Capture
 
 INTERRUPTED = """
 import os, signal, sys
-from ganport_bench import ceilings, speed
+from ganport_bench import speed
 from ganport_cli import main
 
 def interrupt(*_, **__):
     os.kill(os.getpid(), signal.SIGINT)
 
-speed.measure_limits = ceilings.measure_limits = interrupt
+speed.measure_limits = interrupt
 main()
 """
 

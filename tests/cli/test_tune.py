@@ -17,7 +17,7 @@ from tests.support.bundles import Weights, make_variety
 def _own_cache_and_short_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANPORT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("ganport_runtime.tuning.tuner.TURN_SECONDS", 0.001)
-    monkeypatch.setattr("ganport_runtime.tuning.tuner.ROUNDS", 2)
+    monkeypatch.setattr("ganport_runtime.tuning.turns.MOST_ROUNDS", 2)
 
 
 @pytest.fixture
@@ -38,11 +38,21 @@ def test_it_measures_shows_and_remembers(ganport: Ganport, variety: Path, tmp_pa
     for bucket, best in document["buckets"].items():
         assert best["images_per_second"] == plans[best["plan"]]["images_per_second"][bucket]
         assert best["latency_ms"] == plans[best["plan"]]["latency_ms"][bucket]
+    assert document["choice"]["plan"] in plans
+    assert document["choice"]["certain"] in (True, False)
+    assert document["plans_per_batch"]["adds_percent"] >= 0
     assert {plan["precision"] for plan in plans.values()} <= {"fp32", "bf16"}
     refused = {item["plan"]: item["reason"] for item in document["refused"]}
     assert "wanted a mean PSNR of 60 dB or more" in refused["generator-phase-int8 by onnxruntime on cpu"]
     assert Path(document["record"]).is_relative_to(tmp_path / "cache" / "tuning")
-    for part in ("generator-deconv-fp32", "onnxruntime", "batch 64: ", "times the untuned plan", "remembered in "):
+    for part in (
+        "generator-deconv-fp32",
+        "onnxruntime",
+        "plan: ",
+        "batch 64: ",
+        "times the untuned plan",
+        "remembered in ",
+    ):
         assert part in outcome.stderr
     generated = ganport("generate", variety, "--count", "3", "--out", tmp_path / "three.npy", "--json")
     assert generated.document["plan"]["tuned"] is True
@@ -54,6 +64,7 @@ def test_it_measures_shows_and_remembers(ganport: Ganport, variety: Path, tmp_pa
         ("--min-psnr", "-1"),
         ("--min-psnr", "101"),
         ("--max-worst", "256"),
+        ("--for-batch", "0"),
         ("--seconds", "0"),
         ("--min-psnr", "x"),
         ("--seconds", "inf"),

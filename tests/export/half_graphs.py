@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx_ir
-from ganport_export.graph import serialize
+from ganport_export.graph import to_bytes
 from ganport_export.passes.to_half import to_half
 from ganport_export.session import OnnxSession
 from numpy.typing import NDArray
@@ -46,7 +46,7 @@ def halve(model: onnx_ir.Model, *feeds: NDArray[Any]) -> list[str]:
 
 
 def run(model: onnx_ir.Model, x: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    return OnnxSession(serialize(model), threads=1)({"x": x})
+    return OnnxSession(to_bytes(model), threads=1)({"x": x})
 
 
 def types(model: onnx_ir.Model) -> dict[str, DataType | None]:

@@ -4,7 +4,7 @@ import numpy as np
 import onnx_ir
 import pytest
 from ganport_export.errors import ExportError
-from ganport_export.graph import serialize
+from ganport_export.graph import to_bytes
 from ganport_export.session import Range, activation_ranges, fill_in_types, intermediate_values
 from onnx import helper
 
@@ -23,7 +23,7 @@ def network() -> onnx_ir.Model:
 
 def test_named_values_of_every_batch() -> None:
     model = network()
-    before = serialize(model)
+    before = to_bytes(model)
     batches = [weights(np.random.default_rng(0), n, 3) for n in (2, 5)]
     made = list(intermediate_values(model, ["x", "double", "positive", "y"], [{"x": x} for x in batches], threads=1))
     assert [sorted(values) for values in made] == [["double", "positive", "x", "y"]] * 2
@@ -31,7 +31,7 @@ def test_named_values_of_every_batch() -> None:
         np.testing.assert_array_equal(values["x"], x)
         np.testing.assert_array_equal(values["double"], 2 * x)
         np.testing.assert_array_equal(values["positive"], np.maximum(2 * x, 0))
-    assert serialize(model) == before
+    assert to_bytes(model) == before
 
 
 def test_batches_are_run_as_they_are_asked_for() -> None:

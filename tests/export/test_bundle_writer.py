@@ -1,13 +1,21 @@
 """A bundle appears whole or not at all, and what was there stays until it does."""
 
+import io
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from ganport_export import OutputError
-from ganport_export.bundle_writer import Destination, sha256, write_bundle
-from ganport_runtime import Bundle, BundleError
+from ganport_export.bundle_writer import Destination, make_probe, write_bundle
+from ganport_export.inputs import PROBE_SEED, GeneratorInputs
+from ganport_export.variants import sha256
+from ganport_runtime import Bundle, BundleError, latents
 from ganport_runtime.manifest import GeneratorInfo, ImageInfo, LatentInfo, Manifest, Variant
+from ganport_train.networks import DcganDiscriminator, DcganGenerator
+
+from tests.export.user_networks import randomize
 
 DATA = b"graph"
 
@@ -65,7 +73,7 @@ def test_the_old_bundle_is_put_back_where_the_last_rename_fails(
     rename, target = Path.rename, tmp_path / "b"
 
     def fail_once(self: Path, to: Path) -> Path:
-        if to == target and self.parent.suffix == ".partial":
+        if to == target and self.suffix == ".partial":
             raise PermissionError(13, "Permission denied")
         return rename(self, to)
 
@@ -105,6 +113,16 @@ def test_leftovers_of_a_killed_export_go_with_the_next(tmp_path: Path) -> None:
     assert len(notes) == 1
 
 
+def test_a_bundle_that_a_killed_export_moved_aside_is_put_back_before_anything_is_made(tmp_path: Path) -> None:
+    write(tmp_path / ".b.0123abcd.old" / "b", name="old")
+    notes: list[str] = []
+    with pytest.raises(OutputError, match="exists: choose another name, or --overwrite"):
+        Destination.cleared(tmp_path / "b", None, overwrite=False, observer=notes.append)
+    assert Bundle.open(tmp_path / "b").manifest.name == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+    assert len(notes) == 1
+
+
 def test_what_appears_between_check_and_writing_is_not_replaced(tmp_path: Path) -> None:
     destination = Destination(tmp_path / "b")
     (tmp_path / "b").mkdir()
@@ -134,3 +152,39 @@ def test_name_must_be_printable(tmp_path: Path, name: str) -> None:
         Destination(tmp_path / "b", name)
     with pytest.raises(OutputError, match="give printable text"):
         Destination(Path(os.sep))
+
+
+@pytest.fixture
+def networks() -> tuple[DcganGenerator, DcganDiscriminator]:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        generator = DcganGenerator(resolution=16, channels=3, width=4, kernel=4, latent_dim=6)
+        discriminator = DcganDiscriminator(resolution=16, channels=3, width=4, kernel=4, batch_norm=True)
+    randomize(generator).requires_grad_(False)
+    randomize(discriminator).requires_grad_(False)
+    return generator, discriminator
+
+
+def test_probe_holds_what_the_networks_make_in_float64(networks: tuple[DcganGenerator, DcganDiscriminator]) -> None:
+    generator, discriminator = networks
+    probe = make_probe(generator, GeneratorInputs(6), discriminator)
+    with np.load(io.BytesIO(probe.data), allow_pickle=False) as archive:
+        z, image, logit = (archive[name] for name in ("z", "image", "logit"))
+        assert len(archive.files) == 3
+    assert (z.dtype, image.dtype, logit.dtype) == (np.float32, np.uint8, np.float32)
+    assert np.array_equal(z, latents(PROBE_SEED, 0, 8, 6))
+    values = generator.double()(torch.from_numpy(z).double()).permute(0, 2, 3, 1).numpy()
+    assert np.array_equal(image, np.rint((values + 1) * 127.5))
+    pixels = torch.from_numpy(image).double().permute(0, 3, 1, 2) / 127.5 - 1
+    np.testing.assert_allclose(logit, discriminator.double()(pixels).numpy(), rtol=1e-6)
+    assert image.std() > 5
+    assert (probe.entry.file, probe.entry.images) == ("probe.npz", 8)
+
+
+def test_probe_repeats_and_has_no_logits_without_a_discriminator(
+    networks: tuple[DcganGenerator, DcganDiscriminator],
+) -> None:
+    first, again = (make_probe(networks[0], GeneratorInputs(6)) for _ in range(2))
+    assert first == again
+    with np.load(io.BytesIO(first.data), allow_pickle=False) as archive:
+        assert sorted(archive.files) == ["image", "z"]

@@ -34,6 +34,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_run_becomes_a_bundle_that_people_read_about_on_stderr(
     run: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -70,6 +71,7 @@ def test_json_is_one_document_and_nothing_else_on_stdout(folder: Path, capsys: p
     assert variant["sha256"] == Bundle.open("b.ganport").manifest.variants[0].sha256
 
 
+@pytest.mark.slow
 def test_notes_reach_people_and_the_document(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_weights("PreActivation", folder / "p.safetensors")
     source = "tests.export.user_networks:PreActivation"

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import onnx
@@ -9,6 +10,7 @@ import pytest
 import torch
 from ganport_export import ExportError, ModuleError, ParityError, TraceError
 from ganport_export.passes import layers
+from ganport_export.reference import in_float64
 from ganport_runtime import Generator, latents
 
 from tests.export import user_networks
@@ -20,6 +22,7 @@ def operators(bundle: Path) -> list[str]:
     return [node.op_type for node in onnx.load(bundle / "generator-deconv-fp32.onnx").graph.node]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "channels"),
     [("Residual", 3), ("Gray", 1), ("SubPixel", 3), ("Modulated", 3), ("InPlace", 3), ("IdleDropout", 3)],
@@ -53,6 +56,7 @@ def network_of(name: str, folder: Path) -> torch.nn.Module:
     return module.eval()
 
 
+@pytest.mark.slow
 def test_batch_norm_that_cannot_be_folded_stays_and_is_logged(
     export: ExportModule, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -62,11 +66,13 @@ def test_batch_norm_that_cannot_be_folded_stays_and_is_logged(
     assert operators(tmp_path / "out" / "PreActivation.ganport").count("BatchNormalization") == 1
 
 
+@pytest.mark.slow
 def test_tied_weights_are_one_tensor_in_the_file(export: ExportModule, tmp_path: Path) -> None:
     export("Tied")
     assert (tmp_path / "out" / "Tied.ganport" / "manifest.json").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "kind", "said"),
     [
@@ -100,6 +106,7 @@ def test_network_that_is_no_generator_gets_one_line_and_no_bundle(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "said"),
     [
@@ -121,11 +128,13 @@ def test_wrong_sizes_are_named(export: ExportModule) -> None:
         export("Residual", image_size=32)
 
 
+@pytest.mark.slow
 def test_warnings_of_the_users_own_code_are_not_swallowed(export: ExportModule) -> None:
     with pytest.warns(UserWarning, match="the network is old"):
         export("Deprecated")
 
 
+@pytest.mark.slow
 def test_fold_along_the_wrong_axis_is_refused(
     export: ExportModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,3 +149,19 @@ def test_randomize_moves_what_folding_must_account_for() -> None:
     norm = randomize(torch.nn.BatchNorm2d(4))
     x = torch.randn(2, 4, 3, 3)
     assert (norm(x) - x).abs().max() > 0.1
+
+
+class Stubborn(torch.nn.Module):
+    """Goes to no float64."""
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        if fn(torch.zeros(1)).dtype == torch.float64:
+            raise RuntimeError("no")
+        return self
+
+
+def test_a_network_that_goes_half_of_the_way_to_float64_is_put_back() -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(2, 2), Stubborn())
+    with pytest.raises(ModuleError, match="does not run in float64"), in_float64(network):
+        pass
+    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}

@@ -15,7 +15,8 @@ import pytest
 from ganport_cli.app import run as ganport
 from ganport_export import ExportError, export_run
 from ganport_export.fidelity import ship
-from ganport_export.variants import Graph
+from ganport_export.inputs import GeneratorInputs
+from ganport_export.variants import ExportedGraph
 from ganport_runtime import Bundle, latents
 from ganport_runtime.backends import load_backend
 from ganport_runtime.differences import compare
@@ -25,6 +26,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.export.conftest import ExportModule
+
+pytestmark = pytest.mark.slow
 
 REFERENCE = "generator-deconv-fp32"
 VARIANTS = [
@@ -112,6 +115,7 @@ def test_every_variant_has_the_signature_and_the_precision_that_it_is_called_by(
 
 
 def test_the_manifest_says_how_int8_and_fp16_were_made(bundle: Bundle) -> None:
+    assert {"int8", "fp16"} <= {variant.precision for variant in generators(bundle)}
     for variant in generators(bundle):
         if variant.precision == "int8":
             said = variant.details["quantization"]
@@ -229,13 +233,13 @@ def test_engines_are_built_of_what_fits_and_the_rest_is_named(run: Path, tmp_pat
 def test_shipping_keeps_what_lies_on_the_floor(bundle: Bundle) -> None:
     ours = by_id(bundle)
     graphs = [
-        Graph("generator", variant.form, variant.precision, bundle.read(variant))
+        ExportedGraph("generator", variant.form, variant.precision, bundle.read(variant))
         for variant in (ours[REFERENCE], ours["generator-deconv-fp16"])
     ]
     floor = ours["generator-deconv-fp16"].fidelity["psnr_db_mean"]
-    on_it = ship(graphs, 10, floor, pytest.fail, lambda _: None)
+    on_it = ship(graphs, GeneratorInputs(10), floor, pytest.fail, lambda _: None)
     assert [graph.id for graph in on_it.graphs] == [graph.id for graph in graphs]
     notes: list[str] = []
-    above = ship(graphs, 10, floor + 1e-6, notes.append, lambda _: None)
+    above = ship(graphs, GeneratorInputs(10), floor + 1e-6, notes.append, lambda _: None)
     assert [graph.id for graph in above.graphs] == [REFERENCE]
     assert len(notes) == 1

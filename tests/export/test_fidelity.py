@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 from ganport_export import inputs
-from ganport_export.fidelity import FidelityMeter, strip
-from ganport_export.inputs import FIDELITY_SEED, PARITY_SEEDS
+from ganport_export.fidelity import FidelityMeter, comparison_image
+from ganport_export.inputs import FIDELITY_SEED, PARITY_SEEDS, Feed, GeneratorInputs
 from ganport_runtime import latents
 from numpy.typing import NDArray
 from PIL import Image
@@ -15,15 +15,16 @@ from PIL import Image
 Pixels = NDArray[np.uint8]
 Latents = NDArray[np.float32]
 DIM = 3
+INPUTS = GeneratorInputs(DIM)
 
 
-def paint(z: Latents) -> Pixels:
+def paint(feed: Feed) -> Pixels:
     """Images of 2x2 gray pixels that depend on the latent."""
-    return np.repeat((100 + 20 * z[:, :1]).clip(10, 240).astype(np.uint8), 4, axis=1).reshape(-1, 2, 2, 1)
+    return np.repeat((100 + 20 * feed["z"][:, :1]).clip(10, 240).astype(np.uint8), 4, axis=1).reshape(-1, 2, 2, 1)
 
 
 def test_the_reference_itself_is_identical() -> None:
-    fidelity, shown = FidelityMeter("a", paint, DIM, images=5).measure(paint)
+    fidelity, shown = FidelityMeter("a", paint, INPUTS, images=5).measure(paint)
     assert fidelity.to_json() == {
         "psnr_db_mean": 100.0,
         "psnr_db_worst": 100.0,
@@ -33,22 +34,22 @@ def test_the_reference_itself_is_identical() -> None:
         "seed": FIDELITY_SEED,
         "reference": "a",
     }
-    assert np.array_equal(shown, paint(latents(FIDELITY_SEED, 0, 5, DIM)))
+    assert np.array_equal(shown, paint({"z": latents(FIDELITY_SEED, 0, 5, DIM)}))
 
 
 def test_golden_figures() -> None:
     """Every fourth image is off: one pixel of four, by 8; mean square 16 in those."""
     made: list[Pixels] = []
 
-    def run(z: Latents) -> Pixels:
-        images = paint(z)
+    def run(feed: Feed) -> Pixels:
+        images = paint(feed)
         for image in images:
             if len(made) % 4 == 0:
                 image[0, 0] += 8
             made.append(image)
         return images
 
-    fidelity, _ = FidelityMeter("a", paint, DIM, images=100).measure(run)
+    fidelity, _ = FidelityMeter("a", paint, INPUTS, images=100).measure(run)
     worst = 10 * math.log10(255**2 / 16)
     assert fidelity.psnr_db_worst == pytest.approx(worst)
     assert fidelity.psnr_db_mean == pytest.approx((25 * worst + 75 * 100) / 100)
@@ -59,11 +60,11 @@ def test_golden_figures() -> None:
 def test_thousand_and_twenty_four_fresh_latents_in_bounded_batches() -> None:
     seen: list[Latents] = []
 
-    def run(z: Latents) -> Pixels:
-        seen.append(z)
-        return paint(z)
+    def run(feed: Feed) -> Pixels:
+        seen.append(feed["z"])
+        return paint(feed)
 
-    meter = FidelityMeter("a", paint, DIM)
+    meter = FidelityMeter("a", paint, INPUTS)
     assert meter.measure(run)[0].images == 1024
     assert max(len(z) for z in seen) <= 64
     assert np.array_equal(np.concatenate(seen), latents(FIDELITY_SEED, 0, 1024, DIM))
@@ -83,7 +84,7 @@ def test_strip_shows_both_and_their_difference_eight_times(channels: int) -> Non
     second = first.copy()
     second[0, 0, 0] = first[0, 0, 0] ^ 1
     second[1, 2, 3] = first[1, 2, 3] ^ 64
-    with Image.open(io.BytesIO(strip(first, second))) as opened:
+    with Image.open(io.BytesIO(comparison_image(first, second))) as opened:
         sheet = np.asarray(opened).reshape(3 * 5 + 2 * 2, 8 * 4 + 7 * 2, channels)
     for index in range(8):
         for row, images in enumerate((first, second)):

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 from ganport_export import ParityError
-from ganport_export.generator import GENERATOR_GATES, GeneratorParity, compare_images, measure_generator
-from ganport_export.reference import Reference, to_pixels
+from ganport_export.generator import GENERATOR_GATES, GeneratorParity, measure_generator
+from ganport_export.inputs import Feed
+from ganport_export.reference import NetworkReference
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -19,56 +20,56 @@ def gray(*values: int) -> Pixels:
     return np.array(values, np.uint8).reshape(1, 1, -1, 1)
 
 
+def compared(wanted: Pixels, made: Pixels) -> GeneratorParity:
+    """The figures of a graph that makes `made` where the network makes `wanted`, in one batch."""
+    known = NetworkReference(1, {"z": np.zeros((len(wanted), 1))}, wanted.transpose(0, 3, 1, 2) / 127.5 - 1)
+    return measure_generator(lambda _: made, [known], (len(wanted),))
+
+
 def test_golden_figures() -> None:
-    difference = compare_images(gray(0, 10, 255, 7), gray(2, 10, 254, 7))
-    assert difference.largest_difference == 2
-    assert difference.share_off == 0.5
-    assert difference.psnr_db == pytest.approx(10 * math.log10(65025 / 1.25))  # mean square (4 + 0 + 1 + 0) / 4
-
-
-def test_identical_images_have_the_capped_ratio() -> None:
-    assert compare_images(gray(1, 2), gray(1, 2)).psnr_db == 100.0
+    parity = compared(gray(0, 10, 255, 7), gray(2, 10, 254, 7))
+    assert parity.largest_difference == 2
+    assert parity.share_off == 0.5
+    assert parity.psnr_db == pytest.approx(10 * math.log10(65025 / 1.25))  # mean square (4 + 0 + 1 + 0) / 4
 
 
 def test_largest_possible_difference_does_not_overflow() -> None:
-    difference = compare_images(gray(0, 255), gray(255, 0))
-    assert (difference.largest_difference, difference.psnr_db) == (255, 0.0)
+    parity = compared(gray(0, 255), gray(255, 0))
+    assert (parity.largest_difference, parity.psnr_db) == (255, 0.0)
 
 
 @given(st.lists(st.tuples(st.integers(0, 255), st.integers(0, 255)), min_size=1))
-def test_comparison_has_no_direction_and_agrees_with_itself(pairs: list[tuple[int, int]]) -> None:
+def test_figures_have_no_direction_and_agree_with_each_other(pairs: list[tuple[int, int]]) -> None:
     first, second = (gray(*values) for values in zip(*pairs, strict=True))
-    difference = compare_images(first, second)
-    assert difference == compare_images(second, first)
-    assert difference.largest_difference == max(abs(a - b) for a, b in pairs)
-    assert difference.share_off == sum(a != b for a, b in pairs) / len(pairs)
-    assert (difference.share_off == 0) == (difference.psnr_db == 100.0)
+    parity = compared(first, second)
+    assert parity == compared(second, first)
+    assert parity.largest_difference == max(abs(a - b) for a, b in pairs)
+    assert parity.share_off == sum(a != b for a, b in pairs) / len(pairs)
+    assert (parity.share_off == 0) == (parity.psnr_db == 100.0)
 
 
 def test_images_of_another_shape_or_type_are_refused() -> None:
     with pytest.raises(ParityError, match=r"images are uint8 \(1, 1, 3, 1\), the network's are uint8 \(1, 1, 2, 1\)"):
-        compare_images(gray(1, 2), gray(1, 2, 3))
+        compared(gray(1, 2), gray(1, 2, 3))
     with pytest.raises(ParityError, match="images are float32"):
-        compare_images(gray(1, 2), gray(1, 2).astype(np.float32))
+        compared(gray(1, 2), gray(1, 2).astype(np.float32))
 
 
-def test_pixels_round_and_clip() -> None:
-    wanted = [0, 0, 0, 1, 128, 255, 255]
+def test_pixels_round_half_to_even_clip_and_are_channels_last() -> None:
     values = np.array([-1.2, -1, 0.4 / 127.5 - 1, 0.6 / 127.5 - 1, 0, 1, 1.5]).reshape(1, 1, 1, -1)
-    assert to_pixels(values).ravel().tolist() == wanted
-
-
-def test_pixels_are_channels_last() -> None:
+    assert NetworkReference(0, {}, values).pixels.ravel().tolist() == [0, 0, 0, 1, 128, 255, 255]
     values = np.linspace(-1, 1, 2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
-    pixels = to_pixels(values)
+    pixels = NetworkReference(0, {}, values).pixels
     assert pixels.shape == (2, 4, 5, 3)
     assert pixels[1, 2, 3, 0] == round((values[1, 0, 2, 3] + 1) * 127.5)
 
 
-def references() -> list[Reference]:
+def references() -> list[NetworkReference]:
     random = np.random.default_rng(0)
     return [
-        Reference(seed, random.normal(size=(64, 4)).astype(np.float32), random.uniform(-1, 1, (64, 3, 2, 2)))
+        NetworkReference(
+            seed, {"z": random.normal(size=(64, 4)).astype(np.float32)}, random.uniform(-1, 1, (64, 3, 2, 2))
+        )
         for seed in (1, 2)
     ]
 
@@ -76,13 +77,14 @@ def references() -> list[Reference]:
 class Lookup:
     """Answers each latent with the reference's pixels, changed by `change(pixels, batch)`."""
 
-    def __init__(self, known: list[Reference]) -> None:
-        self.known = {z.tobytes(): image for each in known for z, image in zip(each.latents, each.pixels, strict=True)}
+    def __init__(self, known: list[NetworkReference]) -> None:
+        pairs = [pair for each in known for pair in zip(each.inputs["z"], each.pixels, strict=True)]
+        self.known = {z.tobytes(): image for z, image in pairs}
         self.batches: list[int] = []
 
-    def __call__(self, z: NDArray[np.float32]) -> Pixels:
-        self.batches.append(len(z))
-        return np.stack([self.known[row.tobytes()] for row in z])
+    def __call__(self, feed: Feed) -> Pixels:
+        self.batches.append(len(feed["z"]))
+        return np.stack([self.known[row.tobytes()] for row in feed["z"]])
 
 
 def test_every_seed_runs_in_every_batch_size() -> None:
@@ -98,8 +100,8 @@ def test_a_graph_that_goes_wrong_in_one_batch_size_is_refused() -> None:
     known = references()
     right = Lookup(known)
 
-    def run(z: NDArray[np.float32]) -> Pixels:
-        return right(z) ^ np.uint8(4 if len(z) == 7 else 0)
+    def run(feed: Feed) -> Pixels:
+        return right(feed) ^ np.uint8(4 if len(feed["z"]) == 7 else 0)
 
     parity = measure_generator(run, known)
     assert parity.largest_difference == parity.largest_batch_difference == 4

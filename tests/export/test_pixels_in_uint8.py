@@ -5,7 +5,7 @@ import onnx
 import onnx_ir
 import pytest
 from ganport_export.passes.pixels_in_uint8 import pixels_in_uint8
-from ganport_export.passes.to_fused import own_biases
+from ganport_export.passes.to_fused import separate_shared_biases
 from ganport_export.passes.to_phase import to_phase
 from ganport_export.passes.to_subpixel import to_subpixel
 from onnx import TensorProto, helper, numpy_helper
@@ -107,7 +107,7 @@ def test_every_convolution_gets_a_bias_of_its_own() -> None:
     model = model_of_pixels([UP, TANH, *ending("squashed")], channels=6)
     wanted = run(model, some_inputs())
     to_phase(model)
-    own_biases(model)
+    separate_shared_biases(model)
     biases = [node.inputs[2] for node in model.graph if node.op_type == "Conv"]
     assert len(biases) == len(set(biases)) == 4
     check_same_pixels(run(model, some_inputs()), wanted)

@@ -72,7 +72,53 @@ def test_what_a_killed_process_left_is_removed_and_what_is_being_written_is_not(
 def test_the_only_copy_of_a_replaced_folder_is_put_back(tmp_path: Path) -> None:
     path = tmp_path / "folder"
     (tmp_path / ".folder.0123abcd.old" / "folder").mkdir(parents=True)
-    with pytest.raises(FileExistsError), new_folder(path):
+    said: list[str] = []
+    with pytest.raises(FileExistsError), new_folder(path, say=said.append):
         pass
     assert path.is_dir()
     assert len(list(tmp_path.iterdir())) == 1
+    assert len(said) == 1
+    assert f"put back {path}" in said[0]
+
+
+def test_only_hidden_names_of_this_folder_are_leftovers(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / "b").mkdir(parents=True)
+    (tmp_path / ".b.01234567.old").symlink_to(tmp_path / "elsewhere")
+    for name in (".b.c.12345678.partial", ".b.12345678.partial.txt", "b.12345678.partial"):
+        (tmp_path / name).mkdir()
+    before = sorted(tmp_path.iterdir())
+    (tmp_path / ".b.abcd_1z3.partial").mkdir()  # as versions before this module named them
+    with new_folder(tmp_path / "b"):
+        pass
+    assert sorted(tmp_path.iterdir()) == sorted([*before, tmp_path / "b"])
+    assert (tmp_path / "elsewhere" / "b").is_dir()
+
+
+def test_a_folder_that_cannot_be_put_back_is_not_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "folder"
+    path.mkdir()
+    (path / "a").write_text("old")
+    rename = Path.rename
+
+    def fail(self: Path, to: Path) -> Path:
+        if to == path:
+            raise PermissionError(13, "Permission denied")
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(PermissionError), new_folder(path, overwrite=True):
+        pass
+    (left,) = tmp_path.iterdir()
+    assert (left / "folder" / "a").read_text() == "old"
+
+
+def test_a_folder_that_is_there_is_no_failure_where_its_name_cannot_be_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with new_folder(tmp_path / "folder"):
+        pass
+    assert (tmp_path / "folder").is_dir()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ganport_runtime import machine
 from ganport_runtime.backends import engine_versions
-from ganport_runtime.cache import cache_folder, write_whole
+from ganport_runtime.cache import cache_folder
 
 
 @pytest.fixture(autouse=True)
@@ -70,16 +70,3 @@ def test_the_cache_folder_is_where_it_is_said_to_be(monkeypatch: pytest.MonkeyPa
         assert cache_folder() == tmp_path / ".cache" / "ganport"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_folder() == tmp_path / ".cache" / "ganport"
-
-
-def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
-    file = tmp_path / "new" / "folder" / "record.json"
-    write_whole(file, b"first")
-    write_whole(file, b"second")
-    assert file.read_bytes() == b"second"
-    assert list(file.parent.iterdir()) == [file]
-    (tmp_path / "taken").mkdir()
-    (tmp_path / "taken" / "inside").touch()
-    with pytest.raises(OSError, match="taken"):
-        write_whole(tmp_path / "taken", b"data")
-    assert {path.name for path in tmp_path.iterdir()} == {"new", "taken"}

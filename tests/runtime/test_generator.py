@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ganport_runtime import ClosedError, Generator, InputError, latents
-from ganport_runtime.backends.onnxruntime import OnnxRuntime, OnnxRuntimeSession
+from ganport_runtime.backends.onnxruntime import OnnxRuntimeBackend, OnnxRuntimeSession
 from ganport_runtime.batches import BUCKETS
 from ganport_runtime.opening import Running
 from hypothesis import HealthCheck, given, settings
@@ -242,7 +242,7 @@ def test_an_engine_that_fails_says_why_in_one_line(bundle: Path) -> None:
 
     opened = Generator.open(bundle)
     model = opened.bundle.read(opened.bundle.variants("generator")[0])
-    session = OnnxRuntime().open(model, entry=SOME_GRAPH, device="cpu", threads=1)
+    session = OnnxRuntimeBackend().open(model, entry=SOME_GRAPH, device="cpu", threads=1)
     with pytest.raises(PlanError, match="onnxruntime failed on CPUExecutionProvider: ") as caught:
         session.run(("image",), {"z": np.zeros((1, 13), np.float32)})
     assert "\n" not in str(caught.value)

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from ganport_runtime.machine import Gpu, cpu_model, parse_gpus, this_host
+from ganport_runtime.machine import NvidiaGpu, cpu_model, parse_gpus, this_host
 
 
 def test_this_machine_is_described() -> None:
@@ -21,14 +21,14 @@ def test_gpus_are_read_from_the_drivers_own_tool(tmp_path: Path, monkeypatch: py
     tool.write_text("#!/bin/sh\necho 'NVIDIA H100 80GB HBM3, 570.86.15, 81559, 9.0'\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    assert this_host().gpus == (Gpu("NVIDIA H100 80GB HBM3", "570.86.15", 81559, "9.0"),)
+    assert this_host().gpus == (NvidiaGpu("NVIDIA H100 80GB HBM3", "570.86.15", 81559, "9.0"),)
     tool.write_text("#!/bin/sh\necho 'No devices were found'\nexit 6\n")
     assert this_host().gpus == ()
     assert "nvidia-smi failed" in this_host().gpu_note
 
 
 def test_memory_that_the_driver_does_not_tell_is_unknown() -> None:
-    assert parse_gpus(["Orin, 540.3.0, [N/A], 8.7", ""]) == (Gpu("Orin", "540.3.0", None, "8.7"),)
+    assert parse_gpus(["Orin, 540.3.0, [N/A], 8.7", ""]) == (NvidiaGpu("Orin", "540.3.0", None, "8.7"),)
 
 
 def test_the_processor_is_named_as_the_system_names_it(tmp_path: Path) -> None:

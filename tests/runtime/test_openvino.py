@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from ganport_runtime import BundleError, ClosedError, Discriminator, Generator, PlanError, latents
-from ganport_runtime.backends.openvino import CompiledModel, OpenVino, OpenVinoSession, openvino_core, shares
+from ganport_runtime.backends.openvino import CompiledModel, OpenVinoBackend, OpenVinoSession, openvino_core, shares
 
 from tests.support.bundles import (
     SOME_GRAPH,
@@ -40,7 +40,7 @@ def graph() -> bytes:
 
 def opened(graph: bytes, precision: str = "fp32", **options: str) -> OpenVinoSession:
     entry = replace(SOME_GRAPH, precision=precision)
-    return OpenVino().open(graph, entry=entry, device="cpu", threads=None, options=options)
+    return OpenVinoBackend().open(graph, entry=entry, device="cpu", threads=None, options=options)
 
 
 @pytest.mark.parametrize("options", OPTION_SETS)

@@ -8,8 +8,8 @@ from typing import Any
 import onnxruntime  # type: ignore[import-untyped]
 import pytest
 from ganport_runtime import Bundle, Generator, InputError, PlanError
-from ganport_runtime.backends.onnxruntime import OnnxRuntime
-from ganport_runtime.plan import Request, list_plans
+from ganport_runtime.backends.onnxruntime import OnnxRuntimeBackend
+from ganport_runtime.plan import PlanRequest, list_plans
 
 from tests.support.bundles import (
     SOME_GRAPH,
@@ -59,7 +59,7 @@ def test_threads_reach_the_engine(bundle: Path) -> None:
     with Generator.open(bundle) as generator:
         model = generator.bundle.read(generator.bundle.variants("generator")[0])
     for threads in (1, 2):
-        session: Any = OnnxRuntime().open(model, entry=SOME_GRAPH, device="cpu", threads=threads)
+        session: Any = OnnxRuntimeBackend().open(model, entry=SOME_GRAPH, device="cpu", threads=threads)
         assert session._run.__self__.get_session_options().intra_op_num_threads == threads
 
 
@@ -79,7 +79,7 @@ def test_a_precision_that_is_asked_for_is_taken(variety: Path, precision: str) -
 
 
 def test_every_candidate_is_available_or_refused_with_a_reason(variety: Path) -> None:
-    available, refusals = list_plans(Bundle.open(variety), "generator", Request())
+    available, refusals = list_plans(Bundle.open(variety), "generator", PlanRequest())
     assert len(available) + len(refusals) == 4 * 4  # variants; onnxruntime on two devices, openvino, tensorrt
     assert [str(candidate) for candidate in available if candidate.device == "cpu"] == [
         "generator-deconv-fp32 by onnxruntime on cpu",
@@ -118,7 +118,7 @@ def test_the_engines_silent_fallback_is_an_error(bundle: Path) -> None:
         pytest.warns(UserWarning, match="CUDAExecutionProvider"),
         pytest.raises(PlanError, match="reports CPUExecutionProvider where CUDAExecutionProvider was asked for"),
     ):
-        OnnxRuntime().open(model, entry=SOME_GRAPH, device="cuda", threads=None)
+        OnnxRuntimeBackend().open(model, entry=SOME_GRAPH, device="cuda", threads=None)
 
 
 def test_without_the_library_the_remedy_is_said(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,7 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_a_model_for_each_bucket_is_probed_at_each(probed: Path, cache: Path, sizes: list[int]) -> None:
     for _ in range(2):
         Generator.open(probed, backend="openvino").close()
-    assert sizes == [3, 64, 33, 32, 17, 16, 9, 8, 5, 4, 3, 2, 1]
+    assert sizes == [4, 64, 32, 16, 8, 4, 2, 1]
     assert len(list((cache / "probes").iterdir())) == 8
 
 
@@ -99,7 +99,7 @@ def test_what_is_wrong_at_one_bucket_alone_is_refused_there(
         return [np.zeros_like(result) for result in results] if len(results[0]) == 16 else results
 
     monkeypatch.setattr(OpenVinoSession, "run", zeros_at_16)
-    with Generator.open(variety) as generator:
+    with Generator.open(variety, one_plan=False) as generator:
         plans = generator.plans
     assert (plans[64].backend, plans[8].backend, plans[16].backend) == ("openvino", "openvino", "onnxruntime")
     wanted = "instead of generator-phase-fp32 by openvino on cpu, precision_hint f32, threads 1: it fails the bundle's"
@@ -174,7 +174,7 @@ def test_int8_is_held_to_what_it_promises(tmp_path: Path, weights: Weights) -> N
     path = add_probe(make_variety(tmp_path / "a.ganport", weights, fidelity=promised), weights, logit=None)
     with pytest.raises(PlanError, match=r"wanted mean 54.0 dB, worst 52.0 dB of int8"):
         Generator.open(path, precision="int8")
-    promised = {"psnr_db_mean": 40.0, "psnr_db_worst": 35.0}
+    promised = {"psnr_db_mean": 33.0, "psnr_db_worst": 28.0}  # of a processor whose sums of products saturate
     path = add_probe(make_variety(tmp_path / "b.ganport", weights, fidelity=promised), weights, logit=None)
     for backend in ("onnxruntime", "openvino"):
         with Generator.open(path, precision="int8", backend=backend) as generator:
@@ -251,6 +251,7 @@ def test_a_probe_of_other_content_is_no_probe(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_probe_that_unpacks_to_more_than_memory_is_refused(own_bundle: Path, weights: Weights) -> None:
     import hashlib
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ganport_runtime import Discriminator, Generator, InputError, latents
+from ganport_runtime import Batcher, Discriminator, Generator, InputError, latents
 from ganport_runtime.backends.openvino import OpenVinoSession
 from ganport_runtime.batches import BUCKETS
 from ganport_runtime.tuning.record import Budget, MeasuredPlan, TuningRecord, best_overall, winners
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.bundles import Weights, add_probe
@@ -24,7 +24,7 @@ def test_each_bucket_runs_the_plan_that_was_fastest_there(variety: Path, weights
     write_record(
         variety, speeds(ONNXRUNTIME, b1=300.0, b2=300.0), speeds(OPENVINO, b8=250.0, b64=400.0), speeds(INT8, b16=900.0)
     )
-    with Generator.open(variety) as generator:
+    with Generator.open(variety, one_plan=False) as generator:
         ran = {bucket: (plan.variant, plan.backend, plan.tuned) for bucket, plan in generator.plans.items()}
         assert ran[1] == ran[2] == ("generator-phase-fp32", "onnxruntime", True)
         assert ran[8] == ran[64] == ("generator-phase-fp32", "openvino", True)
@@ -39,7 +39,7 @@ def test_each_bucket_runs_the_plan_that_was_fastest_there(variety: Path, weights
 
 def test_one_plan_is_the_one_that_does_best_over_all_buckets(variety: Path) -> None:
     write_record(variety, speeds(ONNXRUNTIME, b1=300.0, b64=90.0), speeds(OPENVINO, b8=250.0, b64=400.0))
-    with Generator.open(variety, one_plan=True) as generator, Generator.open(variety) as usual:
+    with Generator.open(variety) as generator, Generator.open(variety, one_plan=False) as usual:
         assert {id(plan) for plan in generator.plans.values()} == {id(generator.plan)}
         assert (generator.plan.backend, generator.plan.tuned) == ("openvino", True)
         assert generator.plan.note.startswith("tuned 2026-11-23T12:00:00+00:00: 400 images/s at batch 64")
@@ -59,14 +59,14 @@ def test_one_plan_that_fails_the_probe_at_one_bucket_gives_way_at_all(
         return [images ^ 255 if len(z) == 2 else images for images in run(self, outputs, inputs)]
 
     monkeypatch.setattr(OpenVinoSession, "run", wrong)
-    with Generator.open(variety, one_plan=True) as generator, Generator.open(variety) as usual:
+    with Generator.open(variety) as generator, Generator.open(variety, one_plan=False) as usual:
         assert {plan.backend for plan in generator.plans.values()} == {"onnxruntime"}
         assert "it fails the bundle's probe at batch 2" in generator.plan.note
         assert {bucket for bucket, plan in usual.plans.items() if plan.backend == "onnxruntime"} == {2}
 
 
 def test_one_plan_of_a_bundle_that_was_not_tuned_is_the_default(variety: Path) -> None:
-    with Generator.open(variety, one_plan=True) as generator, Generator.open(variety) as usual:
+    with Generator.open(variety) as generator, Generator.open(variety, one_plan=False) as usual:
         assert generator.plans == usual.plans
 
 
@@ -82,7 +82,7 @@ def test_a_plan_of_several_buckets_is_opened_once(variety: Path, monkeypatch: py
 
     monkeypatch.setattr(opening, "open_candidate", noted)
     write_record(variety, speeds(ONNXRUNTIME, b1=300.0), speeds(OPENVINO, b64=300.0))
-    Generator.open(variety).close()
+    Generator.open(variety, one_plan=False).close()
     assert len(opened) == len(set(opened)) == 2
 
 
@@ -113,7 +113,7 @@ def test_what_the_record_has_no_plan_for_is_not_tuned(variety: Path) -> None:
 
 def test_a_bucket_that_was_not_measured_is_not_tuned(variety: Path) -> None:
     write_record(variety, replace(ONNXRUNTIME, images_per_second={64: 100.0}))
-    with Generator.open(variety) as generator:
+    with Generator.open(variety, one_plan=False) as generator:
         assert [bucket for bucket, plan in generator.plans.items() if plan.tuned] == [64]
         assert generator.plans[1].variant == "generator-deconv-fp32"
 
@@ -214,11 +214,42 @@ def test_buckets_share_a_plan_where_it_is_as_good() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("speed", "is_first"), [(960.0, True), (1010.0, True), (940.0, False)])
-@pytest.mark.parametrize("options", [{"mode": "throughput"}, {"streams": "2"}])
-def test_one_plan_splits_over_streams_where_that_is_about_as_good(
-    speed: float, is_first: bool, options: dict[str, str]
+@pytest.mark.parametrize(("speed", "is_first"), [(1010.0, True), (975.0, True), (960.0, False)])
+def test_of_plans_that_are_as_good_the_one_with_fewer_settings_comes_first(speed: float, is_first: bool) -> None:
+    more = replace(ONNXRUNTIME, images_per_second=dict.fromkeys(BUCKETS, 1000.0))
+    fewer = replace(ONNXRUNTIME, images_per_second=dict.fromkeys(BUCKETS, speed), options={})
+    assert best_overall([more, fewer]) == ((fewer, more) if is_first else (more, fewer))
+
+
+def test_what_counts_over_all_batch_sizes_is_the_geometric_mean_or_the_one_that_is_named() -> None:
+    at_one = replace(ONNXRUNTIME, images_per_second={1: 400.0, 64: 1000.0})
+    at_many = replace(OPENVINO, images_per_second={1: 200.0, 64: 1900.0})
+    assert best_overall([at_many, at_one])[0] is at_one  # sqrt(1 x 1000/1900) > sqrt(1/2 x 1)
+    assert best_overall([at_one, at_many], for_batch=33)[0] is at_many
+    assert best_overall([at_one, at_many], for_batch=1000)[0] is at_many
+    assert best_overall([at_many, at_one], for_batch=1)[0] is at_one
+
+
+@pytest.mark.parametrize("plan", [ONNXRUNTIME, OPENVINO, INT8, replace(OPENVINO, entry="generator-phase-int8")])
+def test_an_image_of_a_seed_is_the_same_bytes_for_every_count_and_in_a_batcher(
+    variety: Path, plan: MeasuredPlan
 ) -> None:
-    whole = replace(OPENVINO, images_per_second=dict.fromkeys(BUCKETS, 1000.0))
-    split = replace(OPENVINO, images_per_second=dict.fromkeys(BUCKETS, speed), options=options)
-    assert best_overall([whole, split]) == ((split, whole) if is_first else (whole, split))
+    fastest = {f"b{bucket}": 300.0 for bucket in BUCKETS}
+    write_record(variety, speeds(plan, **fastest), speeds(ONNXRUNTIME, b1=900.0), speeds(OPENVINO, b2=900.0))
+    with Generator.open(variety) as generator, Batcher(generator) as batcher:
+        assert (generator.plan.variant, generator.plan.backend, generator.plan.tuned) == (
+            plan.entry,
+            plan.backend,
+            True,
+        )
+        wanted = generator.sample(131, seed=3)
+
+        @settings(max_examples=40, deadline=None)
+        @given(st.integers(0, 130).flatmap(lambda start: st.tuples(st.just(start), st.integers(1, 131 - start))))
+        def same(place: tuple[int, int]) -> None:
+            start, count = place
+            assert (generator.sample(count, seed=3, start=start) == wanted[start : start + count]).all()
+            served = batcher.submit(seed=3, start=start, count=count).result()
+            assert (served == wanted[start : start + count]).all()
+
+        same()

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from ganport_runtime import Generator, machine
 from ganport_runtime.backends import engine_versions
+from ganport_runtime.batches import BUCKETS
 
 from tests.support.bundles import read_manifest, write_manifest
 from tests.support.records import ONNXRUNTIME, OPENVINO, note, write_record
@@ -32,17 +34,41 @@ def test_another_machine_is_said(variety: Path, monkeypatch: pytest.MonkeyPatch)
     assert f"run ganport tune {variety} again" in said
 
 
-def test_another_gpu_is_said(variety: Path) -> None:
-    write_record(variety, OPENVINO, machine={**machine.facts(), "gpus": ["NVIDIA H100, driver 570"]})
+def test_another_gpu_ends_what_was_measured_on_a_gpu_alone(variety: Path) -> None:
+    before = {**machine.facts(), "gpus": ["NVIDIA H100, driver 570"]}
+    write_record(variety, OPENVINO, machine=before)
+    assert note(variety).startswith("tuned")
+    write_record(variety, replace(ONNXRUNTIME, device="cuda", options={"cuda_graph": "on"}), OPENVINO, machine=before)
     assert "gpus is none, it was NVIDIA H100, driver 570" in note(variety)
 
 
-def test_another_engine_version_is_said(variety: Path) -> None:
+def test_another_version_of_the_plans_own_engine_is_said(variety: Path) -> None:
     now = engine_versions()
-    write_record(variety, OPENVINO, engines={**now, "onnxruntime": "1.2.3"})
-    assert f"onnxruntime is {now['onnxruntime']}, it was 1.2.3" in note(variety)
-    write_record(variety, OPENVINO, engines={**now, "tensorrt": "10.1"})
-    assert "tensorrt is not there, it was 10.1" in note(variety)
+    write_record(variety, OPENVINO, engines={**now, "openvino": "1.2.3"})
+    assert f"openvino is {now['openvino']}, it was 1.2.3" in note(variety)
+
+
+@pytest.mark.parametrize("engines", [{"tensorrt": "10.1", "tensorrt-rtx": "0.9"}, {"onnxruntime": "1.2.3"}])
+def test_engines_that_the_plan_does_not_use_may_come_and_go(variety: Path, engines: dict[str, str]) -> None:
+    write_record(variety, OPENVINO, engines={**engine_versions(), **engines})
+    with Generator.open(variety) as generator:
+        assert (generator.plan.backend, generator.plan.tuned) == ("openvino", True)
+
+
+def test_an_engine_that_is_new_since_is_mentioned(variety: Path) -> None:
+    now = engine_versions()
+    write_record(variety, OPENVINO, engines={"openvino": now["openvino"]})
+    said = note(variety)
+    assert said.startswith("tuned")
+    assert f"onnxruntime {now['onnxruntime']}" in said
+    assert "ganport tune" in said
+
+
+def test_a_plan_whose_engine_changed_is_passed_over_where_another_is_the_best(variety: Path) -> None:
+    slower = replace(OPENVINO, images_per_second=dict.fromkeys(BUCKETS, 50.0))
+    write_record(variety, ONNXRUNTIME, slower, engines={**engine_versions(), "openvino": "1.2.3"})
+    assert note(variety).startswith("tuned")
+    assert note(variety, backend="openvino").startswith("not tuned: the tuning record does not apply, since")
 
 
 def test_another_bundle_in_the_same_place_is_said(variety: Path) -> None:
@@ -103,9 +129,9 @@ def test_a_damaged_record_is_said_and_never_fatal(variety: Path, damage: Callabl
 
 
 def test_an_engines_name_of_two_lines_leaves_the_note_in_one(variety: Path) -> None:
-    write_record(variety, OPENVINO, engines={**engine_versions(), "tvm\nof old": "1"})
+    write_record(variety, OPENVINO, engines={**engine_versions(), "openvino": "1\t of\u2028old"})
     said = note(variety)
-    assert "tvm of old is not there, it was 1" in said
+    assert said.startswith("not tuned")
     assert "\n" not in said
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from ganport_bench.effort import QUICK
-from ganport_bench.subject import Source, make_run
+from ganport_bench.subject import BaselineSource, make_run
 from ganport_export import export_run
 
 TINY = {"resolution": 16, "width": 4, "latent_dim": 5, "batch_size": 8, "steps": 2, "threads": 1}
@@ -36,7 +36,7 @@ def measure_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     from ganport_bench.null_backend import measure_overhead
     from ganport_bench.peaks import measure_bandwidth, measure_peaks
 
-    def some(source: Source) -> tuple[SystemUnderTest, ...]:
+    def some(source: BaselineSource) -> tuple[SystemUnderTest, ...]:
         return tuple(one for one in baselines_of(source) if one.name in QUICK_BASELINES)
 
     monkeypatch.setattr("ganport_bench.ceilings.measure_peaks", partial(measure_peaks, shapes=[(64, 64, 64)]))
@@ -48,4 +48,4 @@ def measure_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("pytorch", "onnxruntime", "openvino"):
         monkeypatch.setattr(f"ganport_bench.baselines.{module}.thread_choices", lambda: (1,))
     monkeypatch.setattr("ganport_runtime.tuning.tuner.TURN_SECONDS", 0.001)
-    monkeypatch.setattr("ganport_runtime.tuning.tuner.ROUNDS", 2)
+    monkeypatch.setattr("ganport_runtime.tuning.turns.MOST_ROUNDS", 2)

@@ -116,10 +116,12 @@ def test_a_run_without_a_checkpoint_yet_begins_anew_and_says_so(tiny: TrainingCo
     for link in ("best", "last"):
         (run / link).unlink()
     (run / ".metrics.jsonl.0123abcd.partial").write_text("half a li")
+    (run / "checkpoints/.step-000099.0123abcd.partial").mkdir(parents=True)  # at a step that is not saved again
+    (run / "samples/.step-000099.png.partial").write_text("half a picture, by an earlier version")
     train(tiny, run, resume=True, observer=Listener())
     assert any("begins at step 0" in sentence for sentence in sentences)
     assert_same_run(tmp_path / "whole", run)
-    assert not list(run.glob(".*.partial"))
+    assert not list(run.rglob(".*.partial"))
 
 
 def test_a_run_from_before_a_setting_was_added_goes_on_and_loads(

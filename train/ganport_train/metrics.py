@@ -104,9 +104,9 @@ class Events(Protocol):
 
 
 def open_events(folder: Path, step: int) -> Events | None:
-    """TensorBoard's writer, which disowns events after `step`; None where `tensorboard` is not installed."""
+    """TensorBoard's writer, without events after `step`; None where `tensorboard` is not installed."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecations inside TensorBoard, of no concern to who trains
+        warnings.simplefilter("ignore")  # deprecations inside TensorBoard
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ModuleNotFoundError:

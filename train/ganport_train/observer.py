@@ -1,4 +1,4 @@
-"""Who watches a run: the trainer prints nothing, it tells an observer."""
+"""The observer of a run. The trainer itself prints nothing."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ from ganport_train.data import ImageSet
 
 
 class Observer:
-    """Hears of everything and does nothing; subclass and override what matters."""
+    """Called by the trainer. Its methods do nothing: subclass it and override some."""
 
     def started(self, config: TrainingConfig, images: ImageSet, step: int) -> None:
         """Training is about to go on from `step` (0: from the start) with the effective settings."""
@@ -21,7 +21,7 @@ class Observer:
         """A checkpoint is whole on disk."""
 
     def noted(self, sentence: str) -> None:
-        """Something that people should know and that stops nothing."""
+        """A note for the user that is no error."""
 
     def should_stop(self) -> bool:
         """Asked after every step: whether to save a checkpoint and return now."""

@@ -54,7 +54,7 @@ def training_images(config: TrainingConfig) -> ImageSet:
 
 @contextmanager
 def enough_memory(config: TrainingConfig) -> Iterator[None]:
-    """Turn a refusal of memory within into a `ConfigError` that names the settings which decide on it."""
+    """Turn an out-of-memory error in the block into a `ConfigError` that names the settings which decide on it."""
     try:
         yield
     except (MemoryError, RuntimeError, TypeError, OverflowError) as error:

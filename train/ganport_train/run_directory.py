@@ -20,7 +20,7 @@ BEFORE_SETTINGS = (".lock", ".config.json.*partial", "checkpoints", "samples")
 
 @contextmanager
 def claim(run: Path) -> Iterator[None]:
-    """Keep other processes out of `run`; the system lets go of it even when this process is killed.
+    """Lock `run` for this process. The system releases the lock even if this process is killed.
 
     Raises:
         CheckpointError: Another process is training there.

@@ -51,10 +51,10 @@ def train(
         config: The settings; `channels` and `threads` may be open.
         out: The run directory: new or empty, or with `resume` one that exists.
         resume: Go on from the last whole checkpoint, as if the run had never stopped.
-        observer: Hears of progress and may stop the run after any step.
+        observer: Told of progress; it may stop the run after any step.
 
     Raises:
-        ConfigError, DataError: Settings or images that do not do; nothing is written.
+        ConfigError, DataError: Settings or images cannot be used; nothing is written.
         CheckpointError: `out` holds another run, or a damaged one.
         DivergedError: A loss or weight is no longer finite; checkpoints from before are kept.
     """
@@ -129,7 +129,7 @@ class _Run:
 
     @contextlib.contextmanager
     def _advice(self) -> Iterator[None]:
-        """Adds to the word that the run diverged what to try and what is left."""
+        """Add to the error that the run diverged what to try and which checkpoints are kept."""
         try:
             yield
         except DivergedError as error:

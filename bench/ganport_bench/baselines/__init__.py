@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Literal, Protocol
 
-from ganport_bench.subject import Latents, Pixels, Source
+from ganport_bench.subject import BaselineSource, Latents, Pixels
 
 LIBRARIES = ("pytorch", "onnxruntime", "openvino", "pytorch_cuda", "onnxruntime_cuda")
 
@@ -70,7 +70,7 @@ class SystemUnderTest:
     kind: Kind = "peer"
 
 
-def baselines_of(source: Source) -> tuple[SystemUnderTest, ...]:
+def baselines_of(source: BaselineSource) -> tuple[SystemUnderTest, ...]:
     """Every baseline, whether it can run here or not: those of the CPU, then those of a GPU.
 
     On a CPU, PyTorch and ONNX Runtime compute in float32 unless told otherwise, OpenVINO in bfloat16 where the CPU has

@@ -6,10 +6,10 @@ from importlib.util import find_spec
 from typing import Any
 
 from ganport_bench.baselines import TRANSFERS, ImageSession, Settings, SystemUnderTest, thread_choices
-from ganport_bench.subject import Latents, Pixels, Source
+from ganport_bench.subject import BaselineSource, Latents, Pixels
 
 
-def baselines(source: Source) -> Iterator[SystemUnderTest]:
+def baselines(source: BaselineSource) -> Iterator[SystemUnderTest]:
     """One, with every thread count."""
     yield SystemUnderTest("ONNX Runtime", _refusal, _settings, partial(_open, source))
 
@@ -41,7 +41,7 @@ def _settings(_batch: int) -> tuple[Settings, ...]:
     return tuple({"threads": str(count)} for count in thread_choices())
 
 
-def _open(source: Source, settings: Settings, _batch: int) -> ImageSession:
+def _open(source: BaselineSource, settings: Settings, _batch: int) -> ImageSession:
     import onnxruntime  # type: ignore[import-untyped]
 
     options = onnxruntime.SessionOptions()

@@ -12,14 +12,14 @@ import numpy as np
 from ganport_bench.baselines import TRANSFERS, ImageSession, Settings, SystemUnderTest
 from ganport_bench.baselines.onnxruntime import PlainOrtSession
 from ganport_bench.errors import BenchError
-from ganport_bench.subject import Latents, Pixels, Source
+from ganport_bench.subject import BaselineSource, Latents, Pixels
 
 PROVIDER = "CUDAExecutionProvider"
 INSTALL = "pip install 'ganport[gpu]' in an environment without another onnxruntime"
 ERRORS_ONLY = 3  # of its log: it warns of every node that it leaves to the CPU
 
 
-def baselines(source: Source) -> Iterator[SystemUnderTest]:
+def baselines(source: BaselineSource) -> Iterator[SystemUnderTest]:
     """TF32 is the provider's own default; with binding, latents and pixels have a place that it is told once."""
     for tf32 in ("", ", TF32"):
         for binding in ("", ", I/O binding"):
@@ -69,7 +69,7 @@ def _settings(has_binding: bool, _batch: int) -> tuple[Settings, ...]:
     return tuple({"prefer_nhwc": nhwc, "cuda_graph": graph} for nhwc in ("off", "on") for graph in graphs)
 
 
-def _open(source: Source, precision: str, has_binding: bool, settings: Settings, batch: int) -> ImageSession:
+def _open(source: BaselineSource, precision: str, has_binding: bool, settings: Settings, batch: int) -> ImageSession:
     """Create the session, and see that it is on the GPU: where it cannot, ONNX Runtime takes the CPU unasked."""
     library = _library()
     with redirect_stdout(sys.stderr):  # it prints what it cannot load, and stdout is the document's

@@ -10,12 +10,12 @@ from ganport_runtime.backends.openvino import openvino_core
 
 from ganport_bench.baselines import TRANSFERS, ImageSession, Settings, SystemUnderTest, thread_choices
 from ganport_bench.errors import BenchError
-from ganport_bench.subject import Latents, Pixels, Source
+from ganport_bench.subject import BaselineSource, Latents, Pixels
 
 HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 
-def baselines(source: Source) -> Iterator[SystemUnderTest]:
+def baselines(source: BaselineSource) -> Iterator[SystemUnderTest]:
     """A compiled model, told to compute in float32 or bfloat16."""
     for precision in HINTS:
         opening = partial(_open, source, precision)
@@ -67,7 +67,7 @@ def _settings(batch: int) -> tuple[Settings, ...]:
     )
 
 
-def _open(source: Source, precision: str, settings: Settings, batch: int) -> ImageSession:
+def _open(source: BaselineSource, precision: str, settings: Settings, batch: int) -> ImageSession:
     """Compile for the asked numbers, and see that they are what it computes with."""
     streams, hint = int(settings["streams"]), HINTS[precision]
     model = openvino_core().read_model(source.stock_export)

@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from torch._inductor import config
 
 from ganport_bench.baselines import TRANSFERS, ImageSession, Settings, SystemUnderTest, thread_choices
-from ganport_bench.subject import Latents, Pixels, Source
+from ganport_bench.subject import BaselineSource, Latents, Pixels
 
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 Call = Callable[[Tensor], Tensor]
 
 
-def baselines(source: Source) -> Iterator[SystemUnderTest]:
+def baselines(source: BaselineSource) -> Iterator[SystemUnderTest]:
     """The module called, and compiled."""
     for name, precision, layouts in (
         ("eager", "fp32", ("contiguous",)),
@@ -66,7 +66,7 @@ def _eager_settings(layouts: Sequence[str], _batch: int) -> tuple[Settings, ...]
     return tuple({"threads": str(count), "layout": layout} for layout in layouts for count in thread_choices())
 
 
-def _open_eager(source: Source, precision: str, settings: Settings, _batch: int) -> ImageSession:
+def _open_eager(source: BaselineSource, precision: str, settings: Settings, _batch: int) -> ImageSession:
     return PyTorchSession(laid_out(source.module(), settings["layout"]), int(settings["threads"]), precision)
 
 
@@ -83,7 +83,7 @@ def _compiled_settings(_batch: int) -> tuple[Settings, ...]:
     return tuple({"threads": str(thread_choices()[0]), "max_autotune": tuned} for tuned in ("off", "on"))
 
 
-def _open_compiled(source: Source, precision: str, settings: Settings, batch: int) -> ImageSession:
+def _open_compiled(source: BaselineSource, precision: str, settings: Settings, batch: int) -> ImageSession:
     """Compile for one batch size by running it once."""
     module = laid_out(source.module(), "channels_last")
     compiled = torch.compile(own_call(module), fullgraph=True, dynamic=False)

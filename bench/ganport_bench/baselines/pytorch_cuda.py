@@ -14,13 +14,13 @@ from torch._inductor import config
 
 from ganport_bench.baselines import TRANSFERS, ImageSession, Settings, SystemUnderTest
 from ganport_bench.baselines.pytorch import Call, closed, laid_out, own_call
-from ganport_bench.subject import Latents, NetworkSource, Pixels, Source
+from ganport_bench.subject import BaselineSource, Latents, NetworkSource, Pixels
 
 HALVES = {"fp16": torch.float16, "bf16": torch.bfloat16}
 WARM_RUNS = 3  # before recording: libraries are loaded and kernels chosen, which cannot be recorded
 
 
-def baselines(source: Source) -> Iterator[SystemUnderTest]:
+def baselines(source: BaselineSource) -> Iterator[SystemUnderTest]:
     """The module called, compiled, and recorded."""
     both = ("contiguous", "channels_last")
     for name, precision, layouts in (
@@ -162,7 +162,7 @@ def _layouts(layouts: Sequence[str], _batch: int) -> tuple[Settings, ...]:
     return tuple({"layout": layout} for layout in layouts)
 
 
-def _open_eager(source: Source, precision: str, settings: Settings, batch: int) -> ImageSession:
+def _open_eager(source: BaselineSource, precision: str, settings: Settings, batch: int) -> ImageSession:
     return CudaImageSession(_on_gpu(source, settings["layout"]), batch, source.latent_dim, precision)
 
 
@@ -183,7 +183,7 @@ def _compiled_settings(_batch: int) -> tuple[Settings, ...]:
     return tuple({"mode": mode} for mode in ("reduce-overhead", "max-autotune"))
 
 
-def _open_compiled(source: Source, precision: str, settings: Settings, batch: int) -> ImageSession:
+def _open_compiled(source: BaselineSource, precision: str, settings: Settings, batch: int) -> ImageSession:
     """Compile for one batch size by running it once."""
     call = own_call(_on_gpu(source, "channels_last"))
     compiled = torch.compile(call, fullgraph=True, dynamic=False, mode=settings["mode"])
@@ -193,12 +193,12 @@ def _open_compiled(source: Source, precision: str, settings: Settings, batch: in
     return session
 
 
-def _open_recorded(source: Source, precision: str, settings: Settings, batch: int) -> ImageSession:
+def _open_recorded(source: BaselineSource, precision: str, settings: Settings, batch: int) -> ImageSession:
     """Record the graph of one batch size; fp16 has weights of float16."""
     if precision in HALVES:
         source = NetworkSource(_HalfNetwork(source.network, HALVES[precision]), source.latent_dim)
     return RecordedSession(_on_gpu(source, settings["layout"]), batch, source.latent_dim, precision)
 
 
-def _on_gpu(source: Source, layout: str) -> nn.Module:
+def _on_gpu(source: BaselineSource, layout: str) -> nn.Module:
     return laid_out(source.module(), layout).to("cuda")

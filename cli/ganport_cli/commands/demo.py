@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganport_cli.terminal import Json, console, print_json, table
+from ganport_cli.terminal import Json, console, print_json, say, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,11 +84,10 @@ def _train(config: "TrainingConfig", run: Path) -> None:
 def _export(run: Path, bundle: Path) -> "Manifest":
     from ganport_export import export_run
 
-    from ganport_cli.export_progress import export_progress
-    from ganport_cli.parity_table import fidelity_table, parity_table
+    from ganport_cli.export_report import export_progress, fidelity_table, parity_table
 
     def note(line: str) -> None:
-        console().print(f"Note: {line}", markup=False, soft_wrap=True)
+        say(f"Note: {line}")
 
     with export_progress() as progress:
         manifest = export_run(run, bundle, overwrite=True, observer=note, progress=progress)
@@ -106,7 +105,7 @@ def _tune(bundle: Path, seconds: float) -> "Tuning":
         tuning = tune(bundle, seconds=seconds, on_progress=show)
     show_choices(tuning)
     if tuning.note:
-        console().print(f"Note: {tuning.note}", markup=False, soft_wrap=True)
+        say(f"Note: {tuning.note}")
     return tuning
 
 
@@ -150,7 +149,7 @@ def _next_steps(run: Path, bundle: Path, grid: Path) -> None:
         f"ganport features {name} --data digits --report {_beside(bundle, 'features')}",
         "ganport train --data YOUR_IMAGES --out runs/mine",
     ):
-        console().print(f"  {line}", markup=False, soft_wrap=True)
+        say(f"  {line}")
 
 
 def _beside(bundle: Path, name: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from importlib import import_module
 from typing import Any
 
-from ganport_cli.terminal import Json, console, print_json, table
+from ganport_cli.terminal import Json, console, print_json, say, table
 
 
 def doctor(json: Json = False) -> None:
@@ -80,7 +80,7 @@ def _warnings(document: dict[str, Any]) -> list[str]:
 
 def _show(document: dict[str, Any]) -> None:
     screen = console()
-    screen.print("\n".join(_machine(document)), markup=False, soft_wrap=True)
+    say("\n".join(_machine(document)))
     rows = [
         (item["package"], item["version"], "", "")
         if item["version"]
@@ -90,9 +90,9 @@ def _show(document: dict[str, Any]) -> None:
     screen.print(table("Packages", ("package", "version", "without it", "to install"), rows))
     for item in document["backends"]:
         verdict = item["refusal"] or "available"
-        screen.print(f"{item['backend']} on {item['device']}: {verdict}", markup=False, soft_wrap=True)
+        say(f"{item['backend']} on {item['device']}: {verdict}")
     for warning in document["warnings"]:
-        screen.print(f"Warning: {warning}", markup=False, soft_wrap=True)
+        say(f"Warning: {warning}")
 
 
 def _machine(document: dict[str, Any]) -> list[str]:

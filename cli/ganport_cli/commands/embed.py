@@ -18,7 +18,7 @@ from ganport_cli.plan_options import (
     open_network,
     plan_document,
 )
-from ganport_cli.terminal import Json, console, print_json, progress
+from ganport_cli.terminal import Json, print_json, progress, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,13 +53,13 @@ def embed(
 
     options = {"device": device, "precision": precision, "backend": backend}
     with open_network(Discriminator, bundle, threads=threads, **options) as discriminator:
-        console().print(f"Plan: {discriminator.plan}", markup=False, soft_wrap=True)
+        say(f"Plan: {discriminator.plan}")
         found = _load(images, discriminator, background=background, skip_bad=skip_bad)
         begun = time.perf_counter()
         _write(discriminator, found, out, names_file)
         seconds = time.perf_counter() - begun
     shape = [len(found.images), discriminator.feature_dim]
-    console().print(f"{out}: float32 {shape}; names of the rows in {names_file}", markup=False, soft_wrap=True)
+    say(f"{out}: float32 {shape}; names of the rows in {names_file}")
     if json:
         document: dict[str, Any] = {
             "out": str(out),
@@ -98,7 +98,7 @@ def _load(source: str, discriminator: "Discriminator", *, background: str, skip_
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from None
     for sentence in found.notes:
-        console().print(f"Note: {sentence}", markup=False, soft_wrap=True)
+        say(f"Note: {sentence}")
     return found
 
 

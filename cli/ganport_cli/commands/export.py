@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganport_cli.export_progress import export_progress
-from ganport_cli.parity_table import fidelity_table, parity_table
+from ganport_cli.export_report import export_progress, fidelity_table, parity_table
 from ganport_cli.terminal import Json, console, print_json
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def export(  # one parameter an option, which is how typer reads a command line
 
 def _choices(min_psnr: float, **lists: str) -> dict[str, Any]:
     from ganport_export import ExportError
-    from ganport_export.variants import Choices
+    from ganport_export.variants import ExportChoices
 
     asked = {key: tuple(part.strip() for part in text.split(",")) for key, text in lists.items()}
     choices: dict[str, Any] = {
@@ -87,7 +86,7 @@ def _choices(min_psnr: float, **lists: str) -> dict[str, Any]:
         "min_psnr": min_psnr,
     }
     try:
-        Choices(**choices)
+        ExportChoices(**choices)
     except ExportError as error:
         raise typer.BadParameter(str(error)) from None
     return choices

@@ -16,9 +16,8 @@ from ganport_cli.plan_options import (
     Threads,
     open_network,
     plan_document,
-    plans_in_use,
 )
-from ganport_cli.terminal import Json, console, print_json, progress
+from ganport_cli.terminal import Json, print_json, progress, say
 
 if TYPE_CHECKING:
     from ganport_runtime import Generator
@@ -59,21 +58,16 @@ def generate(
     wanted = ImageRange(count, seed, start, batch)
     options = {"device": device, "precision": precision, "backend": backend}
     with open_network(Generator, bundle, threads=threads, **options) as generator:
-        plans = plans_in_use(generator.plans, count, batch)
-        for bucket, plan in plans.items():
-            which = "Plan" if len(plans) == 1 else f"Plan of batch {bucket}"
-            console().print(f"{which}: {plan}", markup=False, soft_wrap=True)
+        plan = generator.plan
+        say(f"Plan: {plan}")
         begun = time.perf_counter()
         made = _write_with_bar(write, generator, out, wanted)
         seconds = time.perf_counter() - begun
     there = "" if made == count else f" ({count - made} were there already)"
-    console().print(f"{out}: {made} images made in {seconds:.1f} s{there}", markup=False, soft_wrap=True)
+    say(f"{out}: {made} images made in {seconds:.1f} s{there}")
     if json:
         document = {"out": str(out), "count": count, "made": made, "seed": seed, "start": start}
-        documents = {str(bucket): plan_document(plan) for bucket, plan in plans.items()}
-        document |= {"plan": next(iter(documents.values())), "seconds": round(seconds, 6)}
-        if len(documents) > 1:
-            document["plans"] = documents
+        document |= {"plan": plan_document(plan), "seconds": round(seconds, 6)}
         print_json(document | {"images_per_second": round(made / seconds, 3)})
 
 
@@ -105,5 +99,5 @@ def _write_with_bar(write: Write, generator: "Generator", out: Path, wanted: "Im
             done = f"{int(bar.tasks[0].completed)} of {wanted.count} images"
             kept = f"are in {out}: the same command goes on" if out.is_dir() else f"were made, {out} was not written"
             bar.stop()
-            console().print(f"{done} {kept}", markup=False, soft_wrap=True)
+            say(f"{done} {kept}")
             raise

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from ganport_cli.plan_options import BundleArgument
-from ganport_cli.terminal import Json, console, print_json, table
+from ganport_cli.terminal import Json, console, print_json, say, table
 
 if TYPE_CHECKING:
     from ganport_runtime import Bundle
@@ -51,7 +51,7 @@ def _size(bundle: "Bundle", entry: "Entry | Probe") -> int:
 def _show(bundle: "Bundle", problems: dict[str, str | None]) -> None:
     """Print the manifest as people read it."""
     screen = console()
-    screen.print("\n".join(_summary(bundle.manifest, problems)), markup=False, soft_wrap=True)
+    say("\n".join(_summary(bundle.manifest, problems)))
     columns: tuple[str, ...] = ("variant", "role", "form", "precision", "MB", "parity", "fidelity", "digest")
     variants = [(*_cells(bundle, entry), _verdict(problems[entry.id])) for entry in bundle.manifest.variants]
     screen.print(table("Variants", columns, variants))

@@ -66,7 +66,7 @@ def optimize(
 def _choices(form: str, precision: str, kind: str | None, min_psnr: float) -> dict[str, Any]:
     from ganport_export.quantize import KINDS
     from ganport_export.variants import FORMS
-    from ganport_runtime.entries import PRECISIONS
+    from ganport_runtime.manifest import PRECISIONS
 
     _check("--form", form, FORMS)
     _check("--precision", precision, PRECISIONS)

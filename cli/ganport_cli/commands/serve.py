@@ -4,15 +4,17 @@ import gc
 import logging
 import math
 import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganport_cli.early_signals import early_signals
 from ganport_cli.plan_options import Backend, BundleArgument, Device, Precision, Threads
 from ganport_cli.terminal import Json, print_json
 
@@ -195,10 +197,10 @@ def _check_ports(port: int, grpc_port: int | None) -> None:
 
 def _check_opening(opening: dict[str, Any]) -> None:
     from ganport_runtime import InputError
-    from ganport_runtime.plan import Request
+    from ganport_runtime.plan import PlanRequest
 
     try:
-        Request(**opening)
+        PlanRequest(**opening)
     except InputError as error:
         raise typer.BadParameter(f"--{error}") from None
 
@@ -223,3 +225,26 @@ def _token(name: str) -> str | None:
 def _check(is_right: bool, message: str) -> None:
     if not is_right:
         raise typer.BadParameter(message)
+
+
+@contextmanager
+def early_signals() -> Iterator[Callable[[], bool]]:
+    """Remember SIGTERM and pass over SIGHUP until an event loop takes both; put back what was there at the end.
+
+    Yields:
+        Says whether SIGTERM has come; never where this is not the main thread, which alone hears of signals.
+    """
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    # a function that does nothing, not SIG_IGN: that one would be left to every process started from here
+    before = {
+        signal.SIGHUP: signal.signal(signal.SIGHUP, lambda *_: None),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, _: came.append(number)),
+    }
+    try:
+        yield lambda: bool(came)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)

@@ -16,6 +16,10 @@ MinPsnr = Annotated[
 MaxWorst = Annotated[
     int | None, typer.Option(min=0, max=255, help="The largest difference of any pixel value, of 255; not given: any.")
 ]
+ForBatch = Annotated[
+    int | None,
+    typer.Option(min=1, help="The batch size that the plan is chosen for; not given: all batch sizes alike."),
+]
 Seconds = Annotated[float, typer.Option(min=1, help="About how long it may take; what it leaves out is said.")]
 
 
@@ -24,9 +28,12 @@ def tune(
     min_psnr: MinPsnr = 35.0,
     max_worst: MaxWorst = None,
     seconds: Seconds = 100.0,
+    for_batch: ForBatch = None,
     json: Json = False,
 ) -> None:
-    """Measure every plan of a bundle on this machine, and remember the fastest within the budget for each batch size.
+    """Measure every plan of a bundle on this machine, and remember the fastest within the budget.
+
+    One plan serves every batch size, so that an image of a seed does not depend on how many are made at once.
 
     Example: ganport tune emoji.ganport --min-psnr 38
     """
@@ -38,7 +45,9 @@ def tune(
     from ganport_runtime.tuning.tuner import tune as measure
 
     with tuning_progress() as show:
-        tuning = measure(bundle, budget=Budget(min_psnr, max_worst), seconds=seconds, on_progress=show)
+        tuning = measure(
+            bundle, budget=Budget(min_psnr, max_worst), seconds=seconds, for_batch=for_batch, on_progress=show
+        )
     show_tuning(tuning)
     if json:
         print_json(tuning.to_json())

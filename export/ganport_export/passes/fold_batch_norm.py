@@ -16,12 +16,18 @@ from onnx.reference import ReferenceEvaluator
 from onnx_ir.passes import common
 
 from ganport_export.passes.builder import Builder
-from ganport_export.passes.graph_view import constant_array, infer_shapes, is_operator, label, nested_nodes
+from ganport_export.passes.graph_view import (
+    MOVES,
+    constant_array,
+    infer_shapes,
+    is_operator,
+    label,
+    nested_nodes,
+    only_reader,
+)
 from ganport_export.passes.layers import Layer, matmul_to_gemm, read_layer
 
-__all__ = ["fold_batch_norm"]
-
-MOVES = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "DepthToSpace", "SpaceToDepth"})
+REARRANGES = MOVES - {"Concat", "Slice"}  # every value of one input, once
 BATCH_NORM = "BatchNormalization"
 PROBE_BATCH = 2  # two images show that no step moves values from one to the other
 
@@ -34,7 +40,7 @@ class _UnfoldableError(Exception):
 
 
 def fold_batch_norm(model: onnx_ir.Model) -> tuple[str, ...]:
-    """Fold every batch norm that can be folded, in place.
+    """Fold every batch norm that can be folded, in place. Needs no other pass before it.
 
     Returns:
         One line for each batch norm that stays, with the reason.
@@ -81,12 +87,12 @@ def _layer_before(norm: onnx_ir.Node) -> tuple[Layer, list[onnx_ir.Node]]:
     """The layer that the norm reads from, and the moves between them, in the order in which they run."""
     moves: list[onnx_ir.Node] = []
     for node in _producers(norm):
-        if len(node.outputs[0].uses()) != 1 or node.outputs[0].is_graph_output():
+        if only_reader(node.outputs[0]) is None:
             raise _UnfoldableError(f"the output of {node.op_type} {label(node)!r} before it goes elsewhere too")
         layer = read_layer(node)
         if layer is not None:
             return layer, moves[::-1]
-        if node.op_type not in MOVES:
+        if node.op_type not in REARRANGES:
             raise _UnfoldableError(f"it follows {node.op_type} {label(node)!r}, no layer with constant weights")
         moves.append(node)
     raise _UnfoldableError("no layer comes before it")

@@ -1,6 +1,6 @@
 """Says of each node why it may not compute in float16: for its values, its constants, its operator or its place."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +8,29 @@ import onnx.defs
 import onnx_ir
 from onnx_ir import DataType
 
-from ganport_export.passes.graph_view import ONNX_DOMAINS, constant_array, is_operator, opset_version
+from ganport_export.passes.graph_view import (
+    MOVES,
+    ONNX_DOMAINS,
+    computed_inputs,
+    constant_array,
+    is_operator,
+    opset_version,
+)
 from ganport_export.session import Range
 
 Formal = onnx.defs.OpSchema.FormalParameter
 
+LARGEST = float(np.finfo(np.float16).max)
+SMALLEST = float(np.finfo(np.float16).smallest_normal)
+MARGIN = 4  # over the smallest: where the largest value is that low, most others lose their digits
+
+QUANTIZATION = ("QuantizeLinear", "DequantizeLinear")
+SUMS = (
+    "CumSum", "GroupNormalization", "InstanceNormalization", "LayerNormalization", "LogSoftmax", "LpNormalization",
+    "MeanVarianceNormalization", "ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceMean", "ReduceSum",
+    "ReduceSumSquare", "RMSNormalization", "Softmax",
+)  # fmt: skip
+ARITHMETIC = ("Add", "Sub", "Mul", "Div", "Round", "Floor", "Ceil", "Clip", "Min", "Max", "Cast")
 ANY_TYPE = ("Shape", "Size")  # they look at no value
 BOTH = {"tensor(float16)", "tensor(float)"}
 
@@ -50,78 +68,33 @@ def _names(formals: Sequence[Formal], values: Sequence[onnx_ir.Value | None]) ->
             yield index, formals[min(index, len(formals) - 1)].type_str  # the last one may repeat
 
 
-ARITHMETIC = ("Add", "Sub", "Mul", "Div", "Round", "Floor", "Ceil", "Clip", "Min", "Max", "Cast")
-PIXEL_MOVES = (
-    "Transpose",
-    "Reshape",
-    "Flatten",
-    "Squeeze",
-    "Unsqueeze",
-    "Identity",
-    "Slice",
-    "DepthToSpace",
-    "SpaceToDepth",
-)
-
-
 def pixel_nodes(model: onnx_ir.Model) -> frozenset[onnx_ir.Node]:
     """The nodes that scale, round, clip or move pixels, from inputs and up to outputs of integers.
 
     They reach from an integer output back, and from an integer input on, to the first node that is neither a move nor
     arithmetic with constants: a convolution, or the tanh that ends a network.
     """
-    after = [node for value in model.graph.outputs if _is_integer(value) for node in _maker(value)]
-    before = [node for value in model.graph.inputs if _is_integer(value) for node in value.consumers()]
-    return frozenset({*_walk(after, _makers), *_walk(before, _readers)})
+    makers = [value.producer() for value in model.graph.outputs if _is_integer(value)]
+    readers = [node for value in model.graph.inputs if _is_integer(value) for node in value.consumers()]
+    back = _walk([node for node in makers if node is not None], onnx_ir.Node.predecessors)
+    return frozenset(back | _walk(readers, onnx_ir.Node.successors))
 
 
-def _walk(starts: list[onnx_ir.Node], following: Callable[[onnx_ir.Node], Iterator[onnx_ir.Node]]) -> set[onnx_ir.Node]:
+def _walk(
+    waiting: list[onnx_ir.Node], following: Callable[[onnx_ir.Node], Iterable[onnx_ir.Node]]
+) -> set[onnx_ir.Node]:
     found: set[onnx_ir.Node] = set()
-    waiting = list(starts)
     while waiting:
         node = waiting.pop()
-        if node not in found and _is_step(node):
+        step = is_operator(node, *ARITHMETIC, *MOVES) and len(computed_inputs(node)) == 1
+        if step and node not in found:
             found.add(node)
             waiting.extend(following(node))
     return found
 
 
-def _is_step(node: onnx_ir.Node) -> bool:
-    """Whether a node computes from one tensor, and constants, without a function of its own."""
-    computed = [value for value in node.inputs if value is not None and constant_array(value) is None]
-    return is_operator(node, *ARITHMETIC, *PIXEL_MOVES) and len(computed) == 1
-
-
 def _is_integer(value: onnx_ir.Value) -> bool:
     return value.dtype is not None and value.dtype.is_integer()
-
-
-def _makers(node: onnx_ir.Node) -> Iterator[onnx_ir.Node]:
-    for value in node.inputs:
-        if value is not None:
-            yield from _maker(value)
-
-
-def _maker(value: onnx_ir.Value) -> Iterator[onnx_ir.Node]:
-    if (producer := value.producer()) is not None:
-        yield producer
-
-
-def _readers(node: onnx_ir.Node) -> Iterator[onnx_ir.Node]:
-    for value in node.outputs:
-        yield from value.consumers()
-
-
-LARGEST = float(np.finfo(np.float16).max)
-SMALLEST = float(np.finfo(np.float16).smallest_normal)
-MARGIN = 4  # over the smallest: where the largest value is that low, most others lose their digits
-
-QUANTIZATION = ("QuantizeLinear", "DequantizeLinear")
-SUMS = (
-    "CumSum", "GroupNormalization", "InstanceNormalization", "LayerNormalization", "LogSoftmax", "LpNormalization",
-    "MeanVarianceNormalization", "ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceMean", "ReduceSum",
-    "ReduceSumSquare", "RMSNormalization", "Softmax",
-)  # fmt: skip
 
 
 def unsafe_nodes(model: onnx_ir.Model, ranges: Mapping[str, Range], limit: float) -> dict[onnx_ir.Node, str]:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import onnx_ir
 
 from ganport_export.passes.builder import Builder
-from ganport_export.passes.graph_view import constant_array, is_operator, label
+from ganport_export.passes.graph_view import constant_array, is_operator, label, only_reader
 
 WEIGHT, BIAS = 1, 2  # positions among the inputs, the same for all three operators
 
@@ -118,12 +118,12 @@ def _is_dense(matmul: onnx_ir.Node) -> bool:
 
 def _bias_add(matmul: onnx_ir.Node) -> onnx_ir.Node | None:
     """The only node that reads the product, where it adds one constant to each column."""
-    consumers, product = matmul.outputs[0].consumers(), matmul.outputs[0]
-    if len(consumers) != 1 or consumers[0].op_type != "Add" or product.is_graph_output():
+    product = matmul.outputs[0]
+    add = only_reader(product)
+    if add is None or add.op_type != "Add":
         return None
-    bias = constant_array(_other_input(consumers[0], product))
-    outputs = constant_array(matmul.inputs[1])
-    return consumers[0] if bias is not None and outputs is not None and bias.shape == outputs.shape[1:] else None
+    bias, outputs = constant_array(_other_input(add, product)), constant_array(matmul.inputs[1])
+    return add if bias is not None and outputs is not None and bias.shape == outputs.shape[1:] else None
 
 
 def _other_input(add: onnx_ir.Node, value: onnx_ir.Value) -> onnx_ir.Value | None:

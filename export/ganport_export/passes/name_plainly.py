@@ -4,15 +4,13 @@ import onnx
 import onnx_ir
 from onnx_ir.passes import common
 
-__all__ = ["name_plainly"]
-
 PRODUCER = "ganport"
 
 
 def name_plainly(model: onnx_ir.Model) -> None:
     """Strip metadata and intermediate shapes; name nodes and values `conv_0`, `relu_0`, constants `conv_0.W`, in place.
 
-    Inputs and outputs keep their names. Two exports of one network are then the same bytes.
+    Comes last. Inputs and outputs keep their names. Two exports of one network are then the same bytes.
     """
     common.ClearMetadataAndDocStringPass()(model)
     model.producer_name, model.producer_version = PRODUCER, None

@@ -15,9 +15,7 @@ from onnx_ir.passes import common
 from ganport_export.passes.builder import Builder
 from ganport_export.passes.graph_view import constant_array, infer_shapes, is_operator, label
 
-__all__ = ["pixels_in_uint8"]
-
-MOVES = ("DepthToSpace", "Concat")
+INTERLEAVING = ("DepthToSpace", "Concat")
 LAYERS = ("Conv", "ConvTranspose")
 UINT8 = onnx_ir.TensorType(DataType.UINT8)
 
@@ -30,7 +28,8 @@ def pixels_in_uint8(model: onnx_ir.Model) -> tuple[str, ...]:
     """Let uint8 outputs be rounded before their values are moved, in place.
 
     Treated is [Tanh,] Add 1, Mul 127.5, Round, Clip to 0..255, [Transpose,] Cast to uint8, after layers whose outputs
-    are interleaved, stacked, or neither.
+    are interleaved, stacked, or neither. Comes after `to_phase` and before activations are moved: it looks for the
+    last one where the network has it.
 
     Returns:
         One line for each output that stays as it is, with the reason.
@@ -77,7 +76,7 @@ class _Pixels:
     def of(self, value: onnx_ir.Value | None) -> onnx_ir.Value:
         """The pixels of a value; steps that only move it are left to move pixels."""
         assert value is not None  # none of the inputs on the way is optional
-        mover = _made_by(value, *MOVES)
+        mover = _made_by(value, *INTERLEAVING)
         if mover is None:
             return self._squashed(value) if self._squash else self._shifted(value)
         for index, source in enumerate(mover.inputs):

@@ -5,8 +5,6 @@ from onnx_ir.passes import Sequential, common
 from onnxscript import optimizer, rewriter
 from onnxscript.rewriter.rules import common as rules
 
-__all__ = ["simplify"]
-
 FOLD_UP_TO = 2**28  # elements: computed weights (weight norm, equalized learning rates) are constants too
 
 # onnxscript's default rules without its batch-norm fusion, which rounds to float32 at every step of the fold.
@@ -36,7 +34,7 @@ ROUNDS = 3  # a rule may make room for another one; two rounds settle every netw
 
 
 def simplify(model: onnx_ir.Model) -> None:
-    """Fold constants, drop no-ops and unused nodes, merge equal ones, in place; what the model computes stays."""
+    """Fold constants, drop no-ops and unused nodes, merge equal ones, in place. Comes first, on a traced graph."""
     common.InlinePass()(model)
     for _ in range(ROUNDS):
         optimizer.fold_constants(model, input_size_limit=FOLD_UP_TO, output_size_limit=FOLD_UP_TO)

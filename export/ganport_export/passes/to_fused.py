@@ -4,13 +4,11 @@ Wide transposed convolutions become four phases, narrow ones one sub-pixel convo
 interleaving, and the pixels are rounded before it too. Not for TensorRT, which quantizes to int8 alone.
 """
 
-from typing import Literal
-
 import onnx_ir
 from onnx_ir.passes import common
 
 from ganport_export.passes.builder import Builder
-from ganport_export.passes.graph_view import constant_array, infer_shapes, is_operator, label
+from ganport_export.passes.graph_view import ACTIVATIONS, constant_array, infer_shapes, is_operator, label, only_reader
 from ganport_export.passes.pixels_in_uint8 import pixels_in_uint8
 from ganport_export.passes.to_phase import to_phase
 from ganport_export.passes.to_subpixel import to_subpixel
@@ -18,8 +16,12 @@ from ganport_export.passes.to_subpixel import to_subpixel
 BIAS = 2  # position among the inputs
 
 
-def own_biases(model: onnx_ir.Model) -> None:
-    """Copy each constant bias that several nodes read, in place; what the model computes stays."""
+def separate_shared_biases(model: onnx_ir.Model) -> None:
+    """Copy each constant bias that several nodes read, in place.
+
+    OpenVINO fuses a bias into its convolution only where nothing else reads it. Needs `to_phase` before it, whose four
+    phases share one.
+    """
     builder = Builder(model)
     for node in model.graph:
         if is_operator(node, "Conv", "Gemm") and len(node.inputs) > BIAS:
@@ -29,20 +31,12 @@ def own_biases(model: onnx_ir.Model) -> None:
                 node.replace_input_with(BIAS, builder.constant(f"{label(node)}.bias", array))
 
 
-Place = Literal["convolutions", "stack"]
-
-ACTIVATIONS = ("Relu", "LeakyRelu", "Tanh", "Sigmoid", "Clip", "Elu", "Selu", "HardSigmoid", "HardSwish", "Softplus")
-
-
-def activation_before_interleave(model: onnx_ir.Model, place: Place = "convolutions") -> tuple[str, ...]:
+def activation_before_interleave(model: onnx_ir.Model) -> tuple[str, ...]:
     """Move every activation that follows a DepthToSpace, or the crop after it, in front of it, in place.
 
-    An activation looks at one value at a time, so that it may come before values change places or are left out.
-
-    Args:
-        model: any graph, one that `to_phase` has treated mostly.
-        place: `convolutions`: one activation on each tensor that is stacked for the interleaving; `stack`: one on
-            them together. Where nothing is stacked, both come to the same.
+    An activation looks at one value at a time, so that it may come before values change places or are left out. Where
+    convolutions are stacked for the interleaving, each gets one. Needs `to_phase` and `to_subpixel` before it, and
+    `pixels_in_uint8`, which looks for the last activation where the network has it.
 
     Returns:
         One line for each activation after an interleaving that stays there, with the reason.
@@ -54,7 +48,7 @@ def activation_before_interleave(model: onnx_ir.Model, place: Place = "convoluti
             if reason is not None:
                 left.append(f"{activation.op_type} {label(activation)!r} stays after its interleaving: {reason}")
                 break
-            _move(activation, interleave, place, builder)
+            _move(activation, interleave, builder)
     common.TopologicalSortPass()(model)  # limits of a Clip may be made later than the convolutions
     infer_shapes(model)
     return tuple(left)
@@ -71,23 +65,19 @@ def _activation_after(interleave: onnx_ir.Node) -> onnx_ir.Node | None:
 def _obstacle(interleave: onnx_ir.Node, activation: onnx_ir.Node) -> str | None:
     source, *limits = activation.inputs
     between = (interleave.outputs[0], source)  # one and the same where nothing is cropped
-    if any(value is None or len(value.uses()) > 1 or value.is_graph_output() for value in between):
+    if any(value is None or only_reader(value) is None for value in between):
         return "what it reads goes elsewhere too"
     if any(limit is not None and constant_array(limit) is None for limit in limits):
         return "its limits are computed"
     return None
 
 
-def _read_here_alone(value: onnx_ir.Value) -> bool:
-    return len(value.uses()) == 1 and not value.is_graph_output()
-
-
-def _move(activation: onnx_ir.Node, interleave: onnx_ir.Node, place: Place, builder: Builder) -> None:
+def _move(activation: onnx_ir.Node, interleave: onnx_ir.Node, builder: Builder) -> None:
     source, *limits = activation.inputs
     assert source is not None
     stack = interleave.inputs[0].producer() if interleave.inputs[0] is not None else None
-    stacked = stack is not None and is_operator(stack, "Concat") and _read_here_alone(stack.outputs[0])
-    reader = stack if place == "convolutions" and stacked and stack is not None else interleave
+    stacked = stack is not None and is_operator(stack, "Concat") and only_reader(stack.outputs[0]) is interleave
+    reader = stack if stacked and stack is not None else interleave
     for index, value in enumerate(reader.inputs):
         assert value is not None
         producer = value.producer()
@@ -99,12 +89,14 @@ def _move(activation: onnx_ir.Node, interleave: onnx_ir.Node, place: Place, buil
 
 
 def activation_before_reshape(model: onnx_ir.Model) -> None:
-    """Swap every Reshape with the activation that alone reads it, in place; what the model computes stays."""
+    """Swap every Reshape with the activation that alone reads it, in place.
+
+    Engines fuse it into the dense layer before. Needs `activation_before_interleave` before it.
+    """
     for reshape in [node for node in model.graph if is_operator(node, "Reshape")]:
-        made = reshape.outputs[0]
-        readers = made.consumers()
-        if len(made.uses()) == 1 and not made.is_graph_output() and is_operator(readers[0], *ACTIVATIONS):
-            _swap(model.graph, reshape, readers[0])
+        reader = only_reader(reshape.outputs[0])
+        if reader is not None and is_operator(reader, *ACTIVATIONS):
+            _swap(model.graph, reshape, reader)
     infer_shapes(model)
 
 
@@ -132,8 +124,8 @@ def to_fused(model: onnx_ir.Model) -> tuple[str, ...]:
     """
     to_subpixel(model)
     left = to_phase(model)
-    as_before = pixels_in_uint8(model)  # first: it looks for the last activation where the network has it
+    as_before = pixels_in_uint8(model)
     after = activation_before_interleave(model)
     activation_before_reshape(model)
-    own_biases(model)
+    separate_shared_biases(model)
     return (*left, *as_before, *after)

@@ -13,8 +13,6 @@ from ganport_export.passes.graph_view import constant_array, infer_shapes, is_op
 from ganport_export.passes.half_safety import ANY_TYPE, LARGEST, HalfTypes, half_types, unsafe_nodes
 from ganport_export.session import activation_ranges, fill_in_types
 
-__all__ = ["KeptFloat32", "to_half"]
-
 SAFE_SHARE = 0.25  # of float16's largest: other latents reach further than those of a calibration
 
 
@@ -42,9 +40,9 @@ def to_half(
 ) -> tuple[KeptFloat32, ...]:
     """Give the float32 values between a graph's inputs and outputs the type float16, in place, where it is safe.
 
-    Constants are rounded once. A node that reads, holds or makes values beyond a safe share of what float16 holds
-    stays in float32 with casts around it, and so do the steps from and to pixels, sums over many values, and
-    operators that know no float16. The cast to pixels that ends a graph stays its last node.
+    Comes after the form. Constants are rounded once. A node that reads, holds or makes values beyond a safe share of
+    what float16 holds stays in float32 with casts around it, and so do the steps from and to pixels, sums over many
+    values, and operators that know no float16. The cast to pixels that ends a graph stays its last node.
 
     Args:
         model: float32 graph.

@@ -17,8 +17,6 @@ from ganport_export.passes.graph_view import infer_shapes, is_operator, label, n
 from ganport_export.passes.phase_arithmetic import AxisPhase, axis_phase, phase_kernel
 from ganport_export.passes.transposed_convolution import LeftError, TransposedConvolution, read_transposed_convolution
 
-__all__ = ["to_phase"]
-
 OPERATOR = "ConvTranspose"
 OLDEST_OPSET = 11  # DepthToSpace has no mode before
 HEIGHT, WIDTH = 2, 3  # axes of [batch, channels, height, width]
@@ -32,7 +30,8 @@ def to_phase(model: onnx_ir.Model) -> tuple[str, ...]:
     """Replace every ConvTranspose of stride 2 by convolutions, in place: exact, up to the order of additions.
 
     Kernels of any size, every way to write padding, output padding, groups and a computed bias are treated; heights
-    and widths may be dynamic. An output of odd size is made one row or column larger, and cropped.
+    and widths may be dynamic. An output of odd size is made one row or column larger, and cropped. Best after
+    `fold_batch_norm`, which folds into one transposed convolution and not into four convolutions.
 
     Returns:
         One line for each transposed convolution that stays, with the reason.

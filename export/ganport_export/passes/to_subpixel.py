@@ -18,8 +18,6 @@ from ganport_export.passes.phase_arithmetic import Axis, axis_phase, phase_kerne
 from ganport_export.passes.to_phase import OLDEST_OPSET, OPERATOR, PARITIES
 from ganport_export.passes.transposed_convolution import LeftError, TransposedConvolution, read_transposed_convolution
 
-__all__ = ["AT_ONCE", "to_subpixel"]
-
 AT_ONCE = 16  # channels that a convolution computes together: the float32 numbers in a register of 512 bits
 
 
@@ -27,7 +25,7 @@ def to_subpixel(model: onnx_ir.Model, widest: int = AT_ONCE) -> None:
     """Replace every ConvTranspose of stride 2 whose four phases have `widest` channels or fewer, in place.
 
     Exact, up to the order of additions. Others stay, and so do those in groups, of odd output sizes, with a computed
-    bias, or whose padding leaves inputs unread: `to_phase` treats them all.
+    bias, or whose padding leaves inputs unread: `to_phase`, which comes after it, treats them all.
     """
     infer_shapes(model)
     builder = Builder(model)

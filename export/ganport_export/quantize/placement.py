@@ -7,14 +7,10 @@ import numpy as np
 import onnx_ir
 from onnx_ir import DataType
 
-from ganport_export.passes.graph_view import constant_array
+from ganport_export.passes.graph_view import MOVES, computed_inputs
 from ganport_export.passes.layers import read_layer
 from ganport_export.quantize.ranges import Codes
 
-# Operators that move values or leave them out, and compute nothing: what goes in and what comes out share one scale.
-MOVES = frozenset(
-    {"Concat", "DepthToSpace", "Flatten", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"}
-)
 UNSIGNED, SIGNED = Codes(0, 255, symmetric=False), Codes(-128, 127, symmetric=True)
 
 
@@ -116,7 +112,7 @@ def _wanted(model: onnx_ir.Model, recipe: Recipe, layers: Collection[onnx_ir.Nod
     in_int8 = set(layers)
     values: dict[onnx_ir.Value, None] = {}  # a set that keeps its order
     for node in model.graph:
-        inputs = _data_inputs(node)
+        inputs = computed_inputs(node)
         if node not in in_int8 and not _go_on(node, inputs, recipe, in_int8):
             continue
         in_int8.add(node)
@@ -142,11 +138,6 @@ def _stays_in(value: onnx_ir.Value, graph: onnx_ir.Graph, carriers: Collection[s
     return all(reader.graph is graph for reader in readers) and all(_stays_in(m, graph, carriers) for m in carried)
 
 
-def _data_inputs(node: onnx_ir.Node) -> Values:
-    """What a node reads that is no constant."""
-    return [value for value in node.inputs if value is not None and constant_array(value) is None]
-
-
 def _go_on(node: onnx_ir.Node, inputs: Values, recipe: Recipe, in_int8: Collection[onnx_ir.Node]) -> bool:
     """Whether a node that is no layer goes on with what was made in int8."""
     takes_part = node.op_type in (recipe.around - recipe.layers) | MOVES
@@ -158,7 +149,7 @@ def _sources(value: onnx_ir.Value, known: Collection[onnx_ir.Value]) -> Iterator
     producer = value.producer()
     if producer is None or producer.op_type not in MOVES | {"Relu"}:
         return
-    for source in _data_inputs(producer):
+    for source in computed_inputs(producer):
         if producer.op_type == "Relu" and len(source.uses()) > 1:
             continue
         if source in known:

@@ -1,6 +1,5 @@
 """Makes an int8 graph of a float32 one: ranges by calibration, their method and what stays in float by measurement."""
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -9,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx_ir
-from ganport_runtime.differences import PSNR_LIMIT_DB
+from ganport_runtime.differences import psnr_db
 from onnx_ir.passes import common
 
 from ganport_export.errors import ExportError, QuantizeError
-from ganport_export.graph import serialize
+from ganport_export.graph import to_bytes
 from ganport_export.inputs import Feed
 from ganport_export.passes.name_plainly import name_plainly
 from ganport_export.quantize.pairs import write_pairs
@@ -25,7 +24,7 @@ from ganport_export.session import OnnxSession, Range
 PEAK = 255.0  # of pixels
 
 
-class Judge:
+class _ErrorMeter:
     """Compares graphs with one reference, on feeds that nothing else is decided on.
 
     Args:
@@ -56,7 +55,7 @@ class Judge:
             for w, m in zip(wanted, made, strict=True):
                 squares += float(np.square(np.subtract(w, m, dtype=np.float64)).sum())
                 values += w.size
-        return min(10 * math.log10(self._peak**2 * values / squares), PSNR_LIMIT_DB) if squares else PSNR_LIMIT_DB
+        return float(psnr_db(squares / values, self._peak))
 
     def _spread(self) -> float:
         outputs = [output for batch in self._wanted for output in batch]
@@ -67,7 +66,7 @@ class Judge:
 
 
 def _outputs(model: onnx_ir.Model, feeds: Sequence[Feed]) -> list[list[npt.NDArray[Any]]]:
-    session = OnnxSession(serialize(model))
+    session = OnnxSession(to_bytes(model))
     return [list(session(feed).values()) for feed in feeds]
 
 
@@ -150,7 +149,7 @@ class _Search:
         self, model: onnx_ir.Model, recipe: Recipe, calibration: Sequence[Feed], held_out: Sequence[Feed]
     ) -> None:
         self._model, self._recipe = model, recipe
-        self._judge = Judge(model, held_out)
+        self._meter = _ErrorMeter(model, held_out)
         ends = [name for group in place(model, recipe).groups for name in group.ends]
         seen = histograms(model, ends, calibration)
         self._scales = {method: self._scales_by(method, seen) for method in METHODS}
@@ -164,8 +163,8 @@ class _Search:
         return copy
 
     def psnr_db(self, method: str, kept_float: Collection[str] = ()) -> float:
-        """What `Judge` measures of it."""
-        return self._judge.psnr_db(self.quantized(method, kept_float))
+        """What `_ErrorMeter` measures of it."""
+        return self._meter.psnr_db(self.quantized(method, kept_float))
 
     def _scales_by(self, method: str, seen: Mapping[str, Histogram]) -> Mapping[str, Scale]:
         codes = self._recipe.codes

@@ -7,11 +7,8 @@ from typing import Any
 
 import onnx_ir
 
-from ganport_export.passes.graph_view import constant_array, infer_shapes, is_operator
+from ganport_export.passes.graph_view import ACTIVATIONS, constant_array, infer_shapes, is_operator, only_reader
 from ganport_export.passes.layers import WEIGHT
-from ganport_export.passes.to_fused import ACTIVATIONS
-
-__all__ = ["Block", "Step", "blocks_of", "keep_sensitive"]
 
 LEAST_GAIN = 0.02  # of the squared error: less is noise, and no reason to give up speed
 CHEAP, LARGE_GAIN = 0.03, 0.5  # at this share of the multiplications, half of the error is worth it at any PSNR
@@ -100,11 +97,10 @@ def keep_sensitive(measure: Measure, blocks: Sequence[Block], psnr_db: float, ta
 
 def _joined_by(node: onnx_ir.Node) -> str:
     """The Concat that a layer's output goes to, if it goes nowhere else; otherwise the layer itself."""
-    consumers = node.outputs[0].consumers()
-    while len(consumers) == 1 and is_operator(consumers[0], *ACTIVATIONS):
-        consumers = consumers[0].outputs[0].consumers()
-    joins = len(consumers) == 1 and consumers[0].op_type == "Concat"
-    return str(consumers[0].name if joins else node.name)
+    reader = only_reader(node.outputs[0])
+    while reader is not None and is_operator(reader, *ACTIVATIONS):
+        reader = only_reader(reader.outputs[0])
+    return str(reader.name if reader is not None and reader.op_type == "Concat" else node.name)
 
 
 def _multiplications(model: onnx_ir.Model, names: Collection[str]) -> Mapping[str, int]:

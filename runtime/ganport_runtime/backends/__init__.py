@@ -12,9 +12,20 @@ from importlib import import_module
 from typing import cast
 
 from ganport_runtime.backends.protocol import Backend, Package, Session, Tensor
+from ganport_runtime.errors import one_line
 from ganport_runtime.machine import installed_version
 
-__all__ = ["BACKENDS", "Backend", "Package", "Session", "Tensor", "all_packages", "engine_versions", "load_backend"]
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "Package",
+    "Session",
+    "Tensor",
+    "all_packages",
+    "engine_versions",
+    "load_backend",
+    "refusal_of_backend",
+]
 
 # By the last word of the module's path, in the order in which they are tried where the caller leaves the choice open.
 _OWN = ("onnxruntime", "openvino", "tensorrt")
@@ -26,8 +37,32 @@ BACKENDS = tuple(_MODULES)
 
 @cache
 def load_backend(name: str) -> Backend:
-    """The backend of one of the names in `BACKENDS`."""
-    return cast(Backend, import_module(_MODULES[name]).BACKEND())
+    """The backend of one of the names in `BACKENDS`; one whose file cannot be imported runs nothing and says why."""
+    try:
+        return cast(Backend, import_module(_MODULES[name]).BACKEND())
+    except Exception as error:
+        return _BrokenBackend(name, one_line(f"{_MODULES[name]} cannot be imported: {type(error).__name__}: {error}"))
+
+
+class _BrokenBackend(Backend):
+    """A backend whose file cannot be imported."""
+
+    devices = ("cpu",)
+    packages = ()
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name, self._reason = name, reason  # type: ignore[misc]  # a class attribute of all others
+
+    def refusal(self, device: str) -> str | None:  # noqa: ARG002
+        return self._reason
+
+
+def refusal_of_backend(name: str, device: str) -> str | None:
+    """Why a backend cannot run on `device` here, or None. A library that is broken is a reason, whatever it raises."""
+    try:
+        return load_backend(name).refusal(device)
+    except Exception as error:
+        return one_line(f"{name} cannot be imported: {type(error).__name__}: {error}")
 
 
 def all_packages() -> tuple[Package, ...]:

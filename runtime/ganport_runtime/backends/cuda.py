@@ -63,7 +63,7 @@ def call(function: str, *arguments: Any) -> Any:
     return values[0] if values else None
 
 
-class Stream:
+class CudaStream:
     """A stream that does not wait for the default one; destroyed when `stack` is closed."""
 
     def __init__(self, stack: ExitStack) -> None:
@@ -102,19 +102,19 @@ class Buffer:
         memory = memoryview((ctypes.c_ubyte * self.size).from_address(address))
         self.host: NDArray[Any] = np.ndarray(shape, dtype, memory)
 
-    def upload(self, stream: Stream) -> None:
+    def upload(self, stream: CudaStream) -> None:
         """Copy host to device, in order with what else is in the stream."""
         self._copy(self.device, self.host.ctypes.data, "cudaMemcpyHostToDevice", stream)
 
-    def download(self, stream: Stream) -> None:
+    def download(self, stream: CudaStream) -> None:
         """Copy device to host, in order with what else is in the stream."""
         self._copy(self.host.ctypes.data, self.device, "cudaMemcpyDeviceToHost", stream)
 
-    def _copy(self, to: int, origin: int, kind: str, stream: Stream) -> None:
+    def _copy(self, to: int, origin: int, kind: str, stream: CudaStream) -> None:
         call("cudaMemcpyAsync", to, origin, self.size, getattr(_runtime().cudaMemcpyKind, kind), stream.raw)
 
 
-def record(work: Callable[[], None], stream: Stream, stack: ExitStack) -> Callable[[], None]:
+def record(work: Callable[[], None], stream: CudaStream, stack: ExitStack) -> Callable[[], None]:
     """Record what `work` puts into the stream as a CUDA graph.
 
     Args:
@@ -169,22 +169,22 @@ def _words(described: tuple[Any, bytes]) -> str:
     return described[1].decode(errors="replace")
 
 
-Lane = TypeVar("Lane")
+Context = TypeVar("Context")
 
 
-class Lanes(Generic[Lane]):
-    """Lanes by key, and everything that must be freed for them."""
+class ExecutionContexts(Generic[Context]):
+    """What a session holds on the GPU for each batch size: made when first needed, used by one thread at a time."""
 
     def __init__(self) -> None:
         self._stack: ExitStack | None = ExitStack()
-        self._lanes: dict[Hashable, Lane] = {}
+        self._contexts: dict[Hashable, Context] = {}
 
     @contextmanager
-    def using(self, key: Hashable, make: Callable[[ExitStack], Lane]) -> Iterator[Lane]:
-        """The lane of a key, while nobody else of this process uses the GPU.
+    def using(self, key: Hashable, make: Callable[[ExitStack], Context]) -> Iterator[Context]:
+        """The context of a key, while nobody else of this process uses the GPU.
 
         Args:
-            key: which lane.
+            key: which context.
             make: makes it where it is not there yet; closing the stack that it is given must free what it took, which
                 happens at once where it fails.
 
@@ -194,11 +194,11 @@ class Lanes(Generic[Lane]):
         with LOCK:
             if self._stack is None:
                 raise ClosedError("this session is closed; open the bundle again")
-            if key not in self._lanes:
+            if key not in self._contexts:
                 with ExitStack() as own:
-                    self._lanes[key] = make(own)
+                    self._contexts[key] = make(own)
                     self._stack.push(own.pop_all())
-            yield self._lanes[key]
+            yield self._contexts[key]
 
     def close(self) -> None:
         """Free everything, once the run under way is done. Closing twice does no harm."""
@@ -206,4 +206,4 @@ class Lanes(Generic[Lane]):
             stack, self._stack = self._stack, None
             if stack is not None:
                 stack.close()
-                self._lanes.clear()
+                self._contexts.clear()

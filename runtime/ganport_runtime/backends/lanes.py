@@ -1,5 +1,5 @@
 """Moved to `ganport_runtime.backends.cuda`."""
 
-from ganport_runtime.backends.cuda import Lanes
+from ganport_runtime.backends.cuda import ExecutionContexts
 
-__all__ = ["Lanes"]
+__all__ = ["ExecutionContexts"]

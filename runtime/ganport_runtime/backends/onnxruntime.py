@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from numpy.typing import NDArray
 
 from ganport_runtime.backends import cuda
-from ganport_runtime.backends.cuda import Lanes
+from ganport_runtime.backends.cuda import ExecutionContexts
 from ganport_runtime.backends.protocol import (
     NUMBER,
     Backend,
@@ -47,9 +47,11 @@ OPTIONS: dict[str, dict[str, Sequence[str]]] = {
 SPIN_MICROSECONDS = "1000"
 
 DTYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8"}
+DEVICE_TYPE = "cuda"
+GRAPH_ID = "gpu_graph_id"  # ONNX Runtime records one CUDA graph for each value of this
 
 
-class OnnxRuntime(Backend):
+class OnnxRuntimeBackend(Backend):
     """ONNX Runtime, of either of its two packages."""
 
     name = "onnxruntime"
@@ -117,10 +119,10 @@ class OnnxRuntime(Backend):
                 f"onnxruntime reports {reported} where {provider} was asked for: it could not be loaded{unloaded}"
             )
         if device == "cuda":
-            from ganport_runtime.backends.onnxruntime import CudaSession  # not where the CPU runs
+            from ganport_runtime.backends.onnxruntime import OnnxRuntimeCudaSession  # not where the CPU runs
 
             said = {**told, "cuda_graph": "off", **options}
-            return CudaSession(library, session, reported, precision=entry.precision, options=said)
+            return OnnxRuntimeCudaSession(library, session, reported, precision=entry.precision, options=said)
         return OnnxRuntimeSession(session, reported, device, precision=entry.precision, options=options)
 
 
@@ -153,7 +155,7 @@ class OnnxRuntimeSession:
         self._run = _closed
 
 
-BACKEND = OnnxRuntime
+BACKEND = OnnxRuntimeBackend
 
 
 def _library() -> ModuleType:
@@ -221,11 +223,7 @@ def _shape(item: Any) -> tuple[int | None, ...]:
     return tuple(size if isinstance(size, int) else None for size in item.shape)
 
 
-DEVICE_TYPE = "cuda"
-GRAPH_ID = "gpu_graph_id"  # ONNX Runtime records one CUDA graph for each value of this
-
-
-class CudaSession:
+class OnnxRuntimeCudaSession:
     """An `InferenceSession` on the CUDA provider, behind the protocol; batches wait for each other.
 
     ONNX Runtime's own runs may overlap, but not where they replay CUDA graphs, nor while one is recorded.
@@ -248,16 +246,16 @@ class CudaSession:
         self.options = options
         self.inputs, self.outputs = tensors(session.get_inputs()), tensors(session.get_outputs())
         self._library, self._session = library, session
-        self._lanes: Lanes[Lane] = Lanes()
+        self._contexts: ExecutionContexts[BoundBuffers] = ExecutionContexts()
         self._graph_ids = 0
 
     def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Compute the named outputs alone, of a batch that fills a bucket."""
         batch = len(next(iter(inputs.values())))
         names = tuple(outputs)
-        with self._lanes.using((batch, names), lambda stack: self._new_lane(batch, names, stack)) as lane:
+        with self._contexts.using((batch, names), lambda stack: self._new_context(batch, names, stack)) as context:
             try:
-                return lane.run(inputs)
+                return context.run(inputs)
             except PlanError:
                 raise
             except Exception as error:  # its exceptions share no base class but this one
@@ -265,19 +263,19 @@ class CudaSession:
 
     def close(self) -> None:
         """Give back the buffers, then the session."""
-        self._lanes.close()
+        self._contexts.close()
         self._session = None
 
-    def _new_lane(self, batch: int, names: tuple[str, ...], stack: ExitStack) -> "Lane":
+    def _new_context(self, batch: int, names: tuple[str, ...], stack: ExitStack) -> "BoundBuffers":
         how = self._library.RunOptions()
         if self.options["cuda_graph"] == "on":
-            self._graph_ids += 1  # shapes and addresses of a graph are a lane's own
+            self._graph_ids += 1  # shapes and addresses of a graph are a context's own
             how.add_run_config_entry(GRAPH_ID, str(self._graph_ids))
         wanted = [tensor for name in names for tensor in self.outputs if tensor.name == name]
-        return Lane(self._session, how, batch, self.inputs, wanted, stack)
+        return BoundBuffers(self._session, how, batch, self.inputs, wanted, stack)
 
 
-class Lane:
+class BoundBuffers:
     """The buffers of one batch size and one choice of outputs, bound to the session once."""
 
     def __init__(
@@ -290,7 +288,7 @@ class Lane:
         stack: ExitStack,
     ) -> None:
         self._run, self._how = session.run_with_iobinding, how
-        self._stream = cuda.Stream(stack)
+        self._stream = cuda.CudaStream(stack)
         self._inputs = {tensor.name: _buffer(tensor, batch, stack) for tensor in inputs}
         self._outputs = {tensor.name: _buffer(tensor, batch, stack) for tensor in outputs}
         self._binding = session.io_binding()

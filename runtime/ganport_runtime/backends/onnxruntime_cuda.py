@@ -1,5 +1,5 @@
 """Moved to `ganport_runtime.backends.onnxruntime`."""
 
-from ganport_runtime.backends.onnxruntime import CudaSession
+from ganport_runtime.backends.onnxruntime import OnnxRuntimeCudaSession
 
-__all__ = ["CudaSession"]
+__all__ = ["OnnxRuntimeCudaSession"]

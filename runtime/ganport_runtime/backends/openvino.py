@@ -31,6 +31,24 @@ from ganport_runtime.manifest import Entry
 
 TELEMETRY = "openvino_telemetry"
 _IMPORTING = Lock()
+PROPERTIES = {"threads": "INFERENCE_NUM_THREADS", "streams": "NUM_STREAMS", "mode": "PERFORMANCE_HINT"}
+HINT = "INFERENCE_PRECISION_HINT"
+DTYPES = {"f32": "float32", "u8": "uint8"}
+# The layers that do the arithmetic, by OpenVINO's own names, and its words for what they calculate with.
+HEAVY = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")
+EXECUTED = {"f32": "fp32", "bf16": "bf16", "f16": "fp16", "u8": "int8", "i8": "int8"}
+COARSEST_FIRST = ("int8", "bf16", "fp16", "fp32")
+OPTIONS = {
+    "threads": NUMBER,  # CPU threads in all
+    "streams": NUMBER,  # over which a batch is split
+    "mode": ("latency", "throughput"),  # what the library chooses the rest for
+    "precision_hint": ("f32", "bf16"),  # what float layers compute in
+    "shape": ("static", "dynamic"),  # whether there is a compiled model for each bucket beside the one for any batch
+}
+DEFAULTS = {"precision_hint": "f32", "shape": "static"}
+DIVIDING = ("streams", "mode")  # the options that bring streams
+EACH = 8  # images of a batch for each stream; with fewer all threads together are faster, for one image by twice
+ANY = 0  # the batch size of the model that takes any
 
 
 def import_openvino() -> ModuleType:
@@ -63,16 +81,6 @@ def openvino_core() -> Any:
     (OpenVINO 2026.4), and the thread's next signal, such as Ctrl-C, ends the process without a word.
     """
     return import_openvino().Core()
-
-
-PROPERTIES = {"threads": "INFERENCE_NUM_THREADS", "streams": "NUM_STREAMS", "mode": "PERFORMANCE_HINT"}
-HINT = "INFERENCE_PRECISION_HINT"
-DTYPES = {"f32": "float32", "u8": "uint8"}
-
-# The layers that do the arithmetic, by OpenVINO's own names, and its words for what they calculate with.
-HEAVY = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")
-EXECUTED = {"f32": "fp32", "bf16": "bf16", "f16": "fp16", "u8": "int8", "i8": "int8"}
-COARSEST_FIRST = ("int8", "bf16", "fp16", "fp32")
 
 
 @dataclass(frozen=True)
@@ -163,21 +171,10 @@ def _tensor(item: Any) -> Tensor:
     return Tensor(item.get_any_name(), DTYPES.get(dtype, dtype), shape)
 
 
-OPTIONS = {
-    "threads": NUMBER,  # CPU threads in all
-    "streams": NUMBER,  # over which a batch is split
-    "mode": ("latency", "throughput"),  # what the library chooses the rest for
-    "precision_hint": ("f32", "bf16"),  # what float layers compute in
-    "shape": ("static", "dynamic"),  # whether there is a compiled model for each bucket beside the one for any batch
-}
-DEFAULTS = {"precision_hint": "f32", "shape": "static"}
-DIVIDING = ("streams", "mode")  # the options that bring streams
-EACH = 8  # images of a batch for each stream; with fewer all threads together are faster, for one image by twice
-ANY = 0  # the batch size of the model that takes any
 Way = tuple[int, bool]  # batch size, and whether it is one of several parts that run side by side
 
 
-class OpenVino(Backend):
+class OpenVinoBackend(Backend):
     """OpenVINO on the CPU."""
 
     name = "openvino"
@@ -240,14 +237,13 @@ class OpenVinoSession:
     layer for another that had to share its core. A batch that is too small for it runs undivided on all threads.
     """
 
-    pads_to_bucket = False
-
     def __init__(self, core: Any, graph: Any, entry: Entry, options: Mapping[str, str]) -> None:
         self.options = options
         self.inputs, self.outputs = signature(graph)
         self._core, self._graph, self._entry = core, graph, entry
         self._compiling = Lock()
         self.is_sized = options["shape"] == "static"
+        self.pads_to_bucket = self.is_sized  # so that no batch runs by another model, whose last bits differ
         self._fixed = frozenset(BUCKETS) if self.is_sized else frozenset()
         self._models: dict[Way, CompiledModel] = {}
         self._idle: dict[Way, deque[Any]] = {}  # infer requests; no two threads may share one
@@ -339,7 +335,7 @@ class OpenVinoSession:
         return next(index for index, tensor in enumerate(self.outputs) if tensor.name == name)
 
 
-BACKEND = OpenVino
+BACKEND = OpenVinoBackend
 
 
 def shares(count: int, streams: int) -> list[slice]:

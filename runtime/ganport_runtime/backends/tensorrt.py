@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
 OPTIONS = {"cuda_graph": ("on", "off")}
 NEITHER = "neither tensorrt_rtx nor tensorrt is installed; pip install 'ganport[rtx]' or 'ganport[tensorrt]'"
+REMEDY = "build one here: ganport export ... --engines {}"
+CAPABILITY = re.compile(r"(\d+)\.(\d+)(\+?)")  # `8.6`, or `8.0+` for 8.0 and every later one
 
 
-class TensorRT(Backend):
+class TensorRTBackend(Backend):
     """The TensorRT family. It runs engines that an export built, and builds none itself."""
 
     name = "tensorrt"
@@ -77,12 +79,10 @@ class TensorRT(Backend):
         return load_engine(model, entry, {"cuda_graph": "on", **options})
 
 
-BACKEND = TensorRT
+BACKEND = TensorRTBackend
 
 
-REMEDIES = {package.module: package.remedy for package in TensorRT.packages}  # by library of the family
-REMEDY = "build one here: ganport export ... --engines {}"
-CAPABILITY = re.compile(r"(\d+)\.(\d+)(\+?)")  # `8.6`, or `8.0+` for 8.0 and every later one
+REMEDIES = {package.module: package.remedy for package in TensorRTBackend.packages}  # by library of the family
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ganport_runtime.backends import cuda
-from ganport_runtime.backends.cuda import Lanes
+from ganport_runtime.backends.cuda import ExecutionContexts
 from ganport_runtime.backends.protocol import Tensor
 from ganport_runtime.backends.tensorrt import bucket_profiles
 from ganport_runtime.errors import BundleError, PlanError, one_line
 from ganport_runtime.manifest import Engine
 
 KEPT = 100  # lines; a session that runs for months must not grow by them
+DTYPES = {"FLOAT": "float32", "UINT8": "uint8"}
 
 
 @cache
@@ -26,7 +27,7 @@ def log_of(library: Any) -> Any:
     There is one for the whole process: TensorRT goes on with the first that it was given and ignores every later one.
     """
 
-    class Log(library.ILogger):  # type: ignore[misc]  # the library is known when it is loaded, not before
+    class TensorRTLog(library.ILogger):  # type: ignore[misc]  # the library is known when it is loaded, not before
         def __init__(self) -> None:
             library.ILogger.__init__(self)
             self.errors: deque[str] = deque(maxlen=KEPT)
@@ -47,10 +48,7 @@ def log_of(library: Any) -> Any:
             """The first error, which the later ones follow from."""
             return one_line(self.errors[0]) if self.errors else otherwise
 
-    return Log()
-
-
-DTYPES = {"FLOAT": "float32", "UINT8": "uint8"}
+    return TensorRTLog()
 
 
 class TensorRTSession:
@@ -87,21 +85,21 @@ class TensorRTSession:
         self.outputs = tensors(library, engine, "OUTPUT")
         self._library, self._engine, self._runtime = library, engine, runtime
         self._profiles = profiles
-        self._lanes: Lanes[Lane] = Lanes()
+        self._contexts: ExecutionContexts[EngineContext] = ExecutionContexts()
 
     def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Compute the named outputs of a batch that fills a bucket."""
         batch = len(next(iter(inputs.values())))
-        with self._lanes.using(batch, lambda stack: self._new_lane(batch, stack)) as lane:
-            return lane.run(outputs, inputs)
+        with self._contexts.using(batch, lambda stack: self._new_context(batch, stack)) as context:
+            return context.run(outputs, inputs)
 
     def close(self) -> None:
         """Give back graphs, memory and contexts, then the engine that made them."""
-        self._lanes.close()
+        self._contexts.close()
         self._engine = None
         self._runtime = None
 
-    def _new_lane(self, batch: int, stack: ExitStack) -> "Lane":
+    def _new_context(self, batch: int, stack: ExitStack) -> "EngineContext":
         if batch not in self._profiles:
             raise PlanError(
                 f"the engine has no profile for batch {batch}, it has {', '.join(map(str, self._profiles))}"
@@ -110,18 +108,18 @@ class TensorRTSession:
         context = self._engine.create_execution_context(per_profile)
         if context is None:
             raise PlanError("TensorRT created no execution context: is the GPU's memory full?")
-        lane = Lane(context, stack)
-        lane.prepare(self._profiles[batch], [_sized(tensor, batch) for tensor in self.inputs], self.outputs)
-        lane.warm_up(as_graph=self.options["cuda_graph"] == "on")
-        return lane
+        made = EngineContext(context, stack)
+        made.prepare(self._profiles[batch], [_sized(tensor, batch) for tensor in self.inputs], self.outputs)
+        made.warm_up(as_graph=self.options["cuda_graph"] == "on")
+        return made
 
 
-class Lane:
+class EngineContext:
     """What runs the batches of one size, at addresses that stay the same."""
 
     def __init__(self, context: Any, stack: ExitStack) -> None:
         self._context, self._stack = context, stack
-        self._stream = cuda.Stream(stack)
+        self._stream = cuda.CudaStream(stack)
         self._inputs: dict[str, cuda.Buffer] = {}
         self._outputs: dict[str, cuda.Buffer] = {}
         self._launch: Callable[[], None] = self._enqueue

@@ -1,6 +1,7 @@
 """The tuning record: what every plan was measured to do on a machine, kept in the user's cache."""
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -8,17 +9,18 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
-from ganport_runtime.batches import BUCKETS
+from ganport_runtime import machine
+from ganport_runtime.backends import engine_versions, load_backend
+from ganport_runtime.batches import BUCKETS, TOP, bucket_of
 from ganport_runtime.bundle import Bundle
-from ganport_runtime.cache import cache_folder, write_whole
+from ganport_runtime.cache import cache_folder
 from ganport_runtime.checks import whole_number
 from ganport_runtime.differences import Difference
 from ganport_runtime.errors import BundleError, InputError, shown
 from ganport_runtime.fields import Fields, parse_json
 
 FORMAT = 1
-NEAR = 0.97  # of the fastest: as good
-NEAR_ALONE = 0.95  # of the best over all buckets, by which others gain where they share the cores
+NEAR = 0.97  # of the best: as good
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,6 @@ class MeasuredPlan:
     images: int
     memory_mib: float | None = None
 
-    @property
-    def is_split(self) -> bool:
-        """Whether it splits large batches over streams that run side by side."""
-        return self.options.get("mode") == "throughput" or self.options.get("streams", "1") != "1"
-
     def latency_ms(self, bucket: int) -> float:
         """Milliseconds of one call at a bucket."""
         return bucket / self.images_per_second[bucket] * 1e3
@@ -128,18 +125,54 @@ class MeasuredPlan:
 
 
 @dataclass(frozen=True)
+class TunedChoice:
+    """How the tuner chose the plan for all batch sizes.
+
+    Attributes:
+        for_batch: the batch size that it was chosen for, or None for all buckets.
+        runner_up: the best of the other plans, or empty where there is none.
+        lead: images/s over the runner-up's: the median of the rounds' ratios, over the buckets their geometric mean.
+        low, high: the interval of that median.
+        rounds: in how many rounds both had their turn; 0: rough figures alone.
+        certain: whether the interval lies above 1, or there is no other plan. Where it does not, the plan with the
+            fewest settings was chosen among those that may be the fastest.
+    """
+
+    for_batch: int | None
+    runner_up: str
+    lead: float
+    low: float
+    high: float
+    rounds: int
+    certain: bool
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Read and check it."""
+        document = fields.document
+        return cls(
+            for_batch=None if document.get("for_batch") is None else fields.integer("for_batch"),
+            runner_up=str(document.get("runner_up", "")),
+            **{key: fields.number(key) for key in ("lead", "low", "high")},
+            rounds=int(fields.number("rounds")),
+            certain=document.get("certain") is True,
+        )
+
+
+@dataclass(frozen=True)
 class TuningRecord:
     """What tuning remembers of one bundle on one machine.
 
     Attributes:
         digest: the bundle's.
-        bundle: where it lay.
+        bundle: where it was.
         role: which of its networks.
         created: when, ISO 8601 in UTC.
         budget: what every plan listed keeps.
         machine: what `machine.facts` said.
-        engines: what `machine.engines` said.
-        plans: every plan within the budget.
+        engines: what `backends.engine_versions` said.
+        plans: every plan within the budget; the chosen one first where there is a `choice`.
+        choice: how the plan for all batch sizes was chosen; None in records of older versions.
     """
 
     digest: str
@@ -150,6 +183,7 @@ class TuningRecord:
     machine: Mapping[str, Any]
     engines: Mapping[str, str]
     plans: tuple[MeasuredPlan, ...] = field(default_factory=tuple)
+    choice: TunedChoice | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object of the record's file."""
@@ -165,14 +199,32 @@ class TuningRecord:
         fields = Fields(document)
         if fields.document.get("format") != FORMAT:
             raise BundleError(f"its format is not {FORMAT}")
-        engines = fields.fields("engines")
+        engines, choice = fields.fields("engines"), fields.optional("choice")
         return cls(
             **{key: fields.text(key) for key in ("digest", "bundle", "role", "created")},
             budget=_budget(fields.fields("budget")),
             machine=fields.mapping("machine"),
             engines={key: engines.text(key) for key in engines.document},
             plans=tuple(MeasuredPlan.read(item) for item in fields.items("plans")),
+            choice=None if choice is None else TunedChoice.read(choice),
         )
+
+    def ranked(self, plans: Iterable[MeasuredPlan]) -> tuple[MeasuredPlan, ...]:
+        """Some of its plans by what they do over all buckets, or at the one that was named; the chosen one first."""
+        order = best_overall(plans, None if self.choice is None else self.choice.for_batch)
+        chosen = self.plans[:1] if self.choice is not None else ()
+        return tuple(sorted(order, key=lambda plan: plan not in chosen))
+
+    def changes(self, plan: MeasuredPlan) -> tuple[str, ...]:
+        """What one of its plans depends on and has changed: processor, cores, its backend's packages, for a GPU GPUs.
+
+        An engine that the plan does not use may come, go, or be upgraded.
+        """
+        packages = [package.name for package in load_backend(plan.backend).packages]
+        before = {name: self.engines[name] for name in packages if name in self.engines}
+        here = machine.processor() if plan.device == "cpu" else machine.facts()
+        of_machine = {key: value for key, value in self.machine.items() if key in here}
+        return machine.changes({**of_machine, **before}, {**here, **engine_versions((plan.backend,))})
 
 
 def winners(plans: Iterable[MeasuredPlan]) -> dict[int, tuple[MeasuredPlan, ...]]:
@@ -182,7 +234,6 @@ def winners(plans: Iterable[MeasuredPlan]) -> dict[int, tuple[MeasuredPlan, ...]
     that serves several buckets is loaded once.
     """
     candidates = tuple(plans)
-    measured = {bucket: [plan for plan in candidates if bucket in plan.images_per_second] for bucket in BUCKETS}
     fastest = _fastest(candidates)
 
     def rank(plan: MeasuredPlan, bucket: int) -> tuple[bool, float]:
@@ -190,23 +241,26 @@ def winners(plans: Iterable[MeasuredPlan]) -> dict[int, tuple[MeasuredPlan, ...]
         is_near = speed >= NEAR * fastest[bucket]
         return not is_near, -_overall(plan, fastest) if is_near else -speed
 
-    return {bucket: tuple(sorted(measured[bucket], key=lambda plan: rank(plan, bucket))) for bucket in fastest}
+    measured = {bucket: [plan for plan in candidates if bucket in plan.images_per_second] for bucket in fastest}
+    return {bucket: tuple(sorted(found, key=lambda plan: rank(plan, bucket))) for bucket, found in measured.items()}
 
 
-def best_overall(plans: Iterable[MeasuredPlan]) -> tuple[MeasuredPlan, ...]:
-    """The plans by what they do over all buckets, each bucket's speed a share of its fastest plan's; best first.
+def best_overall(plans: Iterable[MeasuredPlan], for_batch: int | None = None) -> tuple[MeasuredPlan, ...]:
+    """The plans by what they do over all buckets, or at the bucket of one batch size; best first.
 
-    Of those within 5 % of the best, the ones that split a batch over streams come first: where other threads take a
-    core now and then, as in a server, they lose that time on one core, the others on all that wait for it.
+    What counts is the geometric mean of a plan's images/s relative to each bucket's best. Plans within 3 % of the best
+    are as good, and those with fewer settings come first. Plans that were not measured at every bucket come last.
     """
-    candidates = tuple(plan for plan in plans if plan.images_per_second)
-    fastest = _fastest(candidates)
-    best = max((_overall(plan, fastest) for plan in candidates), default=0.0)
+    buckets = BUCKETS if for_batch is None else (bucket_of(min(for_batch, TOP)),)
+    candidates = [plan for plan in plans if plan.images_per_second]
+    fastest = {bucket: speed for bucket, speed in _fastest(candidates).items() if bucket in buckets}
+    complete = [plan for plan in candidates if fastest.keys() <= plan.images_per_second.keys()]
+    best = max((_overall(plan, fastest) for plan in complete), default=0.0)
 
-    def rank(plan: MeasuredPlan) -> tuple[bool, bool, float]:
+    def rank(plan: MeasuredPlan) -> tuple[bool, bool, int, float]:
         overall = _overall(plan, fastest)
-        is_near = overall >= NEAR_ALONE * best
-        return not is_near, is_near and not plan.is_split, -overall
+        is_near = overall >= NEAR * best
+        return plan not in complete, not is_near, len(plan.options) if is_near else 0, -overall
 
     return tuple(sorted(candidates, key=rank))
 
@@ -221,7 +275,9 @@ def _fastest(plans: Iterable[MeasuredPlan]) -> dict[int, float]:
 
 
 def _overall(plan: MeasuredPlan, fastest: Mapping[int, float]) -> float:
-    return sum(speed / fastest[bucket] for bucket, speed in plan.images_per_second.items())
+    """The geometric mean of the plan's speeds as shares of each bucket's best; 0 where it was measured at none."""
+    shares = [speed / fastest[bucket] for bucket, speed in plan.images_per_second.items() if bucket in fastest]
+    return math.exp(sum(map(math.log, shares)) / len(shares)) if shares else 0.0
 
 
 def _speed(speeds: Fields, bucket: str) -> float:
@@ -260,7 +316,9 @@ def save(record: TuningRecord, bundle: Bundle) -> Path:
         OSError: the cache folder cannot be written.
     """
     file = tuning_folder() / record_name(bundle, record.role, record.machine)
-    write_whole(file, json.dumps(record.to_json(), indent=1, allow_nan=False).encode())
+    from ganport_runtime.atomic import write_bytes  # opening a bundle writes no record
+
+    write_bytes(file, json.dumps(record.to_json(), indent=1, allow_nan=False).encode())
     for old in file.parent.glob(f"{record.role}-*-{'-'.join(file.stem.split('-')[2:])}.json"):
         if old != file:  # of what lay at the same place before it was exported again
             old.unlink(missing_ok=True)

@@ -89,7 +89,7 @@ def interleave(
         raise ValueError(f"{len(systems)} systems, {rounds} rounds, {warmup} for warming up: 1, 1 and 0 or more wanted")
     names, random = list(systems), Random(seed)
     taken: dict[str, list[float]] = {name: [] for name in names}
-    with _garbage_collection_paused():
+    with garbage_collection_paused():
         for turn in range(warmup + rounds):
             if turn % 2:
                 names.reverse()
@@ -102,7 +102,8 @@ def interleave(
 
 
 @contextmanager
-def _garbage_collection_paused() -> Iterator[None]:
+def garbage_collection_paused() -> Iterator[None]:
+    """Nothing is collected meanwhile, as `timeit` does it."""
     was_enabled = gc.isenabled()
     gc.collect()
     gc.disable()

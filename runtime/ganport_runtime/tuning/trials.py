@@ -2,9 +2,10 @@
 
 import ctypes
 import gc
+import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,11 +22,20 @@ from ganport_runtime.bundle import Bundle
 from ganport_runtime.differences import Difference, compare
 from ganport_runtime.manifest import Role
 from ganport_runtime.opening import Running, open_candidate
-from ganport_runtime.plan import DEVICES, Candidate, Request, refusal_of
+from ganport_runtime.plan import DEVICES, Candidate, PlanRequest, refusal_of
 from ganport_runtime.tuning.record import Budget, MeasuredPlan
 from ganport_runtime.tuning.timing import stopwatch
 
 STATM = Path("/proc/self/statm")  # sizes in pages; the second is what is resident
+LIKELY = ("int8", "bf16", "fp32", "fp16")  # precisions in the order in which a winner is likely; others come last
+SLOW_SECONDS = 0.5
+ROUNDING = 2  # of 255: what another batch size may change in a pixel without a word
+MARGIN_DB = 6.0  # below the same few images at the top bucket: an int8 step taken the other way shows in one image
+CALLS = 2  # timed calls at each bucket, after one that allocates and compiles
+FIRST = (1, 8)  # the buckets at which a plan shows whether it is far behind: some are best at single images alone
+FAR = 0.5  # of the fastest of its kind at all of them: dropped at once
+CLOSE = 0.8  # of the fastest, at any bucket: measured again in turns with it
+CONTENDERS, EXACT, SPECIALISTS = 4, 2, 2  # how many are: over all buckets, of fp32, and at one bucket alone
 
 
 def resident_mib() -> float | None:
@@ -36,9 +46,6 @@ def resident_mib() -> float | None:
     with suppress(AttributeError, OSError):  # a C library other than glibc has none
         ctypes.CDLL(None).malloc_trim(0)
     return int(STATM.read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-PRECISIONS = ("int8", "bf16", "fp32", "fp16", "unknown")  # in the order in which a winner is likely
 
 
 @dataclass(frozen=True)
@@ -85,13 +92,13 @@ def families(bundle: Bundle, role: Role) -> tuple[list[Family], list[RefusedPlan
             if device not in load_backend(name).devices:
                 continue
             for entry in bundle.entries(role):
-                reason = refusal_of(Candidate(entry, name, device), Request())
+                reason = refusal_of(Candidate(entry, name, device), PlanRequest())
                 if reason is None:
                     choices = load_backend(name).settings_to_try(entry, device)
                     found += _families(Candidate(entry, name, device, options) for options in choices)
                 else:
                     refused.append(RefusedPlan.of(Candidate(entry, name, device), reason))
-    return sorted(found, key=lambda family: PRECISIONS.index(family.first.precision)), refused
+    return sorted(found, key=lambda family: (*LIKELY, family.first.precision).index(family.first.precision)), refused
 
 
 def _families(candidates: Iterator[Candidate]) -> Iterator[Family]:
@@ -103,14 +110,8 @@ def _families(candidates: Iterator[Candidate]) -> Iterator[Family]:
         yield Family(first, tuple(others))
 
 
-SLOW_SECONDS = 0.5
-ROUNDING = 2  # of 255: what another batch size may change in a pixel without a word
-MARGIN_DB = 6.0  # below the same few images at the top bucket: an int8 step taken the other way shows in one image
-CALLS = 2  # timed calls at each bucket, after one that allocates and compiles
-
-
 @dataclass(frozen=True)
-class Reference:
+class ReferenceImages:
     """What plans are compared with.
 
     Attributes:
@@ -125,7 +126,7 @@ class Reference:
 
 
 @dataclass(eq=False)  # two trials are never the same one
-class Trial:
+class PlanTrial:
     """One plan, open and running.
 
     Attributes:
@@ -142,11 +143,18 @@ class Trial:
     candidate: Candidate
     running: Running
     generator: Generator
-    reference: Reference
+    reference: ReferenceImages
     before_mib: float | None
     memory_mib: float | None = None
     difference: Difference | None = None
     seconds: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def extra_settings(self) -> int:
+        """How many of its settings are not the backend's default."""
+        entry, device = self.candidate.entry, self.candidate.device
+        default, *_ = load_backend(self.candidate.backend).settings_to_try(entry, device)
+        return len(set(self.candidate.options.items()) - set(default.items()))
 
     def call(self, bucket: int) -> Callable[[], object]:
         """What makes the images of one batch of a bucket."""
@@ -223,7 +231,7 @@ class Trial:
         self.generator.close()
 
 
-def open_trial(bundle: Bundle, candidate: Candidate, reference: Reference) -> Trial:
+def open_trial(bundle: Bundle, candidate: Candidate, reference: ReferenceImages) -> PlanTrial:
     """Open a plan, which passes the bundle's probe.
 
     Raises:
@@ -232,13 +240,7 @@ def open_trial(bundle: Bundle, candidate: Candidate, reference: Reference) -> Tr
     """
     before = resident_mib()
     running = open_candidate(bundle, "generator", candidate, Generator.signature)
-    return Trial(candidate, running, Generator(bundle, dict.fromkeys(BUCKETS, running)), reference, before)
-
-
-FIRST = (1, 8)  # the buckets at which a plan shows whether it is far behind: some are best at single images alone
-FAR = 0.5  # of the fastest of its kind at all of them: dropped at once
-CLOSE = 0.8  # of the fastest, at any bucket: measured again in turns with it
-MOST = 5  # plans a bucket, and as many of fp32, that are measured again
+    return PlanTrial(candidate, running, Generator(bundle, dict.fromkeys(BUCKETS, running)), reference, before)
 
 
 class FieldOfTrials:
@@ -248,13 +250,22 @@ class FieldOfTrials:
         bundle: whose plans.
         reference: what their images are compared with.
         budget: what they must keep.
-        untuned: the plan that runs without tuning, or None; it is measured beside the fastest at every bucket.
+        untuned: the plan that runs without tuning, or None; it is measured beside the fastest.
+        goal: the buckets that the plan for all batch sizes is chosen by.
     """
 
-    def __init__(self, bundle: Bundle, reference: Reference, budget: Budget, untuned: Candidate | None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        reference: ReferenceImages,
+        budget: Budget,
+        untuned: Candidate | None,
+        goal: Sequence[int] = BUCKETS,
+    ) -> None:
         self._bundle, self._reference, self._budget, self._untuned = bundle, reference, budget, untuned
-        self.open: list[Trial] = []
-        self.dropped: list[Trial] = []
+        self._goal = goal
+        self.open: list[PlanTrial] = []
+        self.dropped: list[PlanTrial] = []
         self.refused: list[RefusedPlan] = []
 
     @property
@@ -263,7 +274,7 @@ class FieldOfTrials:
         trials = sorted((*self.open, *self.dropped), key=lambda trial: trial.seconds[TOP])
         return tuple(trial.measured() for trial in trials)
 
-    def try_out(self, candidate: Candidate) -> Trial | None:
+    def try_out(self, candidate: Candidate) -> PlanTrial | None:
         """Open a candidate, check its images, time it roughly; None where it is refused or behind everywhere."""
         try:
             trial = open_trial(self._bundle, candidate, self._reference)
@@ -285,13 +296,20 @@ class FieldOfTrials:
         """Note why a plan is out."""
         self.refused.append(RefusedPlan.of(candidate, reason))
 
-    def finalists(self, bucket: int) -> list[Trial]:
-        """The plans to be measured against each other at a bucket: the fastest of all and of fp32, and the untuned."""
-        everyone, exact = (self._close_to_fastest(bucket, trials) for trials in (self.open, self._exact))
-        untuned = [trial for trial in self.open if trial.candidate == self._untuned]
-        return list(dict.fromkeys((*everyone, *exact, *untuned)))
+    def finalists(self, bucket: int) -> list[PlanTrial]:
+        """The plans to be measured against each other at a bucket.
 
-    def keep(self, kept: Iterable[Trial]) -> None:
+        They are the fastest over all buckets that count, of all and of fp32, the untuned one, and the bucket's fastest.
+        """
+        own = self._close_to_fastest((bucket,), self.open, SPECIALISTS)
+        untuned = [trial for trial in self.open if trial.candidate == self._untuned]
+        if bucket not in self._goal:
+            return list(dict.fromkeys((*own, *untuned)))
+        everyone = self._close_to_fastest(self._goal, self.open, CONTENDERS)
+        exact = self._close_to_fastest(self._goal, self._exact, EXACT)
+        return list(dict.fromkeys((*everyone, *exact, *untuned, *own)))
+
+    def keep(self, kept: Iterable[PlanTrial]) -> None:
         """Close every plan but these; their figures stay."""
         for trial in set(self.open) - set(kept):
             trial.close()
@@ -304,18 +322,24 @@ class FieldOfTrials:
             trial.close()
 
     @property
-    def _exact(self) -> list[Trial]:
+    def _exact(self) -> list[PlanTrial]:
         return [trial for trial in self.open if _precision(trial) == "fp32"]
 
-    def _is_promising(self, trial: Trial) -> bool:
+    def _is_promising(self, trial: PlanTrial) -> bool:
         """Whether a plan is a finalist at some bucket."""
         return any(trial in self.finalists(bucket) for bucket in BUCKETS)
 
-    def _close_to_fastest(self, bucket: int, trials: list[Trial]) -> list[Trial]:
-        order = sorted(trials, key=lambda trial: trial.seconds[bucket])
-        return [trial for trial in order if CLOSE * trial.seconds[bucket] <= order[0].seconds[bucket]][:MOST]
+    def _close_to_fastest(self, buckets: Sequence[int], trials: list[PlanTrial], most: int) -> list[PlanTrial]:
+        """The fastest over these buckets by their geometric mean, and those that are close to it."""
 
-    def _far_behind(self, trial: Trial) -> str | None:
+        def speed(trial: PlanTrial) -> float:
+            return math.exp(-sum(math.log(trial.seconds[bucket]) for bucket in buckets) / len(buckets))
+
+        speeds = {trial: speed(trial) for trial in trials}
+        order = sorted(trials, key=lambda trial: -speeds[trial])
+        return [trial for trial in order if speeds[trial] >= CLOSE * speeds[order[0]]][:most]
+
+    def _far_behind(self, trial: PlanTrial) -> str | None:
         """That it is far slower than the fastest of its kind, or None.
 
         Callers may ask for a device, a backend and a precision, so that the fastest of each stays in the record.
@@ -330,7 +354,7 @@ class FieldOfTrials:
         return f"far behind: {_speeds(own)}; the fastest by {' '.join(_kind(trial))}: {_speeds(fastest)}"
 
 
-def _kind(trial: Trial) -> tuple[str, str, str]:
+def _kind(trial: PlanTrial) -> tuple[str, str, str]:
     """What callers may ask for."""
     return trial.candidate.backend, trial.candidate.device, _precision(trial)
 
@@ -340,5 +364,5 @@ def _speeds(images_per_second: Iterable[float]) -> str:
     return ", ".join(f"{speed:.0f} images/s at batch {bucket}" for bucket, speed in measured)
 
 
-def _precision(trial: Trial) -> str:
+def _precision(trial: PlanTrial) -> str:
     return trial.running.plan.precision

@@ -1,10 +1,11 @@
 """Tunes a bundle: tries every plan once, measures the fastest in turns at each bucket, and remembers what it found."""
 
 import datetime as dt
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,26 @@ import numpy as np
 
 from ganport_runtime import Bundle, BundleError, Generator, InputError, PlanError, latents, machine
 from ganport_runtime.backends import engine_versions
-from ganport_runtime.batches import BUCKETS, TOP
+from ganport_runtime.batches import BUCKETS, TOP, bucket_of
+from ganport_runtime.checks import whole_number
 from ganport_runtime.opening import open_candidate
-from ganport_runtime.plan import Candidate, Refusal, Request, by_reason, list_plans
-from ganport_runtime.tuning.record import Budget, MeasuredPlan, TuningRecord, save, winners
-from ganport_runtime.tuning.timing import interleave, turns_of
-from ganport_runtime.tuning.trials import Family, FieldOfTrials, Reference, RefusedPlan, Trial, families
+from ganport_runtime.plan import Candidate, PlanRequest, Refusal, by_reason, list_plans
+from ganport_runtime.tuning.record import Budget, MeasuredPlan, TunedChoice, TuningRecord, save, winners
+from ganport_runtime.tuning.timing import turns_of
+from ganport_runtime.tuning.trials import Family, FieldOfTrials, PlanTrial, ReferenceImages, RefusedPlan, families
+from ganport_runtime.tuning.turns import ROUNDS, Race
 
 Progress = Callable[[int, int, str], None]
 """Told how many steps are done, of how many, and what comes next."""
+IMAGES, SEED = 256, 2**63 + 3  # whose images are compared with the reference: a seed that nothing else uses
+SECONDS = 100.0
+TRYING = 0.65  # of the time goes to trying plans out, the rest to measuring the fastest in turns
+REFERENCE_SECONDS = 2.0
+MOST_BATCH = 2**31 - 1
+TURN_SECONDS = 0.02  # a plan's turn lasts about this long: far above the clock's own cost
 
 
-class Steps:
+class TuningSteps:
     """The steps of one tuning.
 
     Args:
@@ -50,7 +59,7 @@ class Tuning:
     """The outcome of one tuning.
 
     Attributes:
-        record: what is remembered: every plan measured that is within the budget.
+        record: what is remembered: every plan measured that is within the budget, the one for all batch sizes first.
         file: the record's file, or None where it could not be written.
         note: why not, or empty.
         reference: the plan whose images the others were compared with.
@@ -70,9 +79,24 @@ class Tuning:
     seconds: float
 
     @property
+    def chosen(self) -> MeasuredPlan:
+        """The plan that serves every batch size."""
+        return self.record.plans[0]
+
+    @property
     def best(self) -> dict[int, MeasuredPlan]:
-        """The best plan for each bucket."""
+        """The best plan for each bucket, as `one_plan=False` uses them."""
         return {bucket: plans[0] for bucket, plans in winners(self.record.plans).items()}
+
+    @property
+    def gains(self) -> dict[int, float]:
+        """By bucket, how many per cent more images/s its best plan makes than the one for all; 0 where that is it."""
+        own = self.chosen.images_per_second
+        return {
+            bucket: max(0.0, 100 * (plan.images_per_second[bucket] / own[bucket] - 1))
+            for bucket, plan in self.best.items()
+            if bucket in own
+        }
 
     def to_json(self) -> dict[str, Any]:
         """The document of `ganport tune --json`."""
@@ -83,6 +107,8 @@ class Tuning:
             "host": {**record.machine, "engines": dict(record.engines)},
             "budget": asdict(record.budget),
             "reference": self.reference,
+            "choice": {"plan": title(self.chosen), **(asdict(record.choice) if record.choice else {})},
+            "plans_per_batch": self.plans_per_batch(),
             "buckets": {str(bucket): self._choice(bucket, plan) for bucket, plan in self.best.items()},
             "plans": [{"plan": title(plan), **plan.to_json()} for plan in record.plans],
             "refused": [{"plan": refusal.plan, "reason": refusal.reason} for refusal in self.refused],
@@ -91,14 +117,29 @@ class Tuning:
             "seconds": round(self.seconds, 1),
         }
 
-    def speedup(self, bucket: int) -> float | None:
-        """How many times as fast as the untuned plan the best one is, or None where that was not measured."""
-        if self.untuned is None or bucket not in self.untuned.images_per_second:
+    def speedup(self, bucket: int, plan: MeasuredPlan) -> float | None:
+        """How many times as fast as the untuned plan one is, or None where that was not measured."""
+        measured = self.untuned is not None and bucket in self.untuned.images_per_second.keys() & plan.images_per_second
+        if self.untuned is None or not measured:
             return None
-        return self.best[bucket].images_per_second[bucket] / self.untuned.images_per_second[bucket]
+        return plan.images_per_second[bucket] / self.untuned.images_per_second[bucket]
+
+    def plans_per_batch(self) -> dict[str, Any]:
+        """What a plan for each batch size would add, and what it would cost."""
+        plans = {title(plan): plan for plan in self.best.values()}
+        memory = [plan.memory_mib for plan in plans.values()]
+        known = [one for one in memory if one is not None]
+        gains = self.gains
+        mean = math.exp(sum(math.log1p(gain / 100) for gain in gains.values()) / max(1, len(gains))) - 1
+        return {
+            "adds_percent": round(100 * mean, 1),
+            "adds_percent_by_batch": {str(bucket): round(gain, 1) for bucket, gain in gains.items()},
+            "plans": len(plans),
+            "memory_mib": round(sum(known), 1) if len(known) == len(memory) else None,
+        }
 
     def _choice(self, bucket: int, plan: MeasuredPlan) -> dict[str, Any]:
-        speedup, figures = self.speedup(bucket), plan.to_json()
+        speedup, figures = self.speedup(bucket, plan), plan.to_json()
         return {
             "plan": title(plan),
             "entry": plan.entry,
@@ -119,79 +160,65 @@ def title(plan: MeasuredPlan) -> str:
     return f"{plan.entry} by {plan.backend} on {plan.device}{options}"
 
 
-TURN_SECONDS = 0.04  # a plan's turn lasts about this long: far above the clock's own cost
-PAUSE_SECONDS = 0.003  # between turns: threads of the plan before go on spinning for a millisecond
-ROUNDS = 9
-
-
-def measure_in_turns(field: FieldOfTrials, steps: Steps, seconds_left: Callable[[], float]) -> None:
-    """Replace the rough figures of the finalists by medians over rounds, as many as there is time for.
-
-    Args:
-        field: the plans still in the running; all others are closed.
-        steps: one a bucket.
-        seconds_left: how long it may still take.
-    """
-    finalists = {bucket: field.finalists(bucket) for bucket in BUCKETS}
-    field.keep(trial for trials in finalists.values() for trial in trials)
-    for place, (bucket, trials) in enumerate(finalists.items()):
-        steps.begin(f"batch {bucket}: {len(trials)} plans in turns")
-        if len(trials) < 2:
-            continue  # nothing to tell apart
-        round_seconds = sum(PAUSE_SECONDS + max(TURN_SECONDS, 2 * trial.seconds[bucket]) for trial in trials)
-        affordable = seconds_left() / (len(BUCKETS) - place) / round_seconds
-        rounds = int(min(ROUNDS, affordable - 1))  # of infinite time too
-        if rounds < 1:
-            continue  # the rough figures stand
-        systems = {str(trial.candidate): turns_of(trial.call(bucket), TURN_SECONDS) for trial in trials}
-        taken = interleave(systems, rounds=rounds, pause=PAUSE_SECONDS)
-        for trial in trials:
-            trial.seconds[bucket] = float(np.median(taken[str(trial.candidate)]))
-
-
-IMAGES, SEED = 256, 2**63 + 3  # whose images are compared with the reference: a seed that nothing else uses
-SECONDS = 100.0
-TRYING = 0.65  # of the time goes to trying plans out, the rest to measuring the fastest in turns
-REFERENCE_SECONDS = 2.0
-
-
 def tune(
     path: str | PathLike[str],
     *,
     budget: Budget | None = None,
     seconds: float = SECONDS,
+    for_batch: int | None = None,
     on_progress: Progress = lambda *_: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Tuning:
-    """Measure every plan of a bundle's generator here, and remember the best of each bucket within a budget.
+    """Measure every plan of a bundle's generator here, and remember which is best within a budget.
+
+    One plan is chosen for all batch sizes. The fastest take turns until it is certain which is ahead, or the time is
+    up; where nothing is certain, the plan with the fewest settings is taken of those that may be the fastest.
 
     Args:
         path: the bundle.
         budget: how far a plan's images may be from the fp32 reference; None: a mean PSNR of 35 dB.
         seconds: about how long it may take, above 0; what it leaves out for that is said.
+        for_batch: the batch size that the plan for all of them is chosen for; None: all buckets alike.
         on_progress: told of every step.
         clock: seconds.
 
     Raises:
         BundleError: the bundle is missing, malformed or altered.
         PlanError: no fp32 plan runs here, with which the others could be compared, or no plan is within the budget.
-        InputError: `seconds` is no positive number.
+        InputError: `seconds` is no positive number, or `for_batch` no batch size.
     """
     if not seconds > 0:  # NaN neither
         raise InputError(f"seconds is {seconds}, wanted a number above 0")
+    if for_batch is not None:
+        whole_number("for_batch", for_batch, 1, MOST_BATCH)
     begun = clock()
+    goal = BUCKETS if for_batch is None else (bucket_of(min(for_batch, TOP)),)
     bundle, limits = Bundle.open(path), budget or Budget()
     bundle.verify()
     reference, untuned = _reference(bundle, clock), _untuned(bundle)
     found, refused = families(bundle, "generator")
     found.sort(key=lambda family: family.first != untuned)
-    steps = Steps(on_progress, len(found) + len(BUCKETS))
-    with closing(FieldOfTrials(bundle, reference, limits, untuned)) as field:
+    steps = TuningSteps(on_progress, len(found) + ROUNDS)
+    with closing(FieldOfTrials(bundle, reference, limits, untuned, goal)) as field:
         skipped = _try_out(field, found, steps, lambda: clock() - begun < TRYING * seconds)
         for candidate in skipped:
             field.refuse(candidate, f"not measured: {seconds:g} s are over")
-        measure_in_turns(field, steps, lambda: begun + seconds - clock())
-    record = _record(bundle, field, limits)
+        if not field.open:
+            raise PlanError(_nothing_left(bundle, limits, field.refused))
+        chosen, choice = _choose(field, goal, steps, lambda: clock() - begun < seconds)
+        choice = replace(choice, for_batch=for_batch)
+        plans = sorted(field.plans, key=lambda plan: title(plan) != chosen)
+    record = TuningRecord(
+        digest=bundle.digest,
+        bundle=str(bundle.path.resolve()),
+        role="generator",
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        budget=limits,
+        machine=machine.facts(),
+        engines=engine_versions(),
+        plans=tuple(plans),
+        choice=choice,
+    )
     file, note = _saved(record, bundle)
     return Tuning(
         record=record,
@@ -205,34 +232,47 @@ def tune(
     )
 
 
-def _record(bundle: Bundle, field: FieldOfTrials, budget: Budget) -> TuningRecord:
-    if not field.plans:
-        raise PlanError(_nothing_left(bundle, budget, field.refused))
-    return TuningRecord(
-        digest=bundle.digest,
-        bundle=str(bundle.path.resolve()),
-        role="generator",
-        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        budget=budget,
-        machine=machine.facts(),
-        engines=engine_versions(),
-        plans=field.plans,
-    )
+def _choose(
+    field: FieldOfTrials, goal: Sequence[int], steps: TuningSteps, has_time: Callable[[], bool]
+) -> tuple[str, TunedChoice]:
+    """Let the fastest plans take turns, put their medians in the place of rough figures, and choose one."""
+    finalists = {bucket: field.finalists(bucket) for bucket in BUCKETS}
+    field.keep(trial for trials in finalists.values() for trial in trials)
+    trials = {str(trial.candidate): trial for trial in field.open}
+    systems = {
+        name: {bucket: turns_of(trial.call(bucket), TURN_SECONDS) for bucket in BUCKETS if trial in finalists[bucket]}
+        for name, trial in trials.items()
+    }
+    race = Race(systems, {name: dict(trial.seconds) for name, trial in trials.items()}, goal)
+
+    def on_round(number: int, plans: int) -> None:
+        steps.add(number > ROUNDS)
+        steps.begin(f"round {number}: {plans} plans in turns")
+
+    race.run(has_time, on_round)
+    chosen, runner_up, lead = race.choose({name: trial.extra_settings for name, trial in trials.items()})
+    for name, turns in systems.items():
+        for bucket in turns:
+            trials[name].seconds[bucket] = race.seconds(name, bucket)
+    if lead is None:
+        return chosen, TunedChoice(None, "", 1.0, 1.0, 1.0, race.rounds, True)
+    ratio, low, high = (float(f"{one:.4g}") for one in (lead.ratio, lead.low, lead.high))
+    return chosen, TunedChoice(None, runner_up or "", ratio, low, high, lead.rounds, lead.is_certain)
 
 
 def _untuned(bundle: Bundle) -> Candidate | None:
     """What runs without tuning."""
-    available, _ = list_plans(bundle, "generator", Request())
+    available, _ = list_plans(bundle, "generator", PlanRequest())
     return available[0] if available else None
 
 
-def _reference(bundle: Bundle, clock: Callable[[], float]) -> Reference:
+def _reference(bundle: Bundle, clock: Callable[[], float]) -> ReferenceImages:
     """The images of the fp32 plan that runs without tuning, on the CPU where it can.
 
     Raises:
         PlanError: no fp32 plan runs here; the text says why.
     """
-    available, refusals = list_plans(bundle, "generator", Request(precision="fp32"))
+    available, refusals = list_plans(bundle, "generator", PlanRequest(precision="fp32"))
     for candidate in sorted(available, key=lambda candidate: candidate.device != "cpu"):
         try:
             running = open_candidate(bundle, "generator", candidate, Generator.signature)
@@ -244,7 +284,7 @@ def _reference(bundle: Bundle, clock: Callable[[], float]) -> Reference:
     raise PlanError(f"no fp32 plan of {bundle.path} runs here, to compare the others with: {by_reason(refusals)}")
 
 
-def _images(candidate: Candidate, generator: Generator, clock: Callable[[], float]) -> Reference:
+def _images(candidate: Candidate, generator: Generator, clock: Callable[[], float]) -> ReferenceImages:
     """As many images as are made in a second or two, a multiple of the top bucket, `IMAGES` at most."""
     first = generator.sample(TOP, seed=SEED)
     begun = clock()
@@ -252,14 +292,14 @@ def _images(candidate: Candidate, generator: Generator, clock: Callable[[], floa
     batches = int(REFERENCE_SECONDS / max(clock() - begun, 1e-6))
     count = min(IMAGES, max(1, batches) * TOP)
     rest = generator.sample(count - TOP, seed=SEED, start=TOP)
-    return Reference(candidate, latents(SEED, 0, count, generator.latent_dim), np.concatenate([first, rest]))
+    return ReferenceImages(candidate, latents(SEED, 0, count, generator.latent_dim), np.concatenate([first, rest]))
 
 
 def _try_out(
-    field: FieldOfTrials, found: Sequence[Family], steps: Steps, has_time: Callable[[], bool]
+    field: FieldOfTrials, found: Sequence[Family], steps: TuningSteps, has_time: Callable[[], bool]
 ) -> list[Candidate]:
     """Try every family's first plan, then the others where that is still in the running; return what was left out."""
-    tried: list[tuple[Family, Trial]] = []
+    tried: list[tuple[Family, PlanTrial]] = []
     skipped: list[Candidate] = []
     for family in found:
         steps.begin(str(family.first))

@@ -13,6 +13,7 @@ from ganport_export.quantize import quantize
 from ganport_runtime.latents import latents
 from ganport_runtime.manifest import Variant
 
+from tests.export.quantize.networks import exact_int8
 from tests.support.typed_graphs import LATENT, Source, graph
 
 pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx, which builds engines, has no wheel for this platform")
@@ -46,6 +47,7 @@ def test_phases_in_fp16(phase: onnx_ir.Model) -> None:
     assert built.engine.details["layers"] == {"convolution/fp16": 56, "matrix product/fp16": 6}
 
 
+@exact_int8
 def test_phases_in_int8(phase: onnx_ir.Model) -> None:
     calibration, held_out = ([{"z": latents(seed, 0, 8, LATENT)}] for seed in (0, 1))
     made = quantize(phase, "s8s8", calibration=calibration, held_out=held_out, target_db=0.0)

@@ -32,7 +32,7 @@ def test_without_a_gpu_nothing_is_allocated_and_nothing_is_left_to_free() -> Non
     from contextlib import ExitStack
 
     with ExitStack() as stack:
-        for make in (lambda: cuda.Stream(stack), lambda: cuda.Buffer((2, 3), "float32", stack)):
+        for make in (lambda: cuda.CudaStream(stack), lambda: cuda.Buffer((2, 3), "float32", stack)):
             with pytest.raises(PlanError, match="cudaErrorInsufficientDriver"):
                 make()
     with pytest.raises(PlanError, match="cudaDeviceGetAttribute failed: "):

@@ -10,7 +10,7 @@ import onnxruntime  # type: ignore[import-untyped]
 import pytest
 from ganport_runtime import Bundle, ClosedError, Discriminator, Generator, PlanError
 from ganport_runtime.backends import Session, cuda, load_backend
-from ganport_runtime.backends.onnxruntime import CUDA_OPTIONS, OnnxRuntime
+from ganport_runtime.backends.onnxruntime import CUDA_OPTIONS, OnnxRuntimeBackend
 from ganport_runtime.batches import BUCKETS
 from ganport_runtime.latents import latents
 
@@ -28,7 +28,7 @@ def gpu() -> None:
 def opened(bundle: Path, options: Mapping[str, str], device: str = "cuda") -> Session:
     described = Bundle.open(bundle)
     (entry,) = described.variants("generator")
-    return OnnxRuntime().open(described.read(entry), entry=entry, device=device, threads=None, options=options)
+    return OnnxRuntimeBackend().open(described.read(entry), entry=entry, device=device, threads=None, options=options)
 
 
 def test_cuda_graphs_are_a_choice_of_the_gpu_alone(bundle: Path) -> None:

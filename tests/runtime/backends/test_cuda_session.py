@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 import pytest
 from ganport_runtime import Bundle, ClosedError, PlanError
-from ganport_runtime.backends.onnxruntime import CudaSession
+from ganport_runtime.backends.onnxruntime import OnnxRuntimeCudaSession
 from ganport_runtime.latents import latents
 from ganport_runtime.manifest import Role
 
@@ -48,10 +48,10 @@ class Session:
         self.real.run_with_iobinding(binding, how)
 
 
-def session_of(bundle: Path, role: Role, options: Mapping[str, str]) -> tuple[CudaSession, Session]:
+def session_of(bundle: Path, role: Role, options: Mapping[str, str]) -> tuple[OnnxRuntimeCudaSession, Session]:
     described = Bundle.open(bundle)
     real = Session(described.read(described.variants(role)[0]))
-    return CudaSession(onnxruntime, real, "a provider", precision="fp32", options=options), real
+    return OnnxRuntimeCudaSession(onnxruntime, real, "a provider", precision="fp32", options=options), real
 
 
 @pytest.mark.parametrize("options", [ON, OFF])

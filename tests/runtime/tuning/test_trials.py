@@ -7,11 +7,13 @@ import onnx
 import pytest
 from ganport_runtime import Generator
 from ganport_runtime.tuning.record import Budget
-from ganport_runtime.tuning.trials import Trial
+from ganport_runtime.tuning.trials import PlanTrial
 from ganport_runtime.tuning.tuner import tune
 from onnx import helper, numpy_helper
 
 from tests.support.bundles import Weights, generator_graph, make_manifest, write_manifest, write_variant
+
+pytestmark = pytest.mark.slow
 
 
 def broken_at_batch_2(weights: Weights) -> onnx.ModelProto:
@@ -67,13 +69,13 @@ def test_the_fastest_of_what_callers_may_ask_for_stays_however_far_behind(
 def test_a_plan_that_is_behind_at_one_batch_size_alone_is_measured(
     variety: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rough = Trial.images_per_second
+    rough = PlanTrial.images_per_second
 
-    def slowed(trial: Trial, at: int) -> float:
+    def slowed(trial: PlanTrial, at: int) -> float:
         is_slow = at == 8 and "phase" in trial.candidate.entry.id
         return rough(trial, at) / (1e3 if is_slow else 1)
 
-    monkeypatch.setattr(Trial, "images_per_second", slowed)
+    monkeypatch.setattr(PlanTrial, "images_per_second", slowed)
     monkeypatch.setattr("ganport_runtime.tuning.trials.FAR", 0.01)  # the tests' tiny networks vary
     tuning = tune(variety, budget=Budget(30))
     assert not [refusal for refusal in tuning.refused if "far behind" in refusal.reason]

@@ -31,7 +31,7 @@ class ImageSet:
         names: File names relative to the source, [n].
         skipped: Names of unreadable files that were left out.
         digest: SHA-256 of pixels, shape and labels.
-        notes: Sentences for people on what was left out and why.
+        notes: What was left out and why, in sentences.
     """
 
     images: npt.NDArray[np.uint8]

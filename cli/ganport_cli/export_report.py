@@ -1,14 +1,23 @@
-"""How near a bundle's graphs are to their networks and to each other, as people read it."""
+"""What people see of an export: what it is doing, and how near its graphs came to their networks and to each other."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
 
-from ganport_cli.terminal import table
+from ganport_cli.terminal import console, table
 
 if TYPE_CHECKING:
     from ganport_runtime.manifest import Manifest, Variant
+
+
+@contextmanager
+def export_progress() -> Iterator[Callable[[str], None]]:
+    """Show whatever the function that this lends is told, until the block ends."""
+    with console().status("Exporting") as status:
+        yield lambda line: status.update(escape(f"{line[:1].upper()}{line[1:]}"))
 
 
 def parity_table(manifest: "Manifest") -> Table:

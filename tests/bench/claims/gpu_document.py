@@ -28,6 +28,8 @@ DOCUMENT: dict[str, Any] = {
             }
         ],
     },
+    "took_seconds": {"speed": 60.0},
+    "targets": [],
     "model": {"run": "runs/x", "bundle": "x.ganport", "is_trained": True},
     "rows": [
         {
