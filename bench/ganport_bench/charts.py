@@ -149,8 +149,11 @@ def _patch(label: str, **style: Any) -> Any:
 
 
 def _legend(figure: "Canvas", handles: Sequence[Any] | None = None, columns: int = 6) -> None:
-    given = {} if handles is None else {"handles": list(handles)}
-    figure.legend(**given, loc="outside lower left", ncols=columns, frameon=False, fontsize=9)
+    """Below all panels; without handles, of what was drawn with a label."""
+    if handles is None:
+        handles = [handle for axes in figure.axes for handle in axes.get_legend_handles_labels()[0]]
+    if handles:
+        figure.legend(handles=list(handles), loc="outside lower left", ncols=columns, frameon=False, fontsize=9)
 
 
 def _kinds() -> list[Any]:
