@@ -59,15 +59,34 @@ bench: $(INSTALLED) $(TRITON)
 	$(BIN)/ganport tune '$(MEASURED_BUNDLE)' --min-psnr $(if $(RUN),38,0) --seconds 30
 	$(BIN)/python bench/claims/overhead.py --json > $(BENCH)/overhead.json
 	$(BIN)/ganport bench '$(MEASURED_RUN)' --bundle '$(MEASURED_BUNDLE)' --report $(BENCH)/report --csv $(BENCH)/load.csv --seconds 500 --json > $(BENCH)/whole.json
-	$(BIN)/python bench/claims/servers.py '$(MEASURED_RUN)' --bundle '$(MEASURED_BUNDLE)' --json > $(BENCH)/serving.json
-	$(if $(PAGE),$(BIN)/python -m ganport_bench.pages '$(PAGE)' --whole $(BENCH)/whole.json --serving $(BENCH)/serving.json --overhead $(BENCH)/overhead.json --report $(BENCH)/report)
+	$(BIN)/python bench/claims/servers.py '$(MEASURED_RUN)' --bundle '$(MEASURED_BUNDLE)' --json > $(BENCH)/servers.json
+	$(if $(PAGE),$(BIN)/python bench/claims/docs_pages.py '$(PAGE)' --whole $(BENCH)/whole.json --servers $(BENCH)/servers.json --overhead $(BENCH)/overhead.json --report $(BENCH)/report)
 
 # Every test that needs an NVIDIA GPU, and the benchmark on one; one line and no installation where there is none.
-# Its environment is .venv-gpu, with onnxruntime-gpu where .venv has the onnxruntime of CPUs.
-# make gpu [WHEELS=folder] [RUN=runs/mine] [QUICK=1]; with WHEELS it is made of those wheels, with no index.
+# make gpu [WHEELS=folder] [RUN=runs/mine] [QUICK=1]; with WHEELS the environment is made of those wheels, with no index.
+GPU := .venv-gpu
+GPU_LIST = $(PYTHON) bench/claims/gpu.py $(if $(WHEELS),--wheels '$(WHEELS)') --list
+GPU_PIP = $(GPU)/bin/python -m pip install --quiet --disable-pip-version-check \
+	$(if $(WHEELS),--isolated --no-index --only-binary :all: --find-links '$(WHEELS)',-c constraints.txt)
 gpu:
 	@$(CHECK_PYTHON)
-	@PYTHONPATH=bench $(PYTHON) -m ganport_bench.gpu $(if $(WHEELS),--wheels '$(WHEELS)') $(if $(RUN),--run '$(abspath $(RUN))') $(if $(QUICK),--quick)
+	@reason=$$($(PYTHON) bench/claims/gpu.py --missing) && if [ -n "$$reason" ]; \
+		then echo "make gpu: $$reason; there is nothing to test and to measure"; \
+		else $(MAKE) --no-print-directory $(GPU)/.installed && \
+			$(GPU)/bin/python bench/claims/gpu.py $(if $(RUN),--run '$(abspath $(RUN))') $(if $(QUICK),--quick); fi
+
+# It has onnxruntime-gpu in place of .venv's onnxruntime: with both, each overwrites the other's files. ganport's own
+# folders are put on its path, so nothing is built. A package that is not needed and does not fit this machine is left out.
+$(GPU)/.installed: pyproject.toml constraints.txt $(wildcard $(WHEELS))
+	@$(GPU_LIST) needed > /dev/null
+	@echo "Installing into $(GPU) ..."
+	@rm -rf $(GPU) && $(PYTHON) -m venv $(GPU) && $(GPU_LIST) needed > $(GPU)/needed.txt
+	@$(GPU_PIP) -r $(GPU)/needed.txt || { echo "make gpu: pip could not install what is needed; without an index: make gpu WHEELS=folder" >&2; exit 1; }
+	@$(GPU_LIST) welcome | while read -r line; do \
+		$(GPU_PIP) "$$line" < /dev/null || echo "$$line is left out: pip could not install it" >&2; done
+	@printf '%s\n' $(foreach part,train export runtime serve evaluate bench cli,'$(CURDIR)/$(part)') \
+		> "$$($(GPU)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ganport.pth"
+	@touch $@
 
 # Newest versions of everything, written down; PyTorch stays where pyproject and FACTS have it until moved by hand.
 lock:

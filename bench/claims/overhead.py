@@ -69,15 +69,7 @@ def tables(document: Mapping[str, Any]) -> list[Table]:
 
 
 def measure(names: Sequence[str], bundle: Path | None, folder: Path, on_step: OnStep, quick: bool) -> list[Figure]:
-    """The figures of `names`, each of `NAMES`.
-
-    Args:
-        names: what to measure.
-        bundle: what is opened and sampled; None: one made here, 64x64 of width 64.
-        folder: for what is made.
-        on_step: called with a few words before each step.
-        quick: few rounds, fewer images.
-    """
+    """The figures of `names`; without a bundle, one of a 64x64 generator of width 64 is made in `folder`."""
     figures: list[Figure] = []
     if "import" in names:
         on_step("import")
@@ -103,17 +95,13 @@ def measure(names: Sequence[str], bundle: Path | None, folder: Path, on_step: On
 
 def _made(folder: Path, resolution: int, width: int, on_step: OnStep) -> Path:
     """A bundle of a network of this size after two steps on digits: its speed is real, its images mean nothing."""
+    from ganport_bench.subject import make_run
     from ganport_export import export_run
-    from ganport_train.config import preset
-    from ganport_train.trainer import train
 
     name = f"{resolution}x{resolution}-width-{width}"
-    on_step(f"a bundle to measure: {name}")
-    config = preset("rpgan", data="digits", resolution=resolution, width=width, batch_size=16, steps=2)
-    train(config, folder / f"run-{name}")
-    bundle = folder / f"{name}.ganport"
-    export_run(folder / f"run-{name}", bundle, forms=("deconv",), precisions=("fp32",))
-    return bundle
+    run = make_run(folder / name, on_step, resolution=resolution, width=width, steps=2)
+    export_run(run, folder / f"{name}.ganport", forms=("deconv",), precisions=("fp32",))
+    return folder / f"{name}.ganport"
 
 
 def _at_most(name: str, title: str, unit: str, estimate: Estimate, wanted: float, **more: Any) -> Figure:
@@ -217,13 +205,7 @@ def _sampled(bundle: Path, batch: int, rounds: int, calls: int) -> dict[str, Sec
 
 
 def training(folder: Path, rounds: int, **settings: Any) -> Figure:
-    """Per cent that a training step takes over a bare loop's; the run is left in `folder`.
-
-    Args:
-        folder: where the run goes.
-        rounds: blocks of steps of each side that count.
-        settings: of the training, over those of `TRAINING`.
-    """
+    """Per cent that a training step takes over a bare loop's, in blocks of steps; the run is left in `folder`."""
     from bare_loop import BLOCK_STEPS, BareLoop, TrainingTurns
     from ganport_train.config import preset
     from ganport_train.trainer import train

@@ -20,7 +20,7 @@ from ganport_bench.figures import Figure
 from ganport_bench.load.servers import GANPORT, StartedServer
 from ganport_bench.timing import Estimate, Seconds, System, difference, interleave, median, ratio
 from ganport_runtime.buckets import TOP
-from server_setup import CLIENTS, GRPC, HTTP, Calls, Cpu, Setup, awake, cpu_of
+from server_setup import CLIENTS, GRPC, HTTP, Cpu, GeneratorCalls, Setup, awake, cpu_of
 
 PLANS = ("auto", "fp32")  # as tuned, and exact
 PERCENTILES = (50, 90, 99)
@@ -49,33 +49,19 @@ MILLI, MICRO = 1e3, 1e6
 
 @dataclass(frozen=True)
 class ServersEffort:
-    """How long everything is measured.
+    """How long everything is measured."""
 
-    Attributes:
-        rounds: turns of every system with many clients that count.
-        turn_seconds: of one turn.
-        lead_seconds: at its beginning that do not count, while caches and threads get warm again.
-        single_rounds: turns with one client.
-        single_seconds: of one of them.
-        peak_seconds: for each measurement of a server's capacity.
-        overload_seconds: of three times its capacity.
-        requests: in a row while memory is sampled.
-        known: seeds whose images are compared.
-        plans: precisions that are asked for.
-        tuning_seconds: for a bundle that has no record on this machine.
-    """
-
-    rounds: int = 4
-    turn_seconds: float = 1.3
-    lead_seconds: float = 0.3
-    single_rounds: int = 7
-    single_seconds: float = 0.3
-    peak_seconds: float = 2.0
-    overload_seconds: float = 30.0
-    requests: int = 200_000
-    known: int = 64
-    plans: tuple[str, ...] = PLANS
-    tuning_seconds: float = 100.0
+    rounds: int = 4  # turns of every system with many clients that count
+    turn_seconds: float = 1.3  # of one turn
+    lead_seconds: float = 0.3  # at its beginning that do not count, while caches and threads get warm again
+    single_rounds: int = 7  # turns with one client
+    single_seconds: float = 0.3  # of one of them
+    peak_seconds: float = 2.0  # for each measurement of a server's capacity
+    overload_seconds: float = 30.0  # of three times its capacity
+    requests: int = 200_000  # in a row while memory is sampled
+    known: int = 64  # seeds whose images are compared
+    plans: tuple[str, ...] = PLANS  # precisions that are asked for
+    tuning_seconds: float = 100.0  # for a bundle that has no record on this machine
 
 
 FULL = ServersEffort()
@@ -112,12 +98,7 @@ def _at_most(name: str, title: str, unit: str, estimate: Estimate | None, wanted
 class ServerTurns:
     """A system of `interleave`: loads a server, returns the seconds of an image, keeps every turn.
 
-    Args:
-        server: what is loaded.
-        protocol: `HTTP` or `gRPC`.
-        load: makes the load.
-        begin: seconds of a turn that do not count.
-        end: where what counts ends.
+    Of each turn the seconds from `begin` to `end` count.
     """
 
     def __init__(
@@ -183,7 +164,7 @@ class OfflineTurns:
 
     def __init__(self, setup: Setup, seconds: float) -> None:
         self._offline, self._seconds = setup.offline, seconds
-        self._turns: list[Calls] = []
+        self._turns: list[GeneratorCalls] = []
 
     def __call__(self) -> float:
         """One turn; seconds of an image."""
@@ -191,7 +172,7 @@ class OfflineTurns:
         return 1 / self._turns[-1].images_per_second
 
     @property
-    def counted(self) -> list[Calls]:
+    def counted(self) -> list[GeneratorCalls]:
         """The rounds that count."""
         return self._turns[WARMUP:]
 
@@ -355,13 +336,7 @@ def one_client(setup: Setup, effort: ServersEffort) -> tuple[list[dict[str, Any]
 def one_client_found(
     asked: str, seconds: Mapping[str, Seconds], faults: str
 ) -> tuple[list[dict[str, Any]], list[Figure]]:
-    """Rows and figures from the medians of turns.
-
-    Args:
-        asked: the precision.
-        seconds: of `sample(1)` without a server as `bare`, and of a request by protocol; float64 [rounds] each.
-        faults: what was lost or wrong, or empty.
-    """
+    """Rows and figures from medians of turns: of `sample(1)` as `bare`, of a request by protocol, float64 [rounds]."""
     rows, figures = [], []
     bare = median(seconds[BARE]).scaled(MILLI)
     for protocol, taken in seconds.items():
@@ -383,27 +358,16 @@ def one_client_found(
 
 @dataclass(frozen=True)
 class Overload:
-    """A server at three times its capacity.
+    """A server at three times its capacity."""
 
-    Attributes:
-        asked: the precision.
-        server: the server.
-        peaks: images a second in closed loops before and after, by the number of clients.
-        offered: requests a second.
-        max_queue: images that may wait in the server.
-        outcome: of the load.
-        cpu: that the server used meanwhile.
-        seconds: for how long requests were due.
-    """
-
-    asked: str
-    server: StartedServer
-    peaks: Mapping[int, Sequence[float]]
-    offered: float
-    max_queue: int
-    outcome: Outcome
-    cpu: Cpu
-    seconds: float
+    asked: str  # the precision
+    server: StartedServer  # the server
+    peaks: Mapping[int, Sequence[float]]  # images a second in closed loops before and after, by the number of clients
+    offered: float  # requests a second
+    max_queue: int  # images that may wait in the server
+    outcome: Outcome  # of the load
+    cpu: Cpu  # that the server used meanwhile
+    seconds: float  # for how long requests were due
 
     @property
     def peak(self) -> float:
@@ -563,14 +527,7 @@ def memory(setup: Setup, requests: int) -> tuple[list[dict[str, Any]], list[Figu
 def memory_found(
     asked: str, plan: str, outcome: Outcome, resident: Seconds
 ) -> tuple[list[dict[str, Any]], list[Figure]]:
-    """Row and figure from samples: the last tenth of the time against the second one, when the server is warm.
-
-    Args:
-        asked: the precision.
-        plan: as the server reports it.
-        outcome: of the requests.
-        resident: bytes, float64 [samples].
-    """
+    """Row and figure from samples in bytes: the last tenth of the time against the second one."""
     tenths = [float(np.median(part)) for part in np.array_split(resident, 10)]
     warm, last = tenths[1], tenths[-1]
     row = {

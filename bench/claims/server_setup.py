@@ -22,7 +22,7 @@ from ganport_bench.client.processes import NICENESS, ServerProcess, Worker, fami
 from ganport_bench.client.requests import Endpoint, LitServeEncoder, SeedEncoder
 from ganport_bench.effort import OnStep
 from ganport_bench.errors import BenchError
-from ganport_bench.load.servers import GANPORT, ServerAddress, StartedServer, start_ganport
+from ganport_bench.load.servers import GANPORT, ServerAddress, StartedServer, golden_images, start_ganport
 from ganport_bench.records import CACHE
 from ganport_runtime import Generator
 from ganport_runtime.buckets import TOP
@@ -118,18 +118,12 @@ BASELINES: Mapping[str, Starter] = {LITSERVE: start_litserve, TRITON: start_trit
 
 
 @dataclass(frozen=True)
-class Calls:
-    """Calls of the generator in a row.
+class GeneratorCalls:
+    """GeneratorCalls of the generator in a row."""
 
-    Attributes:
-        images: of one call.
-        seconds: of each call, float64 [calls].
-        cpu_seconds: of the process during all of them.
-    """
-
-    images: int
-    seconds: NDArray[np.float64]
-    cpu_seconds: float
+    images: int  # of one call
+    seconds: NDArray[np.float64]  # of each call, float64 [calls]
+    cpu_seconds: float  # of the process during all of them
 
     @property
     def images_per_second(self) -> float:
@@ -159,11 +153,7 @@ class Offline:
         self._worker = worker
         self.plan, self.precision = worker(_open, str(bundle), precision)
 
-    def golden(self, seeds: int) -> GoldenImages:
-        """The first image of that many seeds."""
-        return GoldenImages(self._worker(_images, seeds))
-
-    def calls(self, seconds: float, images: int = TOP) -> Calls:
+    def calls(self, seconds: float, images: int = TOP) -> GeneratorCalls:
         """`sample(images)` again and again, with another seed each time."""
         return self._worker(_calls, seconds, images)
 
@@ -178,11 +168,7 @@ def _open(bundle: str, precision: str) -> tuple[str, str]:
     return str(generator.plan), generator.plan.precision
 
 
-def _images(seeds: int) -> list[bytes]:
-    return [_opened[0].sample(1, seed=seed).tobytes() for seed in range(seeds)]
-
-
-def _calls(seconds: float, images: int) -> Calls:
+def _calls(seconds: float, images: int) -> GeneratorCalls:
     sample = _opened[0].sample
     for seed in range(WARM_CALLS):
         sample(images, seed=seed)
@@ -192,28 +178,19 @@ def _calls(seconds: float, images: int) -> Calls:
         sample(images, seed=seed)
         seed += 1
         times.append(time.perf_counter())
-    return Calls(images, np.diff(times), time.process_time() - cpu)
+    return GeneratorCalls(images, np.diff(times), time.process_time() - cpu)
 
 
 @dataclass(frozen=True)
 class Setup:
-    """Everything that is measured around one plan.
+    """Everything that is measured around one plan."""
 
-    Attributes:
-        asked: the precision that was asked for.
-        offline: the generator without a server.
-        golden: what every answer is compared with.
-        client: the process that makes the load.
-        servers: by name.
-        missing: servers that could not be started, and why.
-    """
-
-    asked: str
-    offline: Offline
-    golden: GoldenImages
-    client: Worker
-    servers: Mapping[str, StartedServer]
-    missing: Mapping[str, str]
+    asked: str  # the precision that was asked for
+    offline: Offline  # the generator without a server
+    golden: GoldenImages  # what every answer is compared with
+    client: Worker  # the process that makes the load
+    servers: Mapping[str, StartedServer]  # by name
+    missing: Mapping[str, str]  # servers that could not be started, and why
 
     @property
     def ganport(self) -> StartedServer:
@@ -223,14 +200,7 @@ class Setup:
 
 @contextmanager
 def set_up(bundle: Path, asked: str, baselines: Mapping[str, Starter], known: int, on_step: OnStep) -> Iterator[Setup]:
-    """Start everything around a bundle's generator; baselines may be missing.
-
-    Args:
-        bundle: whose generator is served.
-        asked: the precision; `auto`: the fastest plan known.
-        baselines: servers beside ganport's.
-        known: seeds whose images are compared.
-        on_step: called with a few words before each step.
+    """Start everything around a bundle's generator; baselines may be missing. `known` seeds' images are compared.
 
     Raises:
         BenchError: `ganport serve` does not start, or makes other images than the generator alone.
@@ -239,9 +209,10 @@ def set_up(bundle: Path, asked: str, baselines: Mapping[str, Starter], known: in
     missing: dict[str, str] = {}
     with ExitStack() as stack:
         on_step(f"{asked}: the generator without a server")
-        offline = Offline(stack.enter_context(Worker("the generator without a server")), bundle, asked)
+        alone = stack.enter_context(Worker("the generator without a server"))
+        golden = alone(golden_images, str(bundle), asked, known)
+        offline = Offline(alone, bundle, asked)
         client = stack.enter_context(Worker("the load generator"))
-        golden = offline.golden(known)
         for name, start in {GANPORT: start_ganport, **baselines}.items():
             on_step(f"{asked}: starting {name}")
             try:
@@ -295,15 +266,10 @@ def _must_be_right(outcome: Outcome) -> None:
 
 @dataclass(frozen=True)
 class Cpu:
-    """CPU seconds of a server.
+    """CPU seconds of a server."""
 
-    Attributes:
-        total: of all its processes.
-        loop: of its first process's first thread, where an asyncio server has its event loop.
-    """
-
-    total: float
-    loop: float
+    total: float  # of all its processes
+    loop: float  # of its first process's first thread, where an asyncio server has its event loop
 
     def __sub__(self, other: "Cpu") -> "Cpu":
         return Cpu(self.total - other.total, self.loop - other.loop)

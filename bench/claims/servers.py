@@ -72,13 +72,6 @@ def measure(
 ) -> Results:
     """Measure the scenarios around each plan; memory around the first plan only.
 
-    Args:
-        bundle: whose generator is served.
-        effort: how long.
-        on_step: called with a few words before each step.
-        scenarios: of `SCENARIOS`.
-        baselines: servers beside ganport's.
-
     Raises:
         BenchError: `ganport serve` does not start or gives no image.
     """

@@ -31,15 +31,10 @@ CALLS = 200  # a turn: some milliseconds, in which caches and the clock's own co
 
 @dataclass(frozen=True)
 class Overhead:
-    """Ganport's own part of a call.
+    """Ganport's own part of a call."""
 
-    Attributes:
-        batch: images a call.
-        microseconds: of one call.
-    """
-
-    batch: int
-    microseconds: Estimate
+    batch: int  # images a call
+    microseconds: Estimate  # of one call
 
     def to_json(self) -> dict[str, Any]:
         """Its part of the document."""

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from ganport_runtime import Generator
-from ganport_runtime.buckets import TOP, bucket_of
 from ganport_train.grid import picture
 from numpy.typing import NDArray
 
@@ -56,7 +55,7 @@ def to_folder(generator: Generator, out: Path, wanted: ImageRange, advance: Adva
 
 
 def _settings(generator: Generator, wanted: ImageRange) -> dict[str, Any]:
-    plan = generator.plans[bucket_of(min(wanted.batch, TOP))]  # of every batch but the last
+    plan = generator.plan
     return {
         "bundle": generator.bundle.digest,
         "seed": wanted.seed,

@@ -39,8 +39,8 @@ REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 # Bytes of an answer that are given to the server at once. It takes the next ones when these are written, so that an
 # answer that nobody reads holds no second copy.
 CHUNK = 256 * 2**10
-# Of JSON. Parsing holds the interpreter, at some 100 MB a second for the worst documents: liveness waits as long.
-LONGEST_JSON = 8 * 2**20
+# Bytes of JSON. Parsing holds the interpreter, at some 20 MB a second for the worst documents; liveness waits as long.
+LONGEST_JSON = 4 * 2**20
 SECURITY: Headers = ((b"x-content-type-options", b"nosniff"), (b"cross-origin-resource-policy", b"same-origin"))
 WATCHED_AFTER = 0.25  # seconds after which a request is given up where its client has left
 FRESH = (b"cache-control", b"no-store")
@@ -122,26 +122,22 @@ class Request:
         if self.is_read:
             return b""
         parts: list[bytes] = []
-        size, settings = 0, self._service.settings
-        try:
-            async with asyncio.timeout(settings.body_timeout):
-                while True:
-                    message = await self._receive()
-                    if message["type"] == "http.disconnect":
-                        raise refuse("bad_request", "the request's body broke off; send all of it")
-                    if part := message.get("body", b""):
-                        size += len(part)
-                        check_size(size, settings.max_body)
-                        self.hold.take(len(part))
-                        parts.append(part)
-                    if not message.get("more_body", False):
-                        self.is_read = True
-                        if self._service.lifecycle.is_draining:
-                            raise refuse("draining", DRAINING, retry_after=1.0)
-                        return parts[0] if len(parts) == 1 else b"".join(parts)
-        except TimeoutError:
-            detail = f"the request's body took longer than {settings.body_timeout:g} seconds; send it at once"
-            raise refuse("slow_request", detail) from None
+        size, most = 0, self._service.settings.max_body
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise refuse("bad_request", "the request's body broke off; send all of it")
+            if part := message.get("body", b""):
+                size += len(part)
+                check_size(size, most)
+                self.hold.take(len(part))
+                parts.append(part)
+            if not message.get("more_body", False):
+                break
+        self.is_read = True
+        if self._service.lifecycle.is_draining:
+            raise refuse("draining", DRAINING, retry_after=1.0)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def document(self, kind: type[T], wanted: str) -> T:
         """The body as JSON of this type.
@@ -292,14 +288,22 @@ class Application:
             log.debug("request", extra=_described(request, request_id) | figures)
 
     def _sweep(self) -> None:
-        """Watch the clients of requests that have been under way for a while; most are answered sooner."""
+        """Look at requests that have been under way for a while: whether their bodies come, and their clients stay.
+
+        Most are answered sooner, and cost no timer.
+        """
         self._is_sweeping = bool(self._pending)
         if not self._pending:
             return
         asyncio.get_running_loop().call_later(WATCHED_AFTER, self._sweep)
-        limit = time.perf_counter() - WATCHED_AFTER
+        now, seconds = time.perf_counter(), self._service.settings.body_timeout
         for request, task in self._pending.items():
-            if request.begun < limit and request.is_read and request.watcher is None:
+            age = now - request.begun
+            if not request.is_read and age > seconds and request.ending is None:
+                detail = f"the request's body took longer than {seconds:g} seconds; send it at once"
+                request.ending = refuse("slow_request", detail)
+                task.cancel()
+            elif request.is_read and age > WATCHED_AFTER and request.watcher is None:
                 request.watcher = asyncio.ensure_future(self._watch(request, task))
 
     async def _watch(self, request: Request, task: "asyncio.Task[Any]") -> None:
@@ -329,7 +333,10 @@ class Application:
         """Refuse what can be refused by its head alone."""
         path, headers = request.path, request.headers
         if self._hosts is not None:
-            _check_host(request.header("host"), self._hosts)
+            host = request.header("host")
+            if not _is_own_host(host, self._hosts):
+                detail = f"Host is {shown(host)}, which is no name of this server; add it by --allowed-host"
+                raise refuse("bad_host", f"{detail}, or set a token", field="Host")
         wanted = self._admin if path.startswith("/admin/") else self._token
         if wanted is not None and not (path == "/" or path.startswith(WITHOUT_TOKEN)):
             check_token(headers.get(b"authorization", b""), wanted)
@@ -393,17 +400,17 @@ def host_names(settings: Settings) -> frozenset[str]:
     return frozenset(name.lower().rstrip(".") for name in names)
 
 
-def _check_host(given: str, names: frozenset[str]) -> None:
+@lru_cache(maxsize=256)
+def _is_own_host(given: str, names: frozenset[str]) -> bool:
     host = given.strip().lower()
     host = host[1:].partition("]")[0] if host.startswith("[") else host.rpartition(":")[0] or host
     host = host.rstrip(".")
     if not host or host in names or host.endswith(".localhost"):
-        return
-    try:
+        return True
+    with suppress(ValueError):
         ipaddress.ip_address(host)
-    except ValueError:
-        detail = f"Host is {shown(given)}, which is no name of this server; add it by --allowed-host, or set a token"
-        raise refuse("bad_host", detail, field="Host") from None
+        return True
+    return False
 
 
 def _described(request: Request, request_id: bytes) -> dict[str, str]:

@@ -88,6 +88,9 @@ class Metrics:
         self._queued = Gauge("ganport_queue_images", "Images that wait.", registry=registry)
         self._running = Gauge("ganport_running_images", "Images in the engine.", registry=registry)
         self._log_lost = self._counter("ganport_log_events_lost", "Log events dropped because stderr is not read.")
+        # finding a child by its labels takes longer than counting
+        self._of_route: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._of_format: dict[str, Histogram] = {}
         self.image_count = self.refused_count = 0  # since the start
         self._lock = Lock()  # adding is not one step, and engines count from threads of their own
 
@@ -100,8 +103,13 @@ class Metrics:
             status: of HTTP, or the one that stands for a gRPC code.
             seconds: from its headers to the last byte of its answer.
         """
-        self._requests.labels(protocol, route, str(int(status))).inc()
-        self._seconds.labels(protocol, route).observe(seconds)
+        key = (protocol, route, status)
+        found = self._of_route.get(key)
+        if found is None:
+            counter = self._requests.labels(protocol, route, str(int(status)))
+            found = self._of_route[key] = (counter, self._seconds.labels(protocol, route))
+        found[0].inc()
+        found[1].observe(seconds)
         if status < ANSWERED and route not in WATCHING:
             self.recent.latency(seconds)
 
@@ -127,7 +135,10 @@ class Metrics:
 
     def encoded(self, image_format: str, seconds: float) -> None:
         """Count the encoding of one answer: `png`, `webp`, `npy`, `zip`, `json`, `binary`."""
-        self._encoding.labels(image_format).observe(seconds)
+        child = self._of_format.get(image_format)
+        if child is None:
+            child = self._of_format[image_format] = self._encoding.labels(image_format)
+        child.observe(seconds)
 
     def images(self, count: int) -> None:
         """Count images that were made; called by engines, by those of this process through `batch`."""

@@ -16,7 +16,7 @@ from ganport_train.data.prepare import prepare
 from ganport_train.grid import grid, picture
 from numpy.lib import format as npy
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, WebPImagePlugin
 
 from ganport_serve.refusals import ProblemError, bad_field
 
@@ -82,6 +82,8 @@ FORMATS = {
 }
 
 
+_WEBP = WebPImagePlugin  # Pillow imports its plugins when it first needs them: too late without file descriptors
+Image.preinit()  # the other ones
 FILE_FORMATS = ("PNG", "JPEG", "WEBP")
 MOST_PIXELS = 2**24  # of a file that is to be resized
 LONGEST_SIDE = 16383  # pixels of a picture, to read or to write; WebP has no longer ones

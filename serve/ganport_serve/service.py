@@ -53,6 +53,9 @@ class Hold:
         """
         budget = self._budget
         total = self._bytes + size
+        if total <= SMALL >= self._bytes:
+            self._bytes = total
+            return
         more = max(0, total - SMALL) - max(0, self._bytes - SMALL)
         if more > 0 and budget.held + more > budget.size:
             detail = f"all requests together hold {budget.held} bytes of {budget.size}; ask again soon"

@@ -59,6 +59,14 @@ def test_a_missing_package_names_its_extra() -> None:
     assert missing_extra(ModuleNotFoundError("No module named 'elsewhere'", name="elsewhere")) is None
 
 
+@pytest.mark.parametrize(
+    ("module", "extra"),
+    [("onnxruntime", "cpu"), ("tensorrt_rtx", "rtx"), ("cuda", "rtx"), ("sklearn", "train"), ("PIL", "cli")],
+)
+def test_each_module_comes_with_an_extra_of_its_own(module: str, extra: str) -> None:
+    assert f"'ganport[{extra}]'" in str(missing_extra(ModuleNotFoundError(name=module)))
+
+
 def test_a_missing_package_is_one_line_and_exit_1() -> None:
     code = (
         "import sys; sys.modules['torch'] = None\n"

@@ -5,17 +5,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from ganport_cli.plan_options import images_by_bucket
 from ganport_runtime import Generator
-from ganport_runtime.buckets import BUCKETS
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -174,41 +169,23 @@ def test_the_document_says_what_was_done(ganport: Ganport, bundle: Path, tmp_pat
     assert document["images_per_second"] == pytest.approx(5 / document["seconds"], rel=0.01)
 
 
-def test_the_plans_shown_are_those_that_the_images_go_through(
+def test_one_plan_makes_all_images_whatever_the_batch(
     ganport: Ganport, tmp_path: Path, weights: Weights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GANPORT_CACHE", str(tmp_path / "cache"))
     path = make_variety(tmp_path / "variety.ganport", weights)
     write_record(path, ONNXRUNTIME, speeds(OPENVINO, b1=300.0, b64=50.0))
-
-    def plans(count: int, batch: int) -> tuple[Any, dict[str, Any], str]:
+    made = {}
+    for count, batch in ((64, 64), (3, 1), (129, 64)):
         out = tmp_path / f"{count}-{batch}.npy"
         outcome = ganport("generate", path, "--count", count, "--batch", batch, "--out", out, "--json")
-        return outcome.document["plan"], outcome.document.get("plans", {}), outcome.stderr
-
-    assert plans(64, 64)[0]["backend"] == "onnxruntime"
-    single, others, shown = plans(3, 1)
-    assert (single["backend"], others) == ("openvino", {})
-    assert "onnxruntime" not in shown
-    most, both, shown = plans(129, 64)
-    assert most["backend"] == "onnxruntime"
-    assert {bucket: plan["backend"] for bucket, plan in both.items()} == {"64": "onnxruntime", "1": "openvino"}
-    assert f"Plan of batch 64: {most['text']}" in shown
-    assert f"Plan of batch 1: {both['1']['text']}" in shown
-
-
-@given(st.integers(1, 1000), st.integers(1, 300))
-def test_every_image_is_counted_in_the_bucket_that_makes_it(count: int, batch: int) -> None:
-    made: Counter[int] = Counter()
-    for first in range(0, count, batch):
-        left = min(batch, count - first)
-        while left:
-            part = min(left, 64)
-            made[min(bucket for bucket in BUCKETS if bucket >= part)] += part
-            left -= part
-    found = images_by_bucket(count, batch)
-    assert found == made
-    assert list(found.values()) == sorted(found.values(), reverse=True)
+        plan = outcome.document["plan"]
+        assert plan["tuned"] is True
+        assert f"Plan: {plan['text']}" in outcome.stderr
+        made[count] = (plan["backend"], np.load(out))
+    assert len({backend for backend, _ in made.values()}) == 1
+    for count in (3, 64):
+        assert (made[count][1] == made[129][1][:count]).all()
 
 
 @pytest.mark.parametrize(
@@ -238,6 +215,12 @@ def test_bad_usage_is_one_line_and_exit_2(
     assert len(outcome.stderr.splitlines()) == 1
     assert outcome.stdout == ""
     assert names(tmp_path) == []
+
+
+def test_the_last_image_of_a_seed_can_be_made(ganport: Ganport, bundle: Path, tmp_path: Path) -> None:
+    words = ("generate", bundle, "--start", 2**64 - 2, "--out", tmp_path / "a.npy", "--count")
+    assert ganport(*words, 2).exit_code == 0
+    assert ganport(*words, 3, "--overwrite").exit_code == 2
 
 
 def test_a_bundle_that_is_not_there_is_one_line_and_exit_1(ganport: Ganport, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ FOREIGN = {
 }
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 # In a sentence `ganport` is also a name: a command is what stands before an argument, an option or the end.
-COMMAND = re.compile(r"(?<![\w./-])ganport ([a-z][a-z-]*)(?= [A-Z{<'\"-]| [\w./]+\.\w|[.,;:)]|$)")
+COMMAND = re.compile(r"(?<![\w./-])ganport (?!with\b)([a-z][a-z-]*)(?= [A-Z{<'\"-]| [\w./]+\.\w|[.,;:)]|$)")
 PATH = re.compile(
     r"(?<![\w./-])(?:docs|tests|Makefile|README|" + "|".join(PARTS) + r")/[\w./-]*\w|\bREADME\.md|\bMakefile\b"
 )

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,8 @@ import numpy.typing as npt
 import pytest
 from ganport_evaluate import Evaluation, evaluate, write_report
 from ganport_evaluate.dataset import FeaturesError
+from ganport_evaluate.measurements import Accuracy, ClassScore
+from ganport_evaluate.report import verdicts
 from PIL import Image
 
 MakeImages = Callable[..., tuple[npt.NDArray[np.uint8], list[str]]]
@@ -70,6 +73,26 @@ def test_the_table_has_a_row_for_each_representation_and_the_floor(evaluation: E
     probe = evaluation.results[0].linear_probe
     assert probe is not None
     assert f"{probe.accuracy.value:.1%} [{100 * probe.accuracy.low:.1f}, " in lines[4]
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "expected"),
+    [
+        (29, 10, "63.3 points above the best control (random discriminator); the 95 % intervals do not overlap"),
+        (9, 28, "63.3 points below the best control (random discriminator); the 95 % intervals do not overlap"),
+        (16, 14, "6.7 points above the best control (random discriminator); the 95 % intervals overlap"),
+    ],
+)
+def test_the_verdict_sets_the_discriminator_beside_the_best_control(
+    evaluation: Evaluation, own: int, others: int, expected: str
+) -> None:
+    first, *controls = evaluation.results
+    results = [
+        dataclasses.replace(result, linear_probe=ClassScore(Accuracy.of(correct, 30), "penalty", 1.0))
+        for result, correct in ((first, own), *((control, others) for control in controls))
+    ]
+    verdict, _ = verdicts(dataclasses.replace(evaluation, results=tuple(results)))
+    assert verdict == f"linear probe: the discriminator's features are {expected}"
 
 
 def test_without_labels_there_is_no_picture_of_accuracies(unlabeled: Evaluation, tmp_path: Path) -> None:

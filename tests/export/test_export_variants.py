@@ -115,6 +115,7 @@ def test_every_variant_has_the_signature_and_the_precision_that_it_is_called_by(
 
 
 def test_the_manifest_says_how_int8_and_fp16_were_made(bundle: Bundle) -> None:
+    assert {"int8", "fp16"} <= {variant.precision for variant in generators(bundle)}
     for variant in generators(bundle):
         if variant.precision == "int8":
             said = variant.details["quantization"]

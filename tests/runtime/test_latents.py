@@ -74,6 +74,7 @@ def test_an_image_does_not_depend_on_its_batch(seed: int, start: int, count: int
     assert np.array_equal(whole[first:last], latents(seed, start + first, last - first, dim))
 
 
+@pytest.mark.slow
 @given(
     ranges=st.lists(st.tuples(st.integers(0, TOP - 1), st.integers(0, TOP - 50), st.integers(0, 50)), max_size=12),
     dim=st.sampled_from([1, 3, 4, 7, 12, 100, 4 * 2048 + 1]),

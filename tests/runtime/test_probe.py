@@ -251,6 +251,7 @@ def test_a_probe_of_other_content_is_no_probe(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_probe_that_unpacks_to_more_than_memory_is_refused(own_bundle: Path, weights: Weights) -> None:
     import hashlib
 

@@ -105,6 +105,7 @@ def test_logits_with_features_are_the_logits_without() -> None:
 def test_first_weights_follow_the_paper() -> None:
     generator = DcganGenerator(resolution=32, channels=3, width=32, kernel=4, latent_dim=64)
     initialize(generator, "normal", torch.Generator().manual_seed(7))
+    assert {nn.ConvTranspose2d, nn.BatchNorm2d} <= {type(module) for module in generator.modules()}
     for module in generator.modules():
         if isinstance(module, nn.ConvTranspose2d | nn.Linear):
             assert abs(module.weight.mean()) < 2e-3

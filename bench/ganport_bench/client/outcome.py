@@ -46,13 +46,9 @@ class AnyAnswer:
 
 @dataclass(frozen=True)
 class GoldenImages:
-    """Images that are known bit for bit.
+    """Images that are known bit for bit."""
 
-    Attributes:
-        images: bytes of the first image of the seeds 0, 1, 2, ...; all of one size.
-    """
-
-    images: Sequence[bytes]
+    images: Sequence[bytes]  # bytes of the first image of the seeds 0, 1, 2, ...; all of one size
 
     def seed_of(self, number: int) -> int:
         """Every eighth request asks for a known image, the others for a seed that was not asked for before."""
@@ -74,34 +70,21 @@ class GoldenImages:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One load from start to end; times in seconds since it began, one per request in the order of sending.
+    """One load from start to end; times in seconds since it began, one per request in the order of sending."""
 
-    Attributes:
-        due: when each request should have been sent; in a closed loop, when it was sent.
-        sent: when it was sent.
-        answered: when its answer was complete; NaN without an answer.
-        status: of the answer; 0 without an answer.
-        lost: requests without exactly one answer, by reason.
-        wrong: answers with wrong content, by reason.
-        checked: answers that were compared bit for bit.
-        reconnected: connections that had to be opened again.
-        cpu_seconds: used by the client's process.
-        seconds: from the first request to the last answer.
-        handed: when the last byte of each request was written; NaN where unknown.
-        first: when the first bytes of its answer arrived; NaN where unknown.
-    """
-
-    due: Times
-    sent: Times
-    answered: Times
-    status: NDArray[np.int16]
-    lost: Mapping[str, int]
-    wrong: Mapping[str, int]
-    checked: int
-    reconnected: int
-    cpu_seconds: float
-    seconds: float
+    due: Times  # when each request should have been sent; in a closed loop, when it was sent
+    sent: Times  # when it was sent
+    answered: Times  # when its answer was complete; NaN without an answer
+    status: NDArray[np.int16]  # of the answer; 0 without an answer
+    lost: Mapping[str, int]  # requests without exactly one answer, by reason
+    wrong: Mapping[str, int]  # answers with wrong content, by reason
+    checked: int  # answers that were compared bit for bit
+    reconnected: int  # connections that had to be opened again
+    cpu_seconds: float  # used by the client's process
+    seconds: float  # from the first request to the last answer
+    # when the last byte of each request was written; NaN where unknown
     handed: Times = field(default_factory=lambda: np.zeros(0))
+    # when the first bytes of its answer arrived; NaN where unknown
     first: Times = field(default_factory=lambda: np.zeros(0))
 
     @property

@@ -41,17 +41,11 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class SeedEncoder:
-    """The Open Inference Protocol with the binary tensor extension in both directions: one seed, one image.
+    """The Open Inference Protocol with the binary tensor extension in both directions: one seed, one image."""
 
-    Attributes:
-        model: name of the model.
-        shape: of the seed, which is one number.
-        host: the Host header, by which some gateways choose the server.
-    """
-
-    model: str = "generator"
-    shape: tuple[int, ...] = (1,)
-    host: str = HOST
+    model: str = "generator"  # name of the model
+    shape: tuple[int, ...] = (1,)  # of the seed, which is one number
+    host: str = HOST  # the Host header, by which some gateways choose the server
 
     def request(self, seed: int) -> bytes:
         """The head is the same each time; the seed is the last eight bytes of the body."""
@@ -118,18 +112,12 @@ class TensorEncoder:
     """The Open Inference Protocol for a model of which only the metadata is known.
 
     A few different requests are sent in turn, so a server that caches answers answers from its cache.
-
-    Attributes:
-        model: name of the model.
-        inputs: all inputs of a request.
-        is_binary: whether tensors use the binary tensor extension in both directions; else JSON.
-        host: the Host header.
     """
 
-    model: str
-    inputs: tuple[ModelInput, ...]
-    is_binary: bool
-    host: str = HOST
+    model: str  # name of the model
+    inputs: tuple[ModelInput, ...]  # all inputs of a request
+    is_binary: bool  # whether tensors use the binary tensor extension in both directions; else JSON
+    host: str = HOST  # the Host header
 
     def request(self, seed: int) -> bytes:  # noqa: D102
         return self._requests[seed % DIFFERENT]

@@ -42,15 +42,10 @@ MILLI = 1e3
 
 @dataclass(frozen=True)
 class Bound:
-    """Seconds from when a request was due within which its answer is in time.
+    """Seconds from when a request was due within which its answer is in time."""
 
-    Attributes:
-        seconds: above 0.
-        is_given: by the user; else `FACTOR` times the median latency of a single client.
-    """
-
-    seconds: float
-    is_given: bool
+    seconds: float  # above 0
+    is_given: bool  # by the user; else `FACTOR` times the median latency of a single client
 
     @property
     def definition(self) -> str:
@@ -64,29 +59,18 @@ class Bound:
 
 @dataclass(frozen=True)
 class RateRow:
-    """One rate.
+    """One rate."""
 
-    Attributes:
-        arrivals: `poisson` or `constant`.
-        offered: requests that were due per second.
-        of_capacity: that rate over the closed loop's best.
-        answers: of requests that were due after the lead.
-        server: the server's own times over the whole load; None if it has none.
-        in_time: share of the requests due after the lead that were answered, not refused, within the bound.
-        late: p50, p99 and maximum of the seconds by which the load generator itself sent requests late.
-        void: why the load was not what it should have been, or empty.
-        saturated: that the server held up all connections, or empty.
-    """
-
-    arrivals: str
-    offered: float
-    of_capacity: float
-    answers: Answers
-    server: ServerTimes | None
-    in_time: float
+    arrivals: str  # `poisson` or `constant`
+    offered: float  # requests that were due per second
+    of_capacity: float  # that rate over the closed loop's best
+    answers: Answers  # of requests that were due after the lead
+    server: ServerTimes | None  # the server's own times over the whole load; None if it has none
+    in_time: float  # share of the requests due after the lead that were answered, not refused, within the bound
+    # p50, p99 and maximum of the seconds by which the load generator itself sent requests late
     late: tuple[float, float, float]
-    void: str
-    saturated: str
+    void: str  # why the load was not what it should have been, or empty
+    saturated: str  # that the server held up all connections, or empty
 
     @property
     def is_held(self) -> bool:
@@ -112,21 +96,13 @@ class RateRow:
 
 @dataclass(frozen=True)
 class Schedule:
-    """One rate that is offered.
+    """One rate that is offered."""
 
-    Attributes:
-        arrivals: a name of `ARRIVALS`.
-        due: when requests are due, seconds, float64 [requests].
-        begin: requests due before it do not count.
-        end: when the last one may be due.
-        connections: that are open.
-    """
-
-    arrivals: str
-    due: NDArray[np.float64]
-    begin: float
-    end: float
-    connections: int
+    arrivals: str  # a name of `ARRIVALS`
+    due: NDArray[np.float64]  # when requests are due, seconds, float64 [requests]
+    begin: float  # requests due before it do not count
+    end: float  # when the last one may be due
+    connections: int  # that are open
 
     @classmethod
     def of(cls, arrivals: str, rate: float, effort: Effort) -> "Schedule":
@@ -138,14 +114,7 @@ class Schedule:
         return cls(arrivals, ARRIVALS[arrivals](rate, end), effort.lead_seconds, end, connections)
 
     def row(self, outcome: Outcome, server: ServerTimes | None, capacity: float, bound: float) -> RateRow:
-        """What came of it.
-
-        Args:
-            outcome: of the load.
-            server: the server's own times.
-            capacity: the closed loop's best rate.
-            bound: seconds within which an answer is in time.
-        """
+        """What came of it, with `capacity` and `bound` as in `rates`."""
         counts = (outcome.due >= self.begin) & (outcome.due < self.end)
         good = counts & (outcome.status == OK)
         in_time = good & (outcome.answered - outcome.due <= bound)
@@ -171,13 +140,7 @@ def rates(
 ) -> Iterator[RateRow]:
     """Ascending rates, with both kinds of arrivals at each, until a few in a row are not held.
 
-    Args:
-        server: what is loaded.
-        client: the process that makes the load.
-        effort: which rates, how long.
-        capacity: the closed loop's best rate, requests per second.
-        bound: seconds within which an answer is in time.
-        on_step: called with a few words before each rate.
+    `capacity` is the closed loop's best rate, requests per second. Within `bound` seconds an answer is in time.
     """
 
     def offer(arrivals: str, rate: float) -> RateRow:
@@ -208,17 +171,11 @@ def rates(
 
 @dataclass(frozen=True)
 class Knee:
-    """The knee for one kind of arrivals.
+    """The knee for one kind of arrivals."""
 
-    Attributes:
-        held: the highest rate that was held, requests per second; None if none was.
-        failed: the lowest rate above it that was not; None if there is none.
-        note: what else there is to say, or empty.
-    """
-
-    held: float | None
-    failed: float | None
-    note: str
+    held: float | None  # the highest rate that was held, requests per second; None if none was
+    failed: float | None  # the lowest rate above it that was not; None if there is none
+    note: str  # what else there is to say, or empty
 
     def to_json(self) -> dict[str, Any]:
         """Its part of the document."""

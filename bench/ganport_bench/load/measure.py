@@ -16,25 +16,15 @@ MILLI = 1e3
 
 @dataclass(frozen=True)
 class Load:
-    """What was found.
+    """What was found."""
 
-    Attributes:
-        target: what was loaded.
-        server: what is known of it.
-        concurrency: a row for each number of clients that wait for their answers, one client first.
-        rates: a row for each rate and kind of arrivals.
-        unloaded: median latency of a single client, seconds.
-        capacity: the best rate of clients that wait, good answers per second.
-        bound: within which an answer is in time.
-    """
-
-    target: str
-    server: ReadyServer
-    concurrency: list[ConcurrencyRow]
-    rates: list[RateRow]
-    unloaded: float
-    capacity: float
-    bound: Bound
+    target: str  # what was loaded
+    server: ReadyServer  # what is known of it
+    concurrency: list[ConcurrencyRow]  # a row for each number of clients that wait for their answers, one client first
+    rates: list[RateRow]  # a row for each rate and kind of arrivals
+    unloaded: float  # median latency of a single client, seconds
+    capacity: float  # the best rate of clients that wait, good answers per second
+    bound: Bound  # within which an answer is in time
 
     @property
     def knees(self) -> dict[str, Knee]:
@@ -64,13 +54,8 @@ class Load:
 def measure(target: LoadTarget, effort: Effort, on_step: OnStep, *, bound_seconds: float | None = None) -> Load:
     """Load a server with clients that wait, which shows its capacity, then with rates around that.
 
-    The load is made by a process of its own.
-
-    Args:
-        target: the server; it is started if necessary.
-        effort: how long.
-        on_step: called with a few words before each step.
-        bound_seconds: within which an answer is in time; None: ten times the median latency of a single client.
+    The load is made by a process of its own. An answer is in time within `bound_seconds`; None: within ten times the
+    median latency of a single client.
 
     Raises:
         BenchError: the server does not start, does not answer, or ends.

@@ -42,25 +42,15 @@ SHOWN_CHARACTERS = 300  # of what a server says
 
 @dataclass(frozen=True)
 class ReadyServer:
-    """A server that is ready to be loaded.
+    """A server that is ready to be loaded."""
 
-    Attributes:
-        system: its name and version.
-        endpoint: where and how it is asked.
-        check: chooses what is asked for, and checks the answers.
-        judged: how answers are checked, in words.
-        statistics: its own counters, or None.
-        no_statistics: why there are none, or empty.
-        facts: model, plan, settings, as far as they are known.
-    """
-
-    system: str
-    endpoint: Endpoint
-    check: AnswerCheck
-    judged: str
-    statistics: Statistics | None = None
-    no_statistics: str = ""
-    facts: Mapping[str, str] = field(default_factory=dict)
+    system: str  # its name and version
+    endpoint: Endpoint  # where and how it is asked
+    check: AnswerCheck  # chooses what is asked for, and checks the answers
+    judged: str  # how answers are checked, in words
+    statistics: Statistics | None = None  # its own counters, or None
+    no_statistics: str = ""  # why there are none, or empty
+    facts: Mapping[str, str] = field(default_factory=dict)  # model, plan, settings, as far as they are known
 
 
 class LoadTarget(Protocol):
@@ -159,14 +149,10 @@ class ServedBundle:
 
     The server runs at a lower priority: where both want the same core the load generator goes first, or its requests
     would be late.
-
-    Attributes:
-        bundle: the bundle.
-        precision: `auto`: the fastest plan known.
     """
 
-    bundle: Path
-    precision: str = "auto"
+    bundle: Path  # the bundle
+    precision: str = "auto"  # `auto`: the fastest plan known
 
     @property
     def text(self) -> str:  # noqa: D102
@@ -177,35 +163,26 @@ class ServedBundle:
         """Make the images that answers are compared with, and start the server."""
         on_step("making the images that answers are compared with")
         with Worker("the generator without a server") as alone:
-            images = alone(_images, str(self.bundle), self.precision)
+            golden = alone(golden_images, str(self.bundle), self.precision, KNOWN)
         on_step(f"starting {GANPORT}")
         with start_ganport(self.bundle, self.precision) as started:
             renice(started.pid)
             endpoint = started.endpoint
             statistics, missing = _statistics(ServerAddress(endpoint.host, endpoint.port), MODEL)
             facts = {"plan": started.plan, "niceness": str(NICENESS)}
-            yield ReadyServer(GANPORT, endpoint, GoldenImages(images), BY_IMAGES, statistics, missing, facts)
+            yield ReadyServer(GANPORT, endpoint, golden, BY_IMAGES, statistics, missing, facts)
 
 
 @dataclass(frozen=True)
 class StartedServer:
-    """A server that was started for a measurement.
+    """A server that was started for a measurement."""
 
-    Attributes:
-        name: of the system.
-        pid: of its first process.
-        endpoint: for HTTP.
-        grpc: host and port of the same protocol over gRPC, or None.
-        plan: the generator's plan as the server reports it; may be empty.
-        settings: that it was started with, beyond its defaults.
-    """
-
-    name: str
-    pid: int
-    endpoint: Endpoint
-    grpc: str | None = None
-    plan: str = ""
-    settings: Mapping[str, str] = field(default_factory=dict)
+    name: str  # of the system
+    pid: int  # of its first process
+    endpoint: Endpoint  # for HTTP
+    grpc: str | None = None  # host and port of the same protocol over gRPC, or None
+    plan: str = ""  # the generator's plan as the server reports it; may be empty
+    settings: Mapping[str, str] = field(default_factory=dict)  # that it was started with, beyond its defaults
 
 
 @contextmanager
@@ -234,10 +211,10 @@ def _printed_document(printed: str) -> dict[str, Any] | None:
     return document
 
 
-def _images(bundle: str, precision: str) -> list[bytes]:
-    """The first image of each known seed."""
-    with Generator.open(bundle, precision=precision) as generator:
-        return [generator.sample(1, seed=seed).tobytes() for seed in range(KNOWN)]
+def golden_images(bundle: str, precision: str, seeds: int) -> GoldenImages:
+    """The first image of that many seeds, by the plan that servers run."""
+    with Generator.open(bundle, precision=precision, one_plan=True) as generator:
+        return GoldenImages([generator.sample(1, seed=seed).tobytes() for seed in range(seeds)])
 
 
 def _statistics(address: ServerAddress, model: str) -> tuple[Statistics | None, str]:

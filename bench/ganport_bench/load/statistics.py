@@ -16,19 +16,12 @@ Counters = Mapping[str, tuple[int, int]]  # count and nanoseconds of each stage 
 
 @dataclass(frozen=True)
 class ServerTimes:
-    """Mean seconds of a request in each stage of the server; 0 where it counted nothing.
+    """Mean seconds of a request in each stage of the server; 0 where it counted nothing."""
 
-    Attributes:
-        queue: waiting.
-        compute_input: preparing inputs.
-        compute_infer: in the engine.
-        compute_output: preparing outputs.
-    """
-
-    queue: float
-    compute_input: float
-    compute_infer: float
-    compute_output: float
+    queue: float  # waiting
+    compute_input: float  # preparing inputs
+    compute_infer: float  # in the engine
+    compute_output: float  # preparing outputs
 
     @property
     def total(self) -> float:

@@ -28,35 +28,20 @@ MILLI, MICRO = 1e3, 1e6
 
 @dataclass(frozen=True)
 class Answers:
-    """Good answers in the seconds that count; everything else of the whole load.
+    """Good answers in the seconds that count; everything else of the whole load."""
 
-    Attributes:
-        per_second: good answers.
-        latency: of them, from when their requests were due.
-        mean: latency over the whole load, seconds; 0 without answers. The server's own times are parts of it.
-        send: the part in which the request was written.
-        receive: the part from the answer's first bytes to its last.
-        requests: of the whole load.
-        refused: answers with status 429, 503 or 504.
-        errors: answers with other statuses, by status.
-        lost: requests without exactly one answer, by reason.
-        wrong: answers with wrong content, by reason.
-        checked: answers that were compared bit for bit.
-        client_cores: cores that the load generator used.
-    """
-
-    per_second: float
-    latency: Latency
-    mean: float
-    send: float
-    receive: float
-    requests: int
-    refused: int
-    errors: Mapping[int, int]
-    lost: Mapping[str, int]
-    wrong: Mapping[str, int]
-    checked: int
-    client_cores: float
+    per_second: float  # good answers
+    latency: Latency  # of them, from when their requests were due
+    mean: float  # latency over the whole load, seconds; 0 without answers. The server's own times are parts of it
+    send: float  # the part in which the request was written
+    receive: float  # the part from the answer's first bytes to its last
+    requests: int  # of the whole load
+    refused: int  # answers with status 429, 503 or 504
+    errors: Mapping[int, int]  # answers with other statuses, by status
+    lost: Mapping[str, int]  # requests without exactly one answer, by reason
+    wrong: Mapping[str, int]  # answers with wrong content, by reason
+    checked: int  # answers that were compared bit for bit
+    client_cores: float  # cores that the load generator used
 
     @property
     def is_right(self) -> bool:
@@ -95,13 +80,7 @@ class Answers:
 
 
 def answers_of(outcome: Outcome, chosen: NDArray[np.bool_], per_second: float) -> Answers:
-    """The answers of a load.
-
-    Args:
-        outcome: of the whole load.
-        chosen: the requests that count, all with good answers; bool [requests].
-        per_second: good answers in the seconds that count.
-    """
+    """The answers of a load; `chosen`, bool [requests], are the requests that count, all with good answers."""
     statuses, good = outcome.statuses(), np.equal(outcome.status, OK)
     return Answers(
         per_second=per_second,
@@ -138,15 +117,10 @@ class Window:
 
 @dataclass(frozen=True)
 class StabilityRule:
-    """perf_analyzer's rule: when to stop, and then which seconds count.
+    """perf_analyzer's rule: when to stop, and then which seconds count."""
 
-    Attributes:
-        window_seconds: of one window.
-        most_windows: a load that is not stable ends after so many.
-    """
-
-    window_seconds: float
-    most_windows: int
+    window_seconds: float  # of one window
+    most_windows: int  # a load that is not stable ends after so many
 
     def __call__(self, outcome: Outcome) -> bool:
         """Whether the load is stable."""
@@ -182,21 +156,13 @@ def _is_stable(windows: list[Window]) -> bool:
 
 @dataclass(frozen=True)
 class ConcurrencyRow:
-    """One number of clients, each with one request in flight at all times.
+    """One number of clients, each with one request in flight at all times."""
 
-    Attributes:
-        concurrency: number of clients.
-        answers: that came in the three windows that count.
-        server: the server's own times over the whole load; None if it has none.
-        windows: all of them, oldest first.
-        is_stable: whether the last three are alike.
-    """
-
-    concurrency: int
-    answers: Answers
-    server: ServerTimes | None
-    windows: list[Window]
-    is_stable: bool
+    concurrency: int  # number of clients
+    answers: Answers  # that came in the three windows that count
+    server: ServerTimes | None  # the server's own times over the whole load; None if it has none
+    windows: list[Window]  # all of them, oldest first
+    is_stable: bool  # whether the last three are alike
 
     def to_json(self) -> dict[str, Any]:
         """A row of the document."""
@@ -213,12 +179,6 @@ class ConcurrencyRow:
 
 def sweep(server: ReadyServer, client: Worker, effort: Effort, on_step: OnStep) -> list[ConcurrencyRow]:
     """A row for each number of clients, ascending; one client is always measured first.
-
-    Args:
-        server: what is loaded.
-        client: the process that makes the load.
-        effort: numbers of clients, and windows.
-        on_step: called with a few words before each row.
 
     Raises:
         BenchError: no clients, or a number of them below 1.

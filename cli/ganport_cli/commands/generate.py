@@ -16,7 +16,6 @@ from ganport_cli.plan_options import (
     Threads,
     open_network,
     plan_document,
-    plans_in_use,
 )
 from ganport_cli.terminal import Json, print_json, progress, say
 
@@ -59,10 +58,8 @@ def generate(
     wanted = ImageRange(count, seed, start, batch)
     options = {"device": device, "precision": precision, "backend": backend}
     with open_network(Generator, bundle, threads=threads, **options) as generator:
-        plans = plans_in_use(generator.plans, count, batch)
-        for bucket, plan in plans.items():
-            which = "Plan" if len(plans) == 1 else f"Plan of batch {bucket}"
-            say(f"{which}: {plan}")
+        plan = generator.plan
+        say(f"Plan: {plan}")
         begun = time.perf_counter()
         made = _write_with_bar(write, generator, out, wanted)
         seconds = time.perf_counter() - begun
@@ -70,10 +67,7 @@ def generate(
     say(f"{out}: {made} images made in {seconds:.1f} s{there}")
     if json:
         document = {"out": str(out), "count": count, "made": made, "seed": seed, "start": start}
-        documents = {str(bucket): plan_document(plan) for bucket, plan in plans.items()}
-        document |= {"plan": next(iter(documents.values())), "seconds": round(seconds, 6)}
-        if len(documents) > 1:
-            document["plans"] = documents
+        document |= {"plan": plan_document(plan), "seconds": round(seconds, 6)}
         print_json(document | {"images_per_second": round(made / seconds, 3)})
 
 

@@ -10,8 +10,6 @@ from ganport_export.engines.libraries import Library, PrecisionError, Unsupporte
 from ganport_export.engines.products import Products, inspect, precisions, read_programs, shown
 from ganport_export.errors import ExportError
 
-__all__ = ["Verified", "check_engine", "check_network", "read_back"]
-
 
 @dataclass(frozen=True)
 class Verified:

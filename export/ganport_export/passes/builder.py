@@ -6,8 +6,6 @@ from typing import Any
 import numpy.typing as npt
 import onnx_ir
 
-__all__ = ["Builder"]
-
 
 class Builder:
     """Adds to one model's graph; a name that is taken gets a number after it.

@@ -27,8 +27,6 @@ from ganport_export.passes.graph_view import (
 )
 from ganport_export.passes.layers import Layer, matmul_to_gemm, read_layer
 
-__all__ = ["fold_batch_norm"]
-
 REARRANGES = MOVES - {"Concat", "Slice"}  # every value of one input, once
 BATCH_NORM = "BatchNormalization"
 PROBE_BATCH = 2  # two images show that no step moves values from one to the other

@@ -4,8 +4,6 @@ import onnx
 import onnx_ir
 from onnx_ir.passes import common
 
-__all__ = ["name_plainly"]
-
 PRODUCER = "ganport"
 
 

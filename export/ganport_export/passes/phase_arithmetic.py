@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Axis", "AxisPhase", "axis_phase", "phase_kernel"]
-
 
 @dataclass(frozen=True)
 class Axis:

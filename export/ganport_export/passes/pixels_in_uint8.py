@@ -15,8 +15,6 @@ from onnx_ir.passes import common
 from ganport_export.passes.builder import Builder
 from ganport_export.passes.graph_view import constant_array, infer_shapes, is_operator, label
 
-__all__ = ["pixels_in_uint8"]
-
 INTERLEAVING = ("DepthToSpace", "Concat")
 LAYERS = ("Conv", "ConvTranspose")
 UINT8 = onnx_ir.TensorType(DataType.UINT8)

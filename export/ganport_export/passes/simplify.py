@@ -5,8 +5,6 @@ from onnx_ir.passes import Sequential, common
 from onnxscript import optimizer, rewriter
 from onnxscript.rewriter.rules import common as rules
 
-__all__ = ["simplify"]
-
 FOLD_UP_TO = 2**28  # elements: computed weights (weight norm, equalized learning rates) are constants too
 
 # onnxscript's default rules without its batch-norm fusion, which rounds to float32 at every step of the fold.

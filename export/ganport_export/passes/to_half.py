@@ -13,8 +13,6 @@ from ganport_export.passes.graph_view import constant_array, infer_shapes, is_op
 from ganport_export.passes.half_safety import ANY_TYPE, LARGEST, HalfTypes, half_types, unsafe_nodes
 from ganport_export.session import activation_ranges, fill_in_types
 
-__all__ = ["KeptFloat32", "to_half"]
-
 SAFE_SHARE = 0.25  # of float16's largest: other latents reach further than those of a calibration
 
 

@@ -17,8 +17,6 @@ from ganport_export.passes.graph_view import infer_shapes, is_operator, label, n
 from ganport_export.passes.phase_arithmetic import AxisPhase, axis_phase, phase_kernel
 from ganport_export.passes.transposed_convolution import LeftError, TransposedConvolution, read_transposed_convolution
 
-__all__ = ["to_phase"]
-
 OPERATOR = "ConvTranspose"
 OLDEST_OPSET = 11  # DepthToSpace has no mode before
 HEIGHT, WIDTH = 2, 3  # axes of [batch, channels, height, width]

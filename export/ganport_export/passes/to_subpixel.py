@@ -18,8 +18,6 @@ from ganport_export.passes.phase_arithmetic import Axis, axis_phase, phase_kerne
 from ganport_export.passes.to_phase import OLDEST_OPSET, OPERATOR, PARITIES
 from ganport_export.passes.transposed_convolution import LeftError, TransposedConvolution, read_transposed_convolution
 
-__all__ = ["AT_ONCE", "to_subpixel"]
-
 AT_ONCE = 16  # channels that a convolution computes together: the float32 numbers in a register of 512 bits
 
 

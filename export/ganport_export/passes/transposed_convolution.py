@@ -9,8 +9,6 @@ import onnx_ir
 from ganport_export.passes.graph_view import constant_array
 from ganport_export.passes.phase_arithmetic import Axis, axis_phase
 
-__all__ = ["LeftError", "TransposedConvolution", "read_transposed_convolution"]
-
 RANK = 4  # of the weights of a convolution over height and width
 
 

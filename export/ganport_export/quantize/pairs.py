@@ -12,8 +12,6 @@ from ganport_export.passes.layers import WEIGHT
 from ganport_export.quantize.placement import Placement, Recipe
 from ganport_export.quantize.ranges import Scale
 
-__all__ = ["write_pairs"]
-
 LARGEST = 127  # of int8 weights; -128 stays unused, so that the codes lie evenly around 0
 
 Grid = tuple[onnx_ir.Value, onnx_ir.Value]  # scale and zero point, as constants

@@ -10,8 +10,6 @@ import onnx_ir
 from ganport_export.passes.graph_view import ACTIVATIONS, constant_array, infer_shapes, is_operator, only_reader
 from ganport_export.passes.layers import WEIGHT
 
-__all__ = ["Block", "Step", "blocks_of", "keep_sensitive"]
-
 LEAST_GAIN = 0.02  # of the squared error: less is noise, and no reason to give up speed
 CHEAP, LARGE_GAIN = 0.03, 0.5  # at this share of the multiplications, half of the error is worth it at any PSNR
 

@@ -31,6 +31,7 @@ SECURITY: Headers = (
 
 def routes() -> list[Route]:
     """The pages `/` and `/docs`, and `/static/*`; they depend on nothing that is served."""
+    _files()  # at the start, while there are file descriptors
     return [
         Route("/", GET=partial(_file, "index.html")),
         Route("/docs", GET=partial(_file, "docs.html")),

@@ -101,7 +101,7 @@ async def _infer(service: Service, request: Request) -> Response:
         body = await _decompressed(service, request, body, encoding.lower())
     start = header_length(request.headers.get(b"inference-header-content-length"), body)
     check_json_size(start)
-    parsed = await service.in_turn(start, lambda: parse(model, body[:start]))
+    parsed = await service.in_turn(start, lambda: parse(model, body[:start], service.settings.max_count))
     outputs = await run(service, parsed.call, parsed.tensors(body, start))
     begun = time.perf_counter()
     text = sum(outputs[output.name].size for output in parsed.outputs if not output.binary)

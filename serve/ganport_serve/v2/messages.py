@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2 as pb  # type: ignore[import-untyped]
 
 from ganport_serve.errors import NotReadyError, UnknownModelError
+from ganport_serve.http import LONGEST_JSON
 from ganport_serve.refusals import ProblemError, bad_field, refuse
 from ganport_serve.service import Service
 from ganport_serve.v2.http import run
@@ -32,7 +33,7 @@ Proto = Any  # some generated message: tritonclient's stubs carry no types
 AnswerMethod = Callable[[Service, Proto, float | None], Awaitable[Message]]  # within so many seconds; None: any time
 # Parsing holds up every other client, and a message's parts may be a hundred times larger in memory than on the wire.
 MOST_PARTS = 1000  # a request for every output with every parameter has some thirty
-LONGEST_NUMBERS = 8 * 2**20  # bytes beside raw contents, as of JSON
+LONGEST_NUMBERS = LONGEST_JSON  # bytes beside raw contents
 _INPUTS, _OUTPUTS, _RAW = 5, 6, 7  # fields of ModelInferRequest; no other request has such fields
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _LONGEST_VARINT = 10  # bytes

@@ -239,16 +239,16 @@ def header_length(value: bytes | None, body: bytes) -> int:
     return length
 
 
-def parse(model: Model, text: bytes) -> ParsedRequest:
-    """Work out a request's JSON; done once for JSON that comes again and again.
+def parse(model: Model, text: bytes, most: int) -> ParsedRequest:
+    """Work out a request's JSON, of at most so many rows; done once for JSON that comes again and again.
 
     Raises:
         ProblemError: it is no JSON or no request of this model, with the field that is wrong.
     """
-    return _remembered(model, text) if len(text) <= LONGEST_REMEMBERED else _parse(model, text)
+    return (_remembered if len(text) <= LONGEST_REMEMBERED else _parse)(model, text, most)
 
 
-def _parse(model: Model, text: bytes) -> ParsedRequest:
+def _parse(model: Model, text: bytes, most: int) -> ParsedRequest:
     document = decode_json(text, InferRequest, WANTED)
     inputs, outputs = document.inputs or [], document.outputs or []
     declared = tuple(
@@ -266,6 +266,9 @@ def _parse(model: Model, text: bytes) -> ParsedRequest:
             what = "nothing" if size is None else "both"
             detail = f"{tensor.field} has {what}, wanted its numbers either as data or as binary_data_size bytes"
             raise bad_field(tensor.field, detail)
+        if data is not None and tensor.shape[0] > most:  # before it is made of objects
+            detail = f"{tensor.name} has {shown(tensor.shape[0])} rows, wanted 1 to {most} in one request"
+            raise bad_field(f"{tensor.field}.shape", detail)
         if data is not None:
             arrays[tensor.name] = _json_array(data, tensor)
         else:
@@ -320,6 +323,7 @@ def _opening(model: Model, request_id: str | None) -> bytes:
 def _json_array(data: msgspec.Raw, tensor: Declared) -> NDArray[Any]:
     """The tensor of a flat list in row-major order, or of lists of lists as its shape has it."""
     field = f"{tensor.field}.data"
+    _check_elements(bytes(data).count(b",") + 1, tensor.shape, field)  # before they are made objects
     item = {"b": bool, "f": float}.get(dtype_of(tensor.datatype, field).kind, int)
     is_nested = bytes(memoryview(data)[:100]).translate(None, b" \t\r\n").startswith(b"[[")
     kind: Any = list[item]  # type: ignore[valid-type]
@@ -344,10 +348,14 @@ def array_of(items: list[Any], datatype: str, shape: Sequence[int], field: str) 
                 raise bad_field(field, f"{field} is not nested as the shape {shown(list(shape))} says")
             items = list(chain.from_iterable(items))
     dtype = dtype_of(datatype, field)
-    if len(items) != math.prod(shape):
-        wanted = f"wanted {shown(math.prod(shape))} for the shape {shown(list(shape))}"
-        raise bad_field(field, f"{field} has {len(items)} elements, {wanted}")
+    _check_elements(len(items), shape, field)
     return (_floats if dtype.kind == "f" else _whole)(items, dtype, field).reshape(shape)
+
+
+def _check_elements(given: int, shape: Sequence[int], field: str) -> None:
+    if given != math.prod(shape):
+        wanted = f"wanted {shown(math.prod(shape))} for the shape {shown(list(shape))}"
+        raise bad_field(field, f"{field} has {given} elements, {wanted}")
 
 
 def _whole(items: list[Any], dtype: np.dtype[Any], field: str) -> NDArray[Any]:

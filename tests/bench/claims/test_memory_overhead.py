@@ -29,6 +29,7 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch, written: str = "count
     monkeypatch.setenv("PYTHONPATH", str(folder))
 
 
+@pytest.mark.slow
 def test_the_peak_is_that_of_the_measured_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However much this process, its parent, holds."""
     install(tmp_path, monkeypatch)

@@ -59,6 +59,7 @@ def test_batch_norm_in_the_discriminator_is_refused() -> None:
         BareLoop(preset("dcgan", data="digits", channels=1, resolution=16, width=4), digits())
 
 
+@pytest.mark.slow
 def test_a_real_trainer_and_the_bare_loop_take_turns(tmp_path: Path) -> None:
     figure = training(tmp_path, 2, **TINY)
     assert figure.name == "train"

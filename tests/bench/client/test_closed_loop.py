@@ -12,14 +12,20 @@ from ganport_bench.errors import BenchError
 from tests.bench.client.fake_server import EXPECTED, Fake, answer, image_of, running
 
 SLACK = 0.04  # seconds by which a busy machine may be late
+TRIES = 3
 
 
 def test_a_known_latency_is_reported() -> None:
-    with running(Fake(delay=lambda _: 0.05)) as fake:
-        outcome = closed_loop(fake.endpoint, EXPECTED, clients=4, seconds=0.3)
+    for _ in range(TRIES):
+        with running(Fake(delay=lambda _: 0.05)) as fake:
+            outcome = closed_loop(fake.endpoint, EXPECTED, clients=4, seconds=0.3)
+        found = float(np.median(outcome.latencies(200)))
+        assert found >= 0.05
+        if found < 0.05 + SLACK:  # what else runs here may delay answers, never hasten them
+            break
+    assert found < 0.05 + SLACK
     assert outcome.is_right
     assert outcome.faults() == ""
-    assert 0.05 <= float(np.median(outcome.latencies(200))) < 0.05 + SLACK
     assert outcome.rate(0, 0.3) <= 4 / 0.05
     assert outcome.statuses() == {200: outcome.requests}
     assert outcome.cpu_seconds < outcome.seconds
@@ -27,13 +33,16 @@ def test_a_known_latency_is_reported() -> None:
 
 def test_known_jitter_is_reported() -> None:
     delays = np.random.default_rng(5).uniform(0.005, 0.1, 120)
-    with running(Fake(delay=lambda number: float(delays[number % 120]))) as fake:
-        outcome = closed_loop(fake.endpoint, EXPECTED, clients=12, requests=120)
-    latencies = outcome.latencies(200)
-    assert len(latencies) == 120
-    for percent in (50, 90):
-        known = float(np.percentile(delays, percent))
-        assert known <= float(np.percentile(latencies, percent)) < known + SLACK
+    known = np.percentile(delays, (50, 90))
+    for _ in range(TRIES):
+        with running(Fake(delay=lambda number: float(delays[number % 120]))) as fake:
+            outcome = closed_loop(fake.endpoint, EXPECTED, clients=12, requests=120)
+        found = np.percentile(outcome.latencies(200), (50, 90))
+        assert len(outcome.latencies(200)) == 120
+        assert np.all(found >= known)
+        if np.all(found < known + SLACK):
+            break
+    assert np.all(found < known + SLACK)
 
 
 def test_every_request_asks_for_another_image_and_every_eighth_is_compared() -> None:
@@ -114,6 +123,7 @@ def test_no_answer_at_all_is_lost_when_patience_ends() -> None:
     with running(Fake(says=lambda number, seed: [None] if number == 5 else [answer(image_of(seed))])) as fake:
         outcome = closed_loop(fake.endpoint, EXPECTED, clients=2, requests=40, patience=0.3)
     assert outcome.lost == {"no answer within 0.3 s": 1}
+    assert outcome.seconds < 10
     assert math.isnan(outcome.answered[outcome.status == 0][0])
     assert outcome.statuses() == {200: 39}
 

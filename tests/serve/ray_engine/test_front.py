@@ -162,6 +162,24 @@ def test_requests_get_the_old_bundle_until_every_replica_has_the_new_one() -> No
     on_front(work)
 
 
+def test_the_served_bundle_stays_while_the_replicas_disagree() -> None:
+    async def work(engine: RayEngine, cluster: FakeCluster) -> None:
+        cluster.digests = [NEW, "c" * 64]
+        await engine._refresh()
+        assert engine.served.digest == OLD
+
+    on_front(work)
+
+
+def test_jobs_of_the_two_networks_share_no_call() -> None:
+    async def work(engine: RayEngine, cluster: FakeCluster) -> None:
+        kinds = [True, False, False, True]
+        await asyncio.gather(*(engine._make([Job(1, examine=examine)], None) for examine in kinds))
+        assert [[job.examine for job in jobs] for jobs in cluster.calls] == [[True], [False, False], [True]]
+
+    on_front(work)
+
+
 def test_closing_finishes_what_was_accepted_or_refuses_it() -> None:
     async def work(engine: RayEngine, cluster: FakeCluster) -> None:
         cluster.gate.clear()

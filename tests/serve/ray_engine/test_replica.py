@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ganport_runtime import BundleError, InputError
+from ganport_runtime import BundleError, InputError, PlanError
 from ganport_runtime.serving import Scores
 from ganport_serve.ray_engine import environment
 from ganport_serve.ray_engine.values import ErrorValue, Job, WrongBundleError
@@ -113,6 +113,16 @@ def test_is_unhealthy_once_its_engine_is_gone(first: Made) -> None:
         await replica.check_health()
         await replica.close()
         with pytest.raises(RuntimeError, match="closed"):
+            await replica.check_health()
+
+    on_replica(first.path, work)
+
+
+def test_is_unhealthy_if_it_makes_other_images_than_at_the_start(first: Made) -> None:
+    async def work(replica: GeneratorReplica) -> None:
+        opened = replica._open[first.generator.bundle.digest]
+        opened._wanted = opened._wanted ^ np.uint8(16)
+        with pytest.raises(PlanError, match="health check"):
             await replica.check_health()
 
     on_replica(first.path, work)

@@ -47,10 +47,13 @@ def test_its_limits_and_shapes_are_those_of_the_server(client: httpx.Client) -> 
 
 
 def test_the_example_requests_work(client: httpx.Client) -> None:
+    tried = 0
     for path, methods in client.get("/openapi.json").json()["paths"].items():
         example = methods.get("post", {}).get("requestBody", {}).get("content", {}).get("application/json", {})
         if "example" in example and path != "/admin/bundle":
             assert client.post(path.replace("{version}", "1"), json=example["example"]).status_code == 200
+            tried += 1
+    assert tried >= 2
 
 
 def test_what_a_bundle_has_not_stands_not_in_it() -> None:
