@@ -147,6 +147,7 @@ def put(bundle: Path, place: Path) -> None:
     new.rename(place)
 
 
+@pytest.mark.slow
 def test_a_signal_loads_the_bundle_again(
     tmp_path: Path, bundle: Path, other_bundle: Path, weights: Weights, other_weights: Weights
 ) -> None:

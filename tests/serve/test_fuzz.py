@@ -25,6 +25,8 @@ from tests.support.http_client import (
 )
 from tests.support.serving import Serving, serving
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = 700
 DOCUMENTED = {501, 503, 504}  # of those over 499
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")

@@ -13,6 +13,8 @@ from ganport_serve.logs import FORMATS
 from tests.support.http_client import INFER, ask, connected, generate, read_answer, request, seed_request, wait_until
 from tests.support.serving import Serving, serving
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "open-sesame-7"
 RIGHT: dict[str, Any] = {"authorization": f"Bearer {TOKEN}"}
 

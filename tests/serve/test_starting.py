@@ -1,6 +1,10 @@
 """Live at once, ready only when every bucket is warm; and what is said where it cannot start, or may stop before."""
 
+import logging
+import resource
+import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,3 +90,18 @@ def test_a_port_that_is_taken_is_named(bundle: Path) -> None:
 def test_a_host_that_is_not_here(bundle: Path) -> None:
     with pytest.raises(ServeError, match="--host"), serving_here(bundle, host="192.0.2.1"):
         pass
+
+
+def test_a_server_in_a_program_leaves_that_program_as_it_was(bundle: Path) -> None:
+    def settings() -> object:
+        return (
+            sys.getswitchinterval(),
+            warnings.filters[:],
+            [*logging.root.handlers],
+            resource.getrlimit(resource.RLIMIT_NOFILE),
+        )
+
+    before = settings()
+    with serving_here(bundle, grpc_port=0) as here:
+        assert ask(here.port, "GET", "/v1/images/7.png").status == 200
+        assert settings() == before

@@ -42,6 +42,7 @@ def slow_bundle(tmp_path_factory: pytest.TempPathFactory, slow_weights: Weights)
     return make_bundle(tmp_path_factory.mktemp("slow") / "slow.ganport", slow_weights, discriminator=False)
 
 
+@pytest.mark.slow
 def test_a_signal_under_load_loses_nothing(slow_bundle: Path, slow_weights: Weights) -> None:
     clients, count = 6, 500
     with serving(slow_bundle, "--max-queue", 10_000) as server, ThreadPoolExecutor(clients) as pool:

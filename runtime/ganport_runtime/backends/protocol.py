@@ -152,10 +152,6 @@ class Backend:
         """
         raise NotImplementedError
 
-    def choices(self, entry: Entry, device: str) -> tuple[Mapping[str, str], ...]:
-        """Renamed: `settings_to_try`."""
-        return self.settings_to_try(entry, device)
-
 
 @contextmanager
 def private_file(data: bytes) -> Iterator[Path]:

@@ -111,7 +111,7 @@ def _families(candidates: Iterator[Candidate]) -> Iterator[Family]:
 
 
 @dataclass(frozen=True)
-class ReferenceImages:
+class TuningReference:
     """What plans are compared with.
 
     Attributes:
@@ -143,7 +143,7 @@ class PlanTrial:
     candidate: Candidate
     running: Running
     generator: Generator
-    reference: ReferenceImages
+    reference: TuningReference
     before_mib: float | None
     memory_mib: float | None = None
     difference: Difference | None = None
@@ -231,7 +231,7 @@ class PlanTrial:
         self.generator.close()
 
 
-def open_trial(bundle: Bundle, candidate: Candidate, reference: ReferenceImages) -> PlanTrial:
+def open_trial(bundle: Bundle, candidate: Candidate, reference: TuningReference) -> PlanTrial:
     """Open a plan, which passes the bundle's probe.
 
     Raises:
@@ -257,13 +257,13 @@ class FieldOfTrials:
     def __init__(
         self,
         bundle: Bundle,
-        reference: ReferenceImages,
+        reference: TuningReference,
         budget: Budget,
         untuned: Candidate | None,
         goal: Sequence[int] = BUCKETS,
     ) -> None:
         self._bundle, self._reference, self._budget, self._untuned = bundle, reference, budget, untuned
-        self._goal = goal
+        self.goal = goal
         self.open: list[PlanTrial] = []
         self.dropped: list[PlanTrial] = []
         self.refused: list[RefusedPlan] = []
@@ -303,10 +303,10 @@ class FieldOfTrials:
         """
         own = self._close_to_fastest((bucket,), self.open, SPECIALISTS)
         untuned = [trial for trial in self.open if trial.candidate == self._untuned]
-        if bucket not in self._goal:
+        if bucket not in self.goal:
             return list(dict.fromkeys((*own, *untuned)))
-        everyone = self._close_to_fastest(self._goal, self.open, CONTENDERS)
-        exact = self._close_to_fastest(self._goal, self._exact, EXACT)
+        everyone = self._close_to_fastest(self.goal, self.open, CONTENDERS)
+        exact = self._close_to_fastest(self.goal, self._exact, EXACT)
         return list(dict.fromkeys((*everyone, *exact, *untuned, *own)))
 
     def keep(self, kept: Iterable[PlanTrial]) -> None:

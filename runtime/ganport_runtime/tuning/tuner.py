@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from ganport_runtime.opening import open_candidate
 from ganport_runtime.plan import Candidate, PlanRequest, Refusal, by_reason, list_plans
 from ganport_runtime.tuning.record import Budget, MeasuredPlan, TunedChoice, TuningRecord, save, winners
 from ganport_runtime.tuning.timing import turns_of
-from ganport_runtime.tuning.trials import Family, FieldOfTrials, PlanTrial, ReferenceImages, RefusedPlan, families
+from ganport_runtime.tuning.trials import Family, FieldOfTrials, PlanTrial, RefusedPlan, TuningReference, families
 from ganport_runtime.tuning.turns import ROUNDS, Race
 
 Progress = Callable[[int, int, str], None]
@@ -205,20 +205,7 @@ def tune(
             field.refuse(candidate, f"not measured: {seconds:g} s are over")
         if not field.open:
             raise PlanError(_nothing_left(bundle, limits, field.refused))
-        chosen, choice = _choose(field, goal, steps, lambda: clock() - begun < seconds)
-        choice = replace(choice, for_batch=for_batch)
-        plans = sorted(field.plans, key=lambda plan: title(plan) != chosen)
-    record = TuningRecord(
-        digest=bundle.digest,
-        bundle=str(bundle.path.resolve()),
-        role="generator",
-        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        budget=limits,
-        machine=machine.facts(),
-        engines=engine_versions(),
-        plans=tuple(plans),
-        choice=choice,
-    )
+        record = _record(bundle, field, limits, *_choose(field, for_batch, steps, lambda: clock() - begun < seconds))
     file, note = _saved(record, bundle)
     return Tuning(
         record=record,
@@ -232,8 +219,22 @@ def tune(
     )
 
 
+def _record(bundle: Bundle, field: FieldOfTrials, budget: Budget, chosen: str, choice: TunedChoice) -> TuningRecord:
+    return TuningRecord(
+        digest=bundle.digest,
+        bundle=str(bundle.path.resolve()),
+        role="generator",
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        budget=budget,
+        machine=machine.facts(),
+        engines=engine_versions(),
+        plans=tuple(sorted(field.plans, key=lambda plan: title(plan) != chosen)),
+        choice=choice,
+    )
+
+
 def _choose(
-    field: FieldOfTrials, goal: Sequence[int], steps: TuningSteps, has_time: Callable[[], bool]
+    field: FieldOfTrials, for_batch: int | None, steps: TuningSteps, has_time: Callable[[], bool]
 ) -> tuple[str, TunedChoice]:
     """Let the fastest plans take turns, put their medians in the place of rough figures, and choose one."""
     finalists = {bucket: field.finalists(bucket) for bucket in BUCKETS}
@@ -243,7 +244,7 @@ def _choose(
         name: {bucket: turns_of(trial.call(bucket), TURN_SECONDS) for bucket in BUCKETS if trial in finalists[bucket]}
         for name, trial in trials.items()
     }
-    race = Race(systems, {name: dict(trial.seconds) for name, trial in trials.items()}, goal)
+    race = Race(systems, {name: dict(trial.seconds) for name, trial in trials.items()}, field.goal)
 
     def on_round(number: int, plans: int) -> None:
         steps.add(number > ROUNDS)
@@ -255,9 +256,9 @@ def _choose(
         for bucket in turns:
             trials[name].seconds[bucket] = race.seconds(name, bucket)
     if lead is None:
-        return chosen, TunedChoice(None, "", 1.0, 1.0, 1.0, race.rounds, True)
+        return chosen, TunedChoice(for_batch, "", 1.0, 1.0, 1.0, race.rounds, True)
     ratio, low, high = (float(f"{one:.4g}") for one in (lead.ratio, lead.low, lead.high))
-    return chosen, TunedChoice(None, runner_up or "", ratio, low, high, lead.rounds, lead.is_certain)
+    return chosen, TunedChoice(for_batch, runner_up or "", ratio, low, high, lead.rounds, lead.is_certain)
 
 
 def _untuned(bundle: Bundle) -> Candidate | None:
@@ -266,7 +267,7 @@ def _untuned(bundle: Bundle) -> Candidate | None:
     return available[0] if available else None
 
 
-def _reference(bundle: Bundle, clock: Callable[[], float]) -> ReferenceImages:
+def _reference(bundle: Bundle, clock: Callable[[], float]) -> TuningReference:
     """The images of the fp32 plan that runs without tuning, on the CPU where it can.
 
     Raises:
@@ -284,7 +285,7 @@ def _reference(bundle: Bundle, clock: Callable[[], float]) -> ReferenceImages:
     raise PlanError(f"no fp32 plan of {bundle.path} runs here, to compare the others with: {by_reason(refusals)}")
 
 
-def _images(candidate: Candidate, generator: Generator, clock: Callable[[], float]) -> ReferenceImages:
+def _images(candidate: Candidate, generator: Generator, clock: Callable[[], float]) -> TuningReference:
     """As many images as are made in a second or two, a multiple of the top bucket, `IMAGES` at most."""
     first = generator.sample(TOP, seed=SEED)
     begun = clock()
@@ -292,7 +293,7 @@ def _images(candidate: Candidate, generator: Generator, clock: Callable[[], floa
     batches = int(REFERENCE_SECONDS / max(clock() - begun, 1e-6))
     count = min(IMAGES, max(1, batches) * TOP)
     rest = generator.sample(count - TOP, seed=SEED, start=TOP)
-    return ReferenceImages(candidate, latents(SEED, 0, count, generator.latent_dim), np.concatenate([first, rest]))
+    return TuningReference(candidate, latents(SEED, 0, count, generator.latent_dim), np.concatenate([first, rest]))
 
 
 def _try_out(

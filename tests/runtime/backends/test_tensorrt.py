@@ -26,7 +26,7 @@ def own(engine_bundle: EngineBundle, tmp_path: Path) -> Path:
 
 def test_it_drives_gpus_and_measures_cuda_graphs_on_and_off(engine_bundle: EngineBundle) -> None:
     assert tuple(BACKEND.devices) == ("cuda",)
-    assert list(BACKEND.choices(engine_bundle.engine, "cuda")) == [{"cuda_graph": "on"}, {"cuda_graph": "off"}]
+    assert list(BACKEND.settings_to_try(engine_bundle.engine, "cuda")) == [{"cuda_graph": "on"}, {"cuda_graph": "off"}]
 
 
 def test_the_version_names_the_installed_libraries(engine_bundle: EngineBundle) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from ganport_runtime import Generator
 from ganport_runtime.serving import QueueFullError
 from ganport_serve.bundles import LocalEngine
@@ -16,6 +17,8 @@ from playwright.sync_api import Page, expect
 
 from tests.serve.page.conftest import Open, pixels
 from tests.support.serving import serving_here
+
+pytestmark = pytest.mark.slow
 
 READY = "#tiles:not([aria-busy]) button[aria-label]"
 

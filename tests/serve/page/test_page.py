@@ -17,6 +17,8 @@ from playwright.sync_api import Download, Page, expect
 from tests.serve.page.conftest import Open, pixels
 from tests.support.serving import Here, serving_here
 
+pytestmark = pytest.mark.slow
+
 SHOWN = "#tiles:not([aria-busy]) button[aria-label='Seed {seed}, image 0']"
 
 

@@ -24,6 +24,8 @@ from schemathesis.core.result import Ok
 
 from tests.support.serving import Here, serving_here
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "fuzz"
 HEADERS = {"authorization": f"Bearer {TOKEN}"}
 CHECKS = [

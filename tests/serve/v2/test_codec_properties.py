@@ -20,6 +20,8 @@ from tests.serve.v2.messages import request_of
 from tests.serve.v2.tensors import LATENT_DIM, Array, latents, seeded
 from tests.serve.v2.wire import HEADER_LENGTH, Answer, packed, send
 
+pytestmark = pytest.mark.slow
+
 FEW = settings(max_examples=60, deadline=None)
 MANY = settings(max_examples=300, deadline=None)
 IMAGE = (8, 6, 3)
