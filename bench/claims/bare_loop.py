@@ -72,12 +72,6 @@ class TrainingTurns(Observer):
 
     The trainer asks after every step whether to stop; at the end of a block the answer waits until the other loop has
     done as many steps. The first block of each side does not count.
-
-    Args:
-        make_bare: makes the other loop's step from the effective settings and images.
-        rounds: blocks of each side that count.
-        steps: in a block.
-        clock: seconds.
     """
 
     def __init__(

@@ -245,8 +245,7 @@ def memory(bundle: Path, folder: Path, many: int) -> Figure:
 def peak_bytes(bundle: Path, folder: Path, number: int) -> int:
     """Peak resident bytes of `ganport generate` writing so many images to `folder`, which is deleted afterwards.
 
-    Raises:
-        BenchError: the command failed, or wrote another number of images.
+    Raises BenchError if the command failed, or wrote another number of images.
     """
     command = ["generate", str(bundle), "--count", str(number), "--seed", "7", "--out", str(folder)]
     try:

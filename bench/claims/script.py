@@ -18,13 +18,7 @@ from rich.console import Console
 
 @dataclass(frozen=True)
 class Findings:
-    """What was measured.
-
-    Attributes:
-        tables: for people.
-        remarks: lines below them.
-        document: all of it for programs; `machine` are the machine's facts.
-    """
+    """What was measured."""
 
     tables: Sequence[Table]
     remarks: Sequence[str]
@@ -32,17 +26,7 @@ class Findings:
 
 
 def run(program: str, measure: Callable[[Path, OnStep], Findings], *, width: int, as_json: bool) -> int:
-    """Measure, show tables on stderr and, on request, print the document on stdout.
-
-    Args:
-        program: its name, with which a line about an error begins.
-        measure: called with an empty folder that is deleted afterwards, and with a function that shows a step.
-        width: columns if stderr is no terminal.
-        as_json: whether to print the document.
-
-    Returns:
-        The exit status: 0, 1 after an error of ganport's, 130 after an interrupt.
-    """
+    """Measure, show tables on stderr and, on request, print the document on stdout."""
     terminal = Console(stderr=True, width=None if sys.stderr.isatty() else width, highlight=False)
     begun = time.perf_counter()
     try:

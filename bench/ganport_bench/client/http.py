@@ -35,17 +35,7 @@ class BrokenError(Exception):
 
 
 class Connection:
-    """A keep-alive connection with at most one request in flight, and the answer that arrives on it.
-
-    Attributes:
-        number: of the request in flight; -1 if there is none.
-        seed: that it asks for.
-        buffer: the answer.
-        begin: where its body begins.
-        end: where it ends; 0 until the head is complete.
-        first: the clock when its first bytes arrived.
-        stays: whether the server keeps the connection open after it.
-    """
+    """A keep-alive connection with at most one request in flight, and the answer that arrives on it."""
 
     __slots__ = ("_filled", "_status", "_view", "begin", "buffer", "end", "first", "number", "seed", "socket", "stays")
 
@@ -64,11 +54,7 @@ class Connection:
         return self.socket.fileno()
 
     def send(self, request: bytes) -> None:
-        """Send all of a request.
-
-        Raises:
-            BrokenError: the server closed the connection, or does not read.
-        """
+        """Send all of a request. Raises BrokenError if the server closed the connection, or does not read."""
         self._filled = self.end = 0
         try:
             sent = self.socket.send(request)
@@ -82,8 +68,7 @@ class Connection:
     def receive(self) -> int:
         """Read what has arrived; the status once the answer is complete, else 0.
 
-        Raises:
-            BrokenError: the connection was closed, or what arrived is no answer.
+        Raises BrokenError if the connection was closed, or what arrived is no answer.
         """
         try:
             received = self.socket.recv_into(self._view[self._filled :])
@@ -153,19 +138,7 @@ def _reason(error: OSError) -> str:
 class HttpClient:
     """Sends requests and receives, times and checks the answers; a context manager.
 
-    Args:
-        endpoint: the server.
-        check: chooses what is asked for, and checks the answers.
-        connections: how many are open, each with at most one request in flight.
-        patience: seconds without any answer after which all missing answers are lost.
-
-    Attributes:
-        idle: connections without a request when the client is entered.
-        in_the_air: requests without an answer.
-        begun: the clock when the client was entered.
-
-    Raises:
-        BenchError: the server takes no connection.
+    Raises BenchError if the server takes no connection.
     """
 
     def __init__(self, endpoint: Endpoint, check: AnswerCheck, connections: int, patience: float = PATIENCE) -> None:
@@ -203,12 +176,7 @@ class HttpClient:
         return len(self._log.sent)
 
     def send(self, connection: Connection, due: float | None = None) -> None:
-        """Send the next request on an idle connection.
-
-        Args:
-            connection: idle.
-            due: when it should have been sent, by the clock; None: now.
-        """
+        """Send the next request on an idle connection."""
         now = clock()
         if not self.in_the_air:
             self._latest = now

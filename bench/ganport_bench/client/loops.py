@@ -31,21 +31,8 @@ def closed_loop(
     """Load a server with clients that each send the next request when the last one is answered.
 
     It ends when the time is over or the requests are sent, whichever is first; then every answer is awaited. A slow
-    answer delays its client's next request, so a server that stalls is asked less meanwhile. For what people would
-    have waited, see `open_loop`.
-
-    Args:
-        endpoint: the server.
-        check: chooses what is asked for, and checks the answers.
-        clients: connections, each with one request in flight at all times.
-        seconds: for how long requests are sent.
-        requests: how many are sent at most.
-        patience: seconds without any answer after which the missing ones are lost.
-        look_seconds: how often `is_enough` is called.
-        is_enough: given the outcome so far, whether to stop sending.
-
-    Raises:
-        BenchError: the server takes no connection.
+    answer delays its client's next request, so a server that stalls is asked less meanwhile. For what people would have
+    waited, see `open_loop`. Raises BenchError if the server takes no connection.
     """
     with HttpClient(endpoint, check, clients, patience) as client:
         end, look = client.begun + seconds, client.begun + look_seconds
@@ -73,18 +60,8 @@ def open_loop(
     """Send every request when it is due, whether or not the server keeps up; then wait for every answer.
 
     Latency counts from when a request was due, with a resolution of `tick`. If all connections wait for answers, the
-    next request is sent late, which shows in its latency and in `slowness`.
-
-    Args:
-        endpoint: the server.
-        check: chooses what is asked for, and checks the answers.
-        due: seconds from the start, ascending, float64 [requests].
-        connections: the most requests in flight.
-        patience: seconds without any answer after which the missing ones are lost.
-        tick: seconds between two looks at what is due and what was answered.
-
-    Raises:
-        BenchError: the server takes no connection.
+    next request is sent late, which shows in its latency and in `slowness`. Raises BenchError if the server takes no
+    connection.
     """
     with HttpClient(endpoint, check, connections, patience) as client:
         begun, idle = client.begun, client.idle

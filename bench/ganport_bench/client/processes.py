@@ -31,11 +31,7 @@ T = TypeVar("T")
 
 
 class Worker:
-    """A fresh interpreter that runs one call at a time and is idle in between; a context manager.
-
-    Args:
-        name: for messages.
-    """
+    """A fresh interpreter that runs one call at a time and is idle in between; a context manager."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -50,11 +46,7 @@ class Worker:
         self._pool.shutdown(cancel_futures=True)
 
     def __call__(self, work: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> T:
-        """Run a module's function there and wait; raises what it raises.
-
-        Raises:
-            BenchError: the process ended.
-        """
+        """Run a module's function there and wait; raises what it raises."""
         return self.result(self.begin(work, *arguments, **keywords))
 
     def begin(self, work: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
@@ -62,11 +54,7 @@ class Worker:
         return self._pool.submit(work, *arguments, **keywords)
 
     def result(self, future: Future[T]) -> T:
-        """Wait for what was begun; raises what it raises.
-
-        Raises:
-            BenchError: the process ended.
-        """
+        """Wait for what was begun; raises what it raises. Raises BenchError if the process ended."""
         try:
             return future.result()
         except BrokenProcessPool as error:
@@ -76,18 +64,7 @@ class Worker:
 class ServerProcess(Generic[T]):
     """A command that serves until it is stopped; a context manager.
 
-    Args:
-        name: for messages.
-        command: what to run.
-        ready: given what the command has printed so far, what is known of it once it is ready; None before.
-        environment: added to this process's; None as a value removes a variable.
-
-    Attributes:
-        pid: of the command.
-        facts: what `ready` returned.
-
-    Raises:
-        BenchError: it ended, or was not ready in time; with the end of its stderr.
+    Raises BenchError if it ended, or was not ready in time; with the end of its stderr.
     """
 
     def __init__(

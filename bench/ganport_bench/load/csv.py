@@ -36,13 +36,7 @@ CsvRow = tuple[float, Answers, ServerTimes | None]
 def write_csv(load: LoadFindings, path: Path) -> list[Path]:
     """Write the clients that wait to `path`, and rates beside it to `STEM-request-rate-ARRIVALS.csv`.
 
-    Void rates are left out: their latencies are the load generator's.
-
-    Returns:
-        The files.
-
-    Raises:
-        BenchError: a file cannot be written.
+    Void rates are left out: their latencies are the load generator's. Raises BenchError if a file cannot be written.
     """
     waiting: list[CsvRow] = [(row.concurrency, row.answers, row.server) for row in load.concurrency]
     texts = {path: _text("Concurrency", waiting)}

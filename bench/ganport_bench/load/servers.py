@@ -61,25 +61,11 @@ class LoadTarget(Protocol):
         """Its name in the document."""
 
     def open(self, on_step: OnStep) -> AbstractContextManager[ReadyServer]:
-        """Start it if necessary, and find out how it is asked.
-
-        Raises:
-            BenchError: it cannot be loaded; says why.
-        """
+        """Start it if necessary, and find out how it is asked. Raises BenchError if it cannot be loaded; says why."""
 
 
 def target_of(text: str, *, model: str = MODEL) -> LoadTarget:
-    """The server at an address, or one that is started for a bundle.
-
-    Args:
-        text: `http://HOST:PORT` of any server of the Open Inference Protocol, `litserve+http://HOST:PORT/PATH` of a
-            LitServe server (the default path is `/predict`), or the folder of a bundle, for which `ganport serve` is
-            started with its default settings and stopped afterwards.
-        model: name of the model on an Open Inference Protocol server.
-
-    Raises:
-        BenchError: it is none of these.
-    """
+    """The server at an address, or one that is started for a bundle. Raises BenchError if it is none of these."""
     try:
         parts = urlsplit(text)
     except ValueError as error:
@@ -115,8 +101,7 @@ class ServerAddress:
     def get(self, path: str) -> tuple[int, Any]:
         """Status and JSON document of a GET; None for a body that is no JSON.
 
-        Raises:
-            BenchError: no HTTP server answers there.
+        Raises BenchError if no HTTP server answers there.
         """
         connection = HTTPConnection(self.host, self.port, timeout=GET_SECONDS)
         try:
@@ -189,8 +174,7 @@ class StartedServer:
 def start_ganport(bundle: Path, precision: str) -> Iterator[StartedServer]:
     """`ganport serve` with its default settings, on free ports, without a token.
 
-    Raises:
-        BenchError: it does not start.
+    Raises BenchError if it does not start.
     """
     options = ["--port", "0", "--grpc-port", "0", "--precision", precision, "--json"]
     command = [sys.executable, "-m", "ganport_cli", "serve", str(bundle), *options]
@@ -323,8 +307,7 @@ def _input(name: str, datatype: str, shape: Sequence[int], *, is_binary: bool) -
 def self_test(server: ReadyServer) -> None:
     """Send one request before all others, so that a refusal is reported in the server's own words.
 
-    Raises:
-        BenchError: the server does not answer, refuses, or answers with a wrong image.
+    Raises BenchError if the server does not answer, refuses, or answers with a wrong image.
     """
     endpoint, seed = server.endpoint, server.check.seed_of(0)
     try:

@@ -41,11 +41,7 @@ class Statistics:
     model: str
 
     def read(self) -> Counters:
-        """The counters of all versions of the model together.
-
-        Raises:
-            BenchError: the server has none.
-        """
+        """The counters of all versions of the model together. Raises BenchError if the server has none."""
         path = f"/v2/models/{quote(self.model, safe='')}/stats"
         status, document = self.get(path)
         if status != OK:

@@ -180,8 +180,7 @@ class ConcurrencyRow:
 def sweep(server: ReadyServer, client: Worker, effort: Effort, on_step: OnStep) -> list[ConcurrencyRow]:
     """A row for each number of clients, ascending; one client is always measured first.
 
-    Raises:
-        BenchError: no clients, or a number of them below 1.
+    Raises BenchError if no clients, or a number of them below 1.
     """
     if not effort.levels or min(effort.levels) < 1:
         raise BenchError(f"clients {list(effort.levels)}: give numbers of 1 and more")
