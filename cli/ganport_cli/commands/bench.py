@@ -17,7 +17,7 @@ from ganport_cli.terminal import Json, console, own_stdout, print_json
 
 if TYPE_CHECKING:
     from ganport_bench.compare import Regression
-    from ganport_bench.load import Load
+    from ganport_bench.load import LoadFindings
     from ganport_bench.run import BenchOptions
     from ganport_bench.tables import Table
 
@@ -265,7 +265,7 @@ def _say_written(*paths: Path) -> None:
     console().print(f"Wrote {', '.join(map(str, paths))}", markup=False, soft_wrap=True)
 
 
-def _write_csv(found: "Load", path: Path) -> None:
+def _write_csv(found: "LoadFindings", path: Path) -> None:
     from ganport_bench.load import write_csv
 
     _say_written(*write_csv(found, path))
