@@ -14,11 +14,10 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ganport_runtime.buckets import TOP
-from ganport_runtime.errors import ClosedError, InputError
+from ganport_runtime.batches import TOP
+from ganport_runtime.errors import ClosedError, InputError, shown
 from ganport_runtime.serving.answers import Answer, BatcherStats, DeadlineError, QueueFullError
 from ganport_runtime.serving.policy import Returns, Speeds, decide
-from ganport_runtime.text import shown
 
 T = TypeVar("T")
 RowSource = tuple[int, int] | NDArray[Any]
