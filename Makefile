@@ -59,8 +59,8 @@ bench: $(INSTALLED) $(TRITON)
 	$(BIN)/ganport tune '$(MEASURED_BUNDLE)' --min-psnr $(if $(RUN),38,0) --seconds 30
 	$(BIN)/python bench/claims/overhead.py --json > $(BENCH)/overhead.json
 	$(BIN)/ganport bench '$(MEASURED_RUN)' --bundle '$(MEASURED_BUNDLE)' --report $(BENCH)/report --csv $(BENCH)/load.csv --seconds 500 --json > $(BENCH)/whole.json
-	$(BIN)/python bench/claims/servers.py '$(MEASURED_RUN)' --bundle '$(MEASURED_BUNDLE)' --json > $(BENCH)/serving.json
-	$(if $(PAGE),$(BIN)/python -m ganport_bench.pages '$(PAGE)' --whole $(BENCH)/whole.json --serving $(BENCH)/serving.json --overhead $(BENCH)/overhead.json --report $(BENCH)/report)
+	$(BIN)/python bench/claims/servers.py '$(MEASURED_RUN)' --bundle '$(MEASURED_BUNDLE)' --json > $(BENCH)/servers.json
+	$(if $(PAGE),$(BIN)/python bench/claims/docs_pages.py '$(PAGE)' --whole $(BENCH)/whole.json --servers $(BENCH)/servers.json --overhead $(BENCH)/overhead.json --report $(BENCH)/report)
 
 # Every test that needs an NVIDIA GPU, and the benchmark on one; one line and no installation where there is none.
 # make gpu [WHEELS=folder] [RUN=runs/mine] [QUICK=1]; with WHEELS the environment is made of those wheels, with no index.

@@ -41,7 +41,7 @@ async def on_an_event_loop(batcher: Batcher) -> int:
 
 def main(bundle: str) -> None:
     """Open the bundle once, as the application starts, and close it at the end."""
-    with Generator.open(bundle, one_plan=True) as generator, Batcher(generator, max_queue=256) as batcher:
+    with Generator.open(bundle) as generator, Batcher(generator, max_queue=256) as batcher:
         print("plan:", generator.plan)
         with ThreadPoolExecutor(USERS) as pool:
             made = sum(pool.map(lambda number: user(batcher, number), range(USERS)))

@@ -15,7 +15,6 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -153,11 +152,11 @@ def measure(root: Path, run: Path | None, *, quick: bool) -> None:
     page = root / "docs" / PAGE
     if not page.is_file() or "<!-- bench: gpu -->" not in page.read_text("utf-8"):  # before anything is measured
         raise GpuError(f"docs/{PAGE} is missing, or has no line <!-- bench: gpu -->")
+    import docs_pages
     from ganport_bench.errors import BenchError
     from ganport_bench.tables import Table
     from ganport_runtime.atomic import write_bytes
 
-    docs_pages = import_module("docs_pages")
     results = root / "gpu-results" / time.strftime("%Y-%m-%dT%H-%M-%S")
     results.mkdir(parents=True)
     tests = run_tests(root, results)

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import mean
 from types import ModuleType
 from typing import Any
 
 from ganport_runtime import __version__
-from ganport_runtime.host import Host, this_host
+from ganport_runtime.backends import all_packages
+from ganport_runtime.machine import Host, installed_version, this_host
 
 Lost = Mapping[str, float | None]
 Ask = Callable[..., Any]
@@ -39,26 +39,19 @@ REASONS = {  # bits, by NVML's `nvmlClocksEventReason...`
     0x100: "display clocks",
 }
 POLICIES = {"power": 0, "heat": 1, "sync_boost": 2, "board_limit": 3, "reliability": 5}  # NVML_PERF_POLICY_...
-PACKAGES = (
+PACKAGES = (  # beside those of the backends
     "numpy",
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "openvino",
     "torch",
     "triton",
     "onnx",
-    "tensorrt",
-    "tensorrt-rtx",
-    "tensorrt-lean",
-    "cuda-bindings",
     "nvidia-cuda-runtime",
     "nvidia-cudnn-cu12",
     "nvidia-cudnn-cu13",
     "nvidia-ml-py",
     "mlcommons-loadgen",
     "granian",
-    "uvloop",
     "msgspec",
+    "uvloop",
     "grpcio",
     "litserve",
     "tritonclient",
@@ -67,15 +60,9 @@ PACKAGES = (
 
 
 def versions() -> dict[str, str | None]:
-    """Each package's version, or None where it is not installed."""
-    return {"ganport": __version__, **{name: _version(name) for name in PACKAGES}}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+    """The version of each package that figures depend on, or None where it is not installed; none is imported."""
+    names = [*PACKAGES, *(package.name for package in all_packages())]
+    return {"ganport": __version__, **{name: installed_version(name) for name in names}}
 
 
 def governor(root: Path = ROOT) -> str | None:
@@ -143,7 +130,7 @@ def _thermal_events(root: Path) -> int | None:
 
 
 @dataclass(frozen=True)
-class Gpu:
+class GpuState:
     """One GPU at one moment.
 
     Attributes:
@@ -161,7 +148,7 @@ class Gpu:
         return {**self.fixed, "before": dict(self.state)}
 
 
-def _look(host: Host) -> tuple[tuple[Gpu, ...], str]:
+def _look(host: Host) -> tuple[tuple[GpuState, ...], str]:
     """Every GPU, and why there is none or why little is known of them; empty where all went well."""
     try:
         import pynvml  # type: ignore[import-untyped]
@@ -176,7 +163,7 @@ def _look(host: Host) -> tuple[tuple[Gpu, ...], str]:
         return _of_host(host), host.gpu_note if is_bare else f"NVML failed: {error}"
 
 
-def _compared(before: Sequence[Gpu], after: Sequence[Gpu]) -> list[dict[str, Any]]:
+def _compared(before: Sequence[GpuState], after: Sequence[GpuState]) -> list[dict[str, Any]]:
     """Each GPU with its state before and after, and the seconds for which it was held back in between."""
     seen = [(gpu, after[index] if index < len(after) else None) for index, gpu in enumerate(before)]
     return [
@@ -206,10 +193,10 @@ def _library(nvml: ModuleType) -> Iterator[ModuleType]:
         nvml.nvmlShutdown()
 
 
-def _of_host(host: Host) -> tuple[Gpu, ...]:
+def _of_host(host: Host) -> tuple[GpuState, ...]:
     """What `nvidia-smi` told."""
     return tuple(
-        Gpu(
+        GpuState(
             {
                 "name": gpu.name,
                 "driver": gpu.driver,
@@ -223,12 +210,12 @@ def _of_host(host: Host) -> tuple[Gpu, ...]:
     )
 
 
-def _gpu(nvml: ModuleType, handle: object) -> Gpu:
+def _gpu(nvml: ModuleType, handle: object) -> GpuState:
     def ask(function: str, *arguments: object) -> Any:
         """What a function says of this GPU, or None where this GPU has no such thing."""
         return _known(nvml, lambda: getattr(nvml, function)(handle, *arguments))
 
-    return Gpu(_fixed(nvml, ask), _state(nvml, ask), _throttled_ns(ask))
+    return GpuState(_fixed(nvml, ask), _state(nvml, ask), _throttled_ns(ask))
 
 
 def _known(nvml: ModuleType, question: Callable[[], Any]) -> Any:

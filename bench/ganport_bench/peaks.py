@@ -6,7 +6,7 @@ about to overwrite is not counted.
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from ganport_bench.baselines import thread_choices
 from ganport_bench.errors import BenchError
-from ganport_bench.timing import Estimate, System, interleave, median, turns_of
+from ganport_bench.timing import Estimate, System, interleave, median, stopwatch, turns_of
 
 PAUSE_SECONDS = 0.03  # before a turn, in which other libraries' threads fall asleep
 SHAPES = ((1024, 1024, 1024), (2048, 2048, 2048), (1024, 4096, 256))  # larger ones were no faster
+SLOW_SECONDS = 0.5  # of one product of the first shape: the processor has no units for it, larger ones take minutes
 LARGEST_FACTOR = 8  # of random whole numbers whose products stay exact in bfloat16's sums
 SCALE, LARGEST_INT8 = 0.5, 100  # of both factors of an int8 product, and of their values
 
@@ -168,13 +169,20 @@ def measure_peaks(
 
 
 def _make(
-    makers: Mapping[str, Maker], shapes: Iterable[ProductShape]
+    makers: Mapping[str, Maker], shapes: Sequence[ProductShape]
 ) -> tuple[dict[str, tuple[Product, ProductShape]], dict[str, str]]:
     made: dict[str, tuple[Product, ProductShape]] = {}
     refused: dict[str, str] = {}
     for how, make in makers.items():
         try:
-            made |= {f"{how}, {'x'.join(map(str, shape))}": (make(shape), shape) for shape in shapes}
+            first = make(shapes[0])
+            if (seconds := stopwatch(first)()) > SLOW_SECONDS:
+                raise BenchError(
+                    f"a product of {'x'.join(map(str, shapes[0]))} takes {seconds:.1f} s, too long to count"
+                )
+            products = [first, *map(make, shapes[1:])]
+            names = [f"{how}, {'x'.join(map(str, shape))}" for shape in shapes]
+            made |= dict(zip(names, zip(products, shapes, strict=True), strict=True))
         except Exception as error:  # a library that is missing, or whatever it raises where it cannot
             refused[how] = str(error).strip().partition("\n")[0] or type(error).__name__
     return made, refused

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 MIB = 2**20
+MANY_ROWS = 10
 WRONG = "WRONG"  # a cell or line with this word is shown in red
 NUMBER = re.compile(r"[-+~]?[\d.,]+")
 
@@ -24,7 +25,7 @@ class Table:
         rows: cells. Short rows are filled up.
         note: lines below the table.
         bold: indices of rows that stand out.
-        is_long: the page folds it, and the terminal leaves it out.
+        is_long: the page folds it, as it does tables of many rows, and the terminal leaves it out.
     """
 
     title: str
@@ -33,6 +34,11 @@ class Table:
     note: str = ""
     bold: Collection[int] = ()
     is_long: bool = False
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether the page shows it only when its title is chosen."""
+        return bool(self.title) and (self.is_long or len(self.rows) > MANY_ROWS)
 
     @property
     def lines(self) -> list[str]:
@@ -95,8 +101,8 @@ def _escaped(cell: str) -> str:
 
 
 TEMPLATE = """\
-{% if not table.is_long and table.title %}<h3>{{ table.title }}</h3>{% endif -%}
-{% if table.is_long %}<details><summary>{{ table.title }}</summary>{% endif -%}
+{% if not table.is_folded and table.title %}<h3>{{ table.title }}</h3>{% endif -%}
+{% if table.is_folded %}<details><summary>{{ table.title }}</summary>{% endif -%}
 {% if table.columns %}<div class="wide"><table><thead><tr>
 {%- for column in table.columns %}<th scope="col">{{ column }}</th>{% endfor %}</tr></thead><tbody>
 {%- for row in table.filled %}<tr{% if loop.index0 in table.bold %} class="plan"{% endif %}>
@@ -109,7 +115,7 @@ TEMPLATE = """\
 {% endfor %}</tbody></table></div>{% endif %}
 {%- for line in table.lines %}<p{% if "WRONG" in line %} class="wrong"{% endif %}>{{ line }}</p>
 {% endfor -%}
-{% if table.is_long %}</details>{% endif %}"""
+{% if table.is_folded %}</details>{% endif %}"""
 
 
 def to_html(table: Table) -> "Markup":

@@ -103,6 +103,7 @@ def test_the_share_is_that_of_the_rate_at_the_floor() -> None:
 
 def test_what_the_last_cache_holds_moves_at_its_speed_and_the_rest_at_the_memorys() -> None:
     found = Bandwidth(stream(10.0), stream(50.0), cache_bytes=100)
+    assert found.seconds(50) == pytest.approx(1)
     assert found.seconds(100) == pytest.approx(2)
     assert found.seconds(150) == pytest.approx(2 + 5)
     assert Bandwidth(stream(10.0)).seconds(150) == pytest.approx(15)
@@ -125,7 +126,9 @@ def taking(seconds: float) -> Product:
     return lambda: time.sleep(seconds)
 
 
-def test_the_fastest_product_is_the_peak_and_what_cannot_run_is_told() -> None:
+def test_the_fastest_product_is_the_peak_and_what_cannot_run_or_takes_too_long_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def broken(_shape: ProductShape) -> Product:
         raise RuntimeError("no such instruction\nand a long story")
 
@@ -134,16 +137,19 @@ def test_the_fastest_product_is_the_peak_and_what_cannot_run_is_told() -> None:
             "slow": lambda _shape: taking(0.03),
             "by depth": lambda shape: taking(shape[1] ** 2 * 0.25e-3),
             "broken": broken,
+            "emulated": lambda _shape: taking(0.06),
         },
         "int8": {"broken": broken},
     }
+    monkeypatch.setattr(peaks, "SLOW_SECONDS", 0.05)
     found = measure_peaks(rounds=3, turn_seconds=0.02, shapes=[(10, 4, 10), (10, 12, 10)], makers=makers)
     assert list(found) == ["fp32"], "nothing runs in int8"
     assert found["fp32"].how == "by depth, 10x4x10"
     exact = 2 * 10 * 4 * 10 / 0.004
     assert exact / 4 < found["fp32"].operations_per_second.value <= exact, "sleeping takes longer, never less"
     assert set(found["fp32"].others) == {"slow, 10x4x10", "slow, 10x12x10", "by depth, 10x12x10"}
-    assert found["fp32"].refused == {"broken": "no such instruction"}
+    assert found["fp32"].refused["broken"] == "no such instruction"
+    assert set(found["fp32"].refused) == {"broken", "emulated"}
 
 
 @pytest.mark.parametrize("left", ["int8", "uint8"])

@@ -84,17 +84,18 @@ def test_the_fastest_setting_is_chosen_and_the_others_are_closed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fast", "slow", "expected"),
+    ("fast", "slow", "precision", "expected"),
     [
-        (off_by(9), right, "slow"),  # a fast wrong one is not chosen
-        (off_by(9), off_by(9), "fast"),  # where all are wrong the fastest is shown
-        (off_by(4), off_by(2), "slow"),  # 36 dB is right for int8, and 38 dB are wanted
+        (off_by(9), right, "int8", "slow"),  # a fast wrong one is not chosen
+        (off_by(1), right, "fp32", "slow"),  # 48 dB is wrong for fp32
+        (off_by(9), off_by(9), "int8", "fast"),  # where all are wrong the fastest is shown
+        (off_by(4), off_by(2), "int8", "slow"),  # 36 dB is right for int8, and 38 dB are wanted
     ],
 )
 def test_right_comes_before_fast(
-    fast: Callable[[Latents], Pixels], slow: Callable[[Latents], Pixels], expected: str
+    fast: Callable[[Latents], Pixels], slow: Callable[[Latents], Pixels], precision: str, expected: str
 ) -> None:
-    best = chosen({"fast": FakeSession(FAST, fast, "int8"), "slow": FakeSession(SLOW, slow, "int8")})
+    best = chosen({"fast": FakeSession(FAST, fast, precision), "slow": FakeSession(SLOW, slow, precision)})
     assert best.settings == {"is": expected}
 
 

@@ -7,18 +7,17 @@ from ganport_runtime import Bundle, Generator
 from ganport_runtime.tuning import Budget, save
 from ganport_runtime.tuning.tuner import tune
 
-from tests.bench.whole.conftest import quickly
-
 
 @pytest.fixture
 def tiny(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle:
     monkeypatch.setenv("GANPORT_CACHE", str(tmp_path / "mine"))
+    monkeypatch.setattr("ganport_runtime.tuning.tuner.TURN_SECONDS", 0.001)
+    monkeypatch.setattr("ganport_runtime.tuning.tuner.ROUNDS", 2)
     return Bundle.open(bundle)
 
 
 def test_the_users_record_is_taken_where_it_holds(tiny: Bundle, tmp_path: Path) -> None:
-    with quickly():
-        mine = tune(tiny.path, budget=Budget(min_psnr_db=40.0), seconds=0.5).record
+    mine = tune(tiny.path, budget=Budget(min_psnr_db=40.0), seconds=0.5).record
     found = user_record(tiny)
     assert found is not None
     with own_cache(tmp_path / "own"):
@@ -34,7 +33,7 @@ def test_the_users_record_is_taken_where_it_holds(tiny: Bundle, tmp_path: Path) 
 def test_without_one_it_is_tuned_now_and_the_users_folder_stays_empty(tiny: Bundle, tmp_path: Path) -> None:
     assert user_record(tiny) is None
     steps: list[str] = []
-    with quickly(), own_cache(tmp_path / "own"):
+    with own_cache(tmp_path / "own"):
         record, how = tuned(tiny, None, 0.5, steps.append, least_db=0.0)
     assert record.plans
     assert how.startswith("now, in 0 s, within ")
@@ -43,15 +42,13 @@ def test_without_one_it_is_tuned_now_and_the_users_folder_stays_empty(tiny: Bund
 
 
 def test_a_record_of_less_than_the_wanted_quality_is_left_aside(tiny: Bundle) -> None:
-    with quickly():
-        tune(tiny.path, budget=Budget(min_psnr_db=35.0), seconds=0.5)
+    tune(tiny.path, budget=Budget(min_psnr_db=35.0), seconds=0.5)
     assert user_record(tiny, 35.0) is not None
     assert user_record(tiny, 38.0) is None
 
 
 def test_a_copy_in_another_folder_is_found_there(tiny: Bundle, tmp_path: Path) -> None:
-    with quickly():
-        mine = tune(tiny.path, budget=Budget(min_psnr_db=35.0), seconds=0.5).record
+    mine = tune(tiny.path, budget=Budget(min_psnr_db=35.0), seconds=0.5).record
     tuned_copy(tiny, tmp_path / "other", 0.5)
     with own_cache(tmp_path / "other"):
         found = user_record(tiny)

@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ganport_bench.document import compose
 from ganport_bench.machine import Watch
-from ganport_bench.whole import Asked, Whole
-from ganport_bench.whole.document import Found
+from ganport_bench.run import BenchOptions, BenchRun
 from ganport_cli.terminal import own_stdout
 
 from tests.cli.conftest import Ganport
@@ -20,7 +20,7 @@ from tests.support.tiny_run import QUICKEST, measure_quickly
 
 SHORT = replace(
     QUICKEST, levels=(1, 4), window_seconds=0.1, most_windows=4, fractions=(0.3,), rate_seconds=0.3, samples=20,
-    most_rate_seconds=0.5,
+    most_rate_seconds=0.5, lead_seconds=0.1, beyond=1,
 )  # fmt: skip
 
 
@@ -80,15 +80,16 @@ def test_bad_usage_is_one_line_and_exits_2(ganport: Ganport, words: tuple[str, .
 
 @pytest.fixture
 def skipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
-    """What `measure_whole` then has skipped; it takes no time and finds nothing else."""
+    """What a run then has skipped; it takes no time and finds nothing else."""
     parts: dict[str, str] = {}
 
-    def measured(asked: Asked, folder: Path, on_step: object) -> Whole:
+    def measured(options: BenchOptions, folder: Path, on_step: object) -> BenchRun:
         model = {"run": None, "bundle": "b", "bundle_digest": "0", "is_trained": True, "reference": None, "tuned": ""}
-        return Whole(Watch().finished(), model, asked.effort, Found(), parts, {})
+        facts = {"machine": Watch().finished(), "model": model, "effort": options.effort}
+        return BenchRun(compose(**facts, found={}, skipped=parts, took_seconds={}), {})  # type: ignore[arg-type]
 
     monkeypatch.setenv("GANPORT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("ganport_bench.whole.measure_whole", measured)
+    monkeypatch.setattr("ganport_bench.run.run", measured)
     return parts
 
 
@@ -117,7 +118,7 @@ def test_a_csv_that_there_is_nothing_for_is_said(ganport: Ganport, skipped: dict
 def test_a_report_that_cannot_be_written_loses_nothing(
     ganport: Ganport, skipped: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ganport_bench.report.write_report", refuse)
+    monkeypatch.setattr("ganport_bench.page.write_report", refuse)
     outcome = ganport("bench", "b.ganport", "--report", tmp_path / "report", "--json")
     kept = tmp_path / "cache" / "bench.json"
     assert outcome.exit_code == 1
@@ -128,7 +129,7 @@ def test_a_report_that_cannot_be_written_loses_nothing(
 def test_where_nothing_can_be_written_the_document_is_printed(
     ganport: Ganport, skipped: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ganport_bench.report.write_report", refuse)
+    monkeypatch.setattr("ganport_bench.page.write_report", refuse)
     monkeypatch.setattr("ganport_runtime.atomic.write_bytes", refuse)
     outcome = ganport("bench", "b.ganport", "--report", tmp_path / "report")
     assert (outcome.exit_code, outcome.document["format"]) == (1, 2)
@@ -138,7 +139,7 @@ def test_where_nothing_can_be_written_the_document_is_printed(
 def test_a_defect_of_what_people_read_loses_nothing(
     ganport: Ganport, skipped: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ganport_bench.whole.tables", lambda _whole: [1 / 0])
+    monkeypatch.setattr("ganport_bench.document.all_tables", lambda _document: [1 / 0])
     with pytest.raises(ZeroDivisionError):
         ganport("bench", "b.ganport")
     assert json.loads((tmp_path / "cache" / "bench.json").read_text())["format"] == 2

@@ -81,7 +81,7 @@ def test_latency(bundle: Path, tmp_path: Path) -> None:
 
 def test_client(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     client = load("client")
-    with serving(bundle, "--no-grpc", token="secret") as server, Generator.open(bundle, one_plan=True) as generator:
+    with serving(bundle, "--no-grpc", token="secret") as server, Generator.open(bundle) as generator:
         monkeypatch.setenv("GANPORT_TOKEN", "wrong")
         with pytest.raises(SystemExit, match="401"):
             client.images(server.url, seed=7, count=4)

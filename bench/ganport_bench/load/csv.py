@@ -15,7 +15,7 @@ from pathlib import Path
 from ganport_runtime.atomic import write_bytes
 
 from ganport_bench.errors import BenchError
-from ganport_bench.load.measure import Load
+from ganport_bench.load.measure import LoadFindings
 from ganport_bench.load.statistics import ServerTimes
 from ganport_bench.load.sweep import Answers
 
@@ -33,7 +33,7 @@ MICRO = 1e6
 CsvRow = tuple[float, Answers, ServerTimes | None]
 
 
-def write_csv(load: Load, path: Path) -> list[Path]:
+def write_csv(load: LoadFindings, path: Path) -> list[Path]:
     """Write the clients that wait to `path`, and rates beside it to `STEM-request-rate-ARRIVALS.csv`.
 
     Void rates are left out: their latencies are the load generator's.

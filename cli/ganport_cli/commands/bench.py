@@ -4,21 +4,22 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console
 
 from ganport_cli.terminal import Json, console, own_stdout, print_json
 
 if TYPE_CHECKING:
-    from ganport_bench.load import Load
-    from ganport_bench.regression import Regression
-    from ganport_bench.whole import Asked, Whole
+    from ganport_bench.compare import Regression
+    from ganport_bench.load import LoadFindings
+    from ganport_bench.run import BenchOptions
+    from ganport_bench.tables import Table
 
 __all__ = ["bench", "compare", "load"]
 
@@ -86,25 +87,30 @@ def bench(
     Example: ganport bench runs/emoji --bundle emoji.ganport --report report
     """
     with own_stdout(), tempfile.TemporaryDirectory(prefix="ganport-bench-") as folder:
-        asked = _asked(target, bundle, report, batches, parts, seconds, quick=quick)
-        _check_csv(csv, report, asked)
+        options = _options(target, bundle, report, batches, parts, seconds, quick=quick)
+        _check_csv(csv, report, options)
         if report is not None:
-            from ganport_bench.report import check_folder
+            from ganport_bench.page import check_folder
 
             check_folder(report)
-        from ganport_bench.whole import measure_whole, to_json
+        from ganport_bench.run import run
 
         begun, terminal = time.monotonic(), _terminal()
         with terminal.status("") as status:
-            whole = measure_whole(asked, Path(folder), status.update)
-    took, document = time.monotonic() - begun, to_json(whole)
-    with _told(document, json=json):
-        _show_whole(whole, took)
+            done = run(options, Path(folder), status.update)
+    took, document = time.monotonic() - begun, done.document
+    with _kept(document, json=json):
+        from ganport_bench.document import all_tables, remarks
+        from ganport_bench.machine import footer
+
+        _print(all_tables(document), footer(document["machine"], remarks(document), took))
         if report is not None:
-            _write_report(document, report)
-        if csv is not None and whole.found.load is not None:
-            _write_csv(whole.found.load, csv)
-    _check_found(asked, whole, csv)
+            from ganport_bench.page import write_report
+
+            _say_written(write_report(document, report))
+        if csv is not None and "load" in done.found:
+            _write_csv(done.found["load"], csv)
+    _check_found(options, document["skipped"], csv)
 
 
 def compare(old: Old, new: New, json: Json = False) -> None:
@@ -112,13 +118,14 @@ def compare(old: Old, new: New, json: Json = False) -> None:
 
     Example: ganport bench compare old.json new.json
     """
+    from ganport_bench.compare import compare_documents, read_document
     from ganport_bench.errors import BenchError
-    from ganport_bench.regression import compare_documents, read_document, tables
 
     before = read_document(old)
     regressions = {path: compare_documents(before, read_document(path)) for path in new}
     for path, found in regressions.items():
-        _print(_terminal(), [f"{old} -> {path}", *tables(found)])
+        _terminal().print(f"{old} -> {path}", markup=False)
+        _print([found.table()])
     if json:
         print_json({"old": str(old), "new": {str(path): found.to_json() for path, found in regressions.items()}})
     worse = [f"{path} is worse than {old}: {_worst(found)}" for path, found in regressions.items() if _worst(found)]
@@ -143,20 +150,19 @@ def load(
     if bound_ms is not None and not (math.isfinite(bound_ms) and bound_ms > 0):
         raise typer.BadParameter(f"--bound-ms is {bound_ms}, wanted a finite number above 0")
     with own_stdout():
-        from ganport_bench import effort as efforts
         from ganport_bench import load as part
+        from ganport_bench.document import FORMAT
+        from ganport_bench.effort import FULL, QUICK
         from ganport_bench.machine import Watch, footer
-        from ganport_bench.tables import to_terminal
 
-        watch, begun, terminal = Watch(), time.monotonic(), _terminal()
-        target = part.target_of(server, model=model)
-        effort, bound = efforts.QUICK if quick else efforts.FULL, None if bound_ms is None else bound_ms / 1e3
-        with terminal.status("") as status:
-            found = part.measure(target, effort, status.update, bound_seconds=bound)
-        machine = watch.finished()
-    document = {"format": 2, "machine": machine, "load": found.to_json()}
-    with _told(document, json=json):
-        _print(terminal, [*map(to_terminal, part.tables(document)), footer(machine, [], time.monotonic() - begun)])
+        watch, begun = Watch(), time.monotonic()
+        target, bound = part.target_of(server, model=model), None if bound_ms is None else bound_ms / 1e3
+        with _terminal().status("") as status:
+            found = part.measure(target, QUICK if quick else FULL, status.update, bound_seconds=bound)
+        document: dict[str, Any] = {"format": FORMAT, "machine": watch.finished(), "load": found.to_json()}
+        took = time.monotonic() - begun
+    with _kept(document, json=json):
+        _print(part.tables(document), footer(document["machine"], [], took))
         if csv is not None:
             _write_csv(found, csv)
 
@@ -171,7 +177,7 @@ def _worst(found: "Regression") -> str:
     return f"{first.what}: {why}{more}"
 
 
-def _asked(
+def _options(
     target: Path,
     bundle: Path | None,
     report: Path | None,
@@ -180,16 +186,17 @@ def _asked(
     seconds: float | None,
     *,
     quick: bool,
-) -> "Asked":
+) -> "BenchOptions":
     if seconds is not None and not math.isfinite(seconds):
         raise typer.BadParameter(f"--seconds is {seconds}, wanted a finite number")
+    from ganport_bench.effort import effort_of
     from ganport_bench.errors import BenchError
-    from ganport_bench.whole import Asked, effort_of
+    from ganport_bench.run import BenchOptions
     from ganport_runtime.cache import cache_folder
 
     sizes = _numbers(batches)
     try:
-        return Asked(
+        return BenchOptions(
             target,
             effort_of(seconds, is_quick=quick, batches=len(sizes)),
             logs=(cache_folder() if report is None else report) / "loadgen",
@@ -217,25 +224,25 @@ def _check_file(csv: Path) -> None:
         raise typer.BadParameter(f"--csv {csv}: {above} is no folder, or not yours to write; name another place")
 
 
-def _check_csv(csv: Path | None, report: Path | None, asked: "Asked") -> None:
+def _check_csv(csv: Path | None, report: Path | None, options: "BenchOptions") -> None:
     if csv is None:
         return
     _check_file(csv)
-    if asked.parts is not None and "load" not in asked.parts:
+    if options.parts is not None and "load" not in options.parts:
         raise typer.BadParameter("--csv is of the part load, which is not among --parts")
-    if "load" in (lacks := asked.lacking()):
+    if "load" in (lacks := options.lacking()):
         raise typer.BadParameter(f"--csv is of the part load: {lacks['load']}")
     if report is not None and csv.resolve().is_relative_to(report.resolve()):
         raise typer.BadParameter(f"--csv {csv} is in the report's folder, which is replaced as a whole; name another")
 
 
-def _check_found(asked: "Asked", whole: "Whole", csv: Path | None) -> None:
+def _check_found(options: "BenchOptions", skipped: Mapping[str, str], csv: Path | None) -> None:
     """What was asked for by name and is not there is a failure, once all else is written."""
     from ganport_bench.errors import BenchError
 
-    lacks = [f"{part}: {whole.skipped[part]}" for part in asked.parts or () if part in whole.skipped]
-    if not lacks and csv is not None and "load" in whole.skipped:
-        lacks = [f"no CSV: load: {whole.skipped['load']}"]
+    lacks = [f"{part}: {skipped[part]}" for part in options.parts or () if part in skipped]
+    if not lacks and csv is not None and "load" in skipped:
+        lacks = [f"no CSV: load: {skipped['load']}"]
     if lacks:
         raise BenchError("; ".join(lacks))
 
@@ -244,35 +251,29 @@ def _terminal() -> Console:
     return console(WIDTH)
 
 
-def _print(terminal: Console, parts: Sequence[RenderableType]) -> None:
-    for part in parts:
-        terminal.print(part, markup=False)
+def _print(tables: "Iterable[Table]", last: str = "") -> None:
+    from ganport_bench.tables import to_terminal
+
+    for table in tables:
+        if not table.is_long:
+            _terminal().print(to_terminal(table))
+    if last:
+        _terminal().print(last, markup=False)
 
 
-def _show_whole(whole: "Whole", seconds: float) -> None:
-    from ganport_bench.machine import footer
-    from ganport_bench.whole import remarks, tables
-
-    _print(_terminal(), [*tables(whole), footer(whole.machine, remarks(whole), seconds)])
+def _say_written(*paths: Path) -> None:
+    console().print(f"Wrote {', '.join(map(str, paths))}", markup=False, soft_wrap=True)
 
 
-def _write_csv(found: "Load", path: Path) -> None:
+def _write_csv(found: "LoadFindings", path: Path) -> None:
     from ganport_bench.load import write_csv
 
-    names = ", ".join(str(file) for file in write_csv(found, path))
-    console().print(f"Wrote {names}", markup=False, soft_wrap=True)
-
-
-def _write_report(document: dict[str, Any], folder: Path) -> None:
-    from ganport_bench.report import write_report
-
-    page = write_report(document, folder)
-    console().print(f"Wrote {page}", markup=False, soft_wrap=True)
+    _say_written(*write_csv(found, path))
 
 
 @contextmanager
-def _told(document: dict[str, Any], *, json: bool) -> Iterator[None]:
-    """Print the document, then run the block that shows and writes it; where any of it fails, the document is kept.
+def _kept(document: dict[str, Any], *, json: bool) -> Iterator[None]:
+    """Print the document, then run the block that shows and writes it; if any of it fails, the document is kept.
 
     Raises:
         BenchError: the system refused something; the text says where the document is.
@@ -293,7 +294,7 @@ def _told(document: dict[str, Any], *, json: bool) -> Iterator[None]:
 
 
 def _keep(document: dict[str, Any], *, is_printed: bool) -> str:
-    """Write the document where nobody asked for it, and say where; where nothing can be written it is printed."""
+    """Write the document into the cache folder, or print it if that fails; say where it is."""
     from ganport_runtime.atomic import write_bytes
     from ganport_runtime.cache import cache_folder
 

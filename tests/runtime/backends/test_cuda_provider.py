@@ -34,8 +34,8 @@ def opened(bundle: Path, options: Mapping[str, str], device: str = "cuda") -> Se
 def test_cuda_graphs_are_a_choice_of_the_gpu_alone(bundle: Path) -> None:
     (entry,) = Bundle.open(bundle).variants("generator")
     backend = load_backend("onnxruntime")
-    assert list(backend.choices(entry, "cuda")) == GRAPHS
-    assert all("cuda_graph" not in choice for choice in backend.choices(entry, "cpu"))
+    assert list(backend.settings_to_try(entry, "cuda")) == GRAPHS
+    assert all("cuda_graph" not in choice for choice in backend.settings_to_try(entry, "cpu"))
 
 
 class FallingBack:
