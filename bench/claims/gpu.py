@@ -251,18 +251,11 @@ def _lines(document: Mapping[str, Any], tests: CountedTests, bundle: Path) -> It
 
 
 def _gpu(gpu: Mapping[str, Any]) -> str:
-    limit, state = gpu.get("power_limit_watts"), gpu.get("after") or {}
+    limit, throttled = gpu.get("power_limit_watts"), gpu.get("throttled_seconds") or {}
     words = [gpu["name"], f"{gpu['memory_bytes'] / 2**30:.0f} GiB" if gpu["memory_bytes"] else ""]
     words += [f"compute capability {gpu['compute_capability']}", f"driver {gpu['driver']}"]
     words.append(f"power limit {limit:g} W" if limit else "")
-    held = {reason: seconds for reason, seconds in (gpu.get("throttled_seconds") or {}).items() if seconds}
-    words += [f"held back for {seconds:g} s by {reason.replace('_', ' ')}" for reason, seconds in held.items()]
-    reasons = state.get("throttle_reasons") or []  # read after the run, when the GPU may be idle
-    clock = (state.get("clock_mhz") or {}).get("sm")
-    if clock:
-        words.append(f"after the run {'idle ' if 'idle' in reasons else ''}at {clock} MHz")
-    holding = [reason for reason in reasons if reason != "idle"]
-    words.append(f"after the run held back by {' and '.join(holding)}" if holding else "")
+    words += [f"held back for {one:g} s by {why.replace('_', ' ')}" for why, one in throttled.items() if one]
     return ", ".join(word for word in words if word)
 
 

@@ -26,7 +26,7 @@ from ganport_bench.load.servers import GANPORT, ServerAddress, StartedServer, go
 from ganport_bench.records import CACHE
 from ganport_bench.timing import Seconds
 from ganport_runtime import Generator
-from ganport_runtime.buckets import TOP
+from ganport_runtime.batches import TOP
 
 LITSERVE, TRITON = "LitServe", "Triton, python backend"
 HTTP, GRPC = "HTTP", "gRPC"

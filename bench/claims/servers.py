@@ -34,9 +34,6 @@ from server_scenarios import (
 )
 from server_setup import BASELINES, CLIENTS, Starter, set_up
 
-PROGRAM = "servers"
-WIDTH = 220  # columns if stderr is no terminal
-FORMAT = 1
 SCENARIOS = ("clients", "one", "overload", "memory")
 
 Row = Mapping[str, Any]
@@ -156,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="few rounds, a short overload, fewer requests")
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
     options = parser.parse_args(arguments)
-    return script.run(PROGRAM, partial(_findings, options), width=WIDTH, as_json=options.json)
+    return script.run("servers", partial(_findings, options), width=220, as_json=options.json)
 
 
 def _findings(options: argparse.Namespace, folder: Path, on_step: OnStep) -> script.Findings:
@@ -173,13 +170,13 @@ def _findings(options: argparse.Namespace, folder: Path, on_step: OnStep) -> scr
         baselines = {} if options.no_peers else BASELINES
         results = measure(bundle, effort, on_step, scenarios=options.only, baselines=baselines)
     document = {
-        "format": FORMAT,
+        "format": 1,
         "is_quick": options.quick,
         "machine": watch.finished(),
         "model": {"bundle": str(bundle), "is_trained": subject.is_trained, "tuned": how},
         **results,
     }
-    return script.Findings(tables(document), list(_remarks(document)), document)
+    return tables(document), list(_remarks(document)), document
 
 
 def _remarks(document: Mapping[str, Any]) -> Iterator[str]:
