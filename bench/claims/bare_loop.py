@@ -78,8 +78,8 @@ class TrainingTurns(Observer):
         self,
         make_bare: Callable[[TrainingConfig, ImageSet], Callable[[], None]],
         *,
-        rounds: int,
-        steps: int = BLOCK_STEPS,
+        rounds: int,  # blocks of each side that count
+        steps: int = BLOCK_STEPS,  # in a block
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._make_bare, self._rounds, self._steps, self._clock = make_bare, rounds, steps, clock

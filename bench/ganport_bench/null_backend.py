@@ -44,7 +44,7 @@ class Overhead:
 def measure_overhead(
     image_shape: tuple[int, int, int], latent_dim: int, batches: Sequence[int], *, rounds: int = ROUNDS
 ) -> list[Overhead]:
-    """Time calls of every batch size in turns."""
+    """Time calls of every batch size, none of which need be a bucket, in turns. A shape is height, width, channels."""
     with null_generator(image_shape, latent_dim) as generator:
         calls = {batch: partial(generator, latents(7, 0, batch, latent_dim)) for batch in batches}
         systems = {str(batch): stopwatch(call, calls=CALLS) for batch, call in calls.items()}

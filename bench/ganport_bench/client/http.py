@@ -11,7 +11,6 @@ import socket
 import time
 from collections.abc import Iterator
 from errno import EMFILE, ENFILE
-from types import TracebackType
 from typing import Self
 
 from ganport_bench.client.outcome import OK, AnswerCheck, Outcome, OutcomeLog
@@ -45,10 +44,11 @@ class Connection:
         self.socket.setblocking(False)
         self.buffer = bytearray(SPACE)
         self._view = memoryview(self.buffer)
-        self._filled = self._status = self.begin = self.end = self.seed = 0
-        self.number = -1
-        self.first = 0.0
-        self.stays = True
+        self._filled = self._status = 0
+        self.begin = self.end = 0  # of the answer's body in `buffer`; `end` is 0 until the head is complete
+        self.number, self.seed = -1, 0  # of the request in flight; -1 if there is none
+        self.first = 0.0  # the clock when the answer's first bytes arrived
+        self.stays = True  # whether the server keeps the connection open after it
 
     def fileno(self) -> int:  # noqa: D102
         return self.socket.fileno()
@@ -146,8 +146,8 @@ class HttpClient:
         self._request, self._seed_of = endpoint.encoder.request, check.seed_of
         self._log = OutcomeLog()
         self._selector = selectors.DefaultSelector()
-        self.idle: list[Connection] = []
-        self.in_the_air = 0
+        self.idle: list[Connection] = []  # without a request when the client is entered
+        self.in_the_air = 0  # requests without an answer
         _allow_files(connections)
         try:
             self.idle += [self._connected() for _ in range(connections)]
@@ -164,9 +164,7 @@ class HttpClient:
         self.begun, self._cpu = clock(), time.process_time()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         gc.enable()
         self.close()
 
@@ -176,7 +174,7 @@ class HttpClient:
         return len(self._log.sent)
 
     def send(self, connection: Connection, due: float | None = None) -> None:
-        """Send the next request on an idle connection."""
+        """Send the next request, which was due at `due` by the clock (None: now), on an idle connection."""
         now = clock()
         if not self.in_the_air:
             self._latest = now
@@ -201,10 +199,7 @@ class HttpClient:
             try:
                 status = connection.receive()
             except BrokenError as error:
-                if connection.number >= 0:
-                    self._lose(connection, str(error))
-                else:
-                    self._unasked(connection, str(error))
+                (self._lose if connection.number >= 0 else self._unasked)(connection, str(error))
                 yield self._again(connection)
             else:
                 if status:

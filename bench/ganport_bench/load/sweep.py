@@ -16,8 +16,7 @@ from ganport_bench.client.outcome import OK, REFUSED, Outcome
 from ganport_bench.client.processes import Worker
 from ganport_bench.effort import Effort, OnStep
 from ganport_bench.errors import BenchError
-from ganport_bench.load.servers import ReadyServer
-from ganport_bench.load.statistics import ServerTimes
+from ganport_bench.load.servers import ReadyServer, ServerTimes
 from ganport_bench.timing import LatencyPercentiles, latency_of
 
 WINDOWS = 3
@@ -202,7 +201,7 @@ def _row(server: ReadyServer, client: Worker, effort: Effort, level: int, on_ste
             is_enough=rule,
         )
 
-    outcome, times = (load(), None) if server.statistics is None else server.statistics.during(load)
+    outcome, times = server.during(load)
     begin, end = rule.interval(outcome)
     answers = answers_of(outcome, outcome.came(begin, end), outcome.rate(begin, end))
     stable_after = rule.stable_after(outcome)
