@@ -186,7 +186,7 @@ def _sampled(bundle: Path, batch: int, rounds: int, calls: int) -> dict[str, Sec
     """
     from ganport_runtime import Generator, latents
     from ganport_runtime.backends.onnxruntime import OnnxRuntimeSession
-    from ganport_runtime.buckets import BUCKETS
+    from ganport_runtime.batches import BUCKETS
     from ganport_runtime.opening import Running
 
     session = _bare_session(_generator_file(bundle))

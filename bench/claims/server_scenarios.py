@@ -19,7 +19,7 @@ from ganport_bench.errors import BenchError
 from ganport_bench.figures import Figure
 from ganport_bench.load.servers import GANPORT, StartedServer
 from ganport_bench.timing import Estimate, Seconds, System, difference, interleave, median, ratio
-from ganport_runtime.buckets import TOP
+from ganport_runtime.batches import TOP
 from server_setup import CLIENTS, GRPC, HTTP, Cpu, GeneratorCalls, Setup, awake, cpu_of
 
 PLANS = ("auto", "fp32")  # as tuned, and exact

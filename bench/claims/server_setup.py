@@ -25,7 +25,7 @@ from ganport_bench.errors import BenchError
 from ganport_bench.load.servers import GANPORT, ServerAddress, StartedServer, golden_images, start_ganport
 from ganport_bench.records import CACHE
 from ganport_runtime import Generator
-from ganport_runtime.buckets import TOP
+from ganport_runtime.batches import TOP
 from numpy.typing import NDArray
 
 LITSERVE, TRITON = "LitServe", "Triton, python backend"

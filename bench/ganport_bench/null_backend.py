@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from ganport_runtime import Bundle, Generator, latents
 from ganport_runtime.backends import Tensor
-from ganport_runtime.buckets import BUCKETS
+from ganport_runtime.batches import BUCKETS
 from ganport_runtime.manifest import GeneratorInfo, ImageInfo, LatentInfo, Manifest
 from ganport_runtime.opening import Running
 from ganport_runtime.plan import Plan

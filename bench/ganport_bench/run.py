@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ganport_runtime import PlanError
-from ganport_runtime.text import one_line
+from ganport_runtime.errors import one_line
 from ganport_runtime.tuning import TuningRecord
 
 from ganport_bench.document import PARTS, compose

@@ -9,7 +9,7 @@ import onnx.defs
 import onnx.version_converter
 import onnx_ir
 from ganport_runtime import atomic
-from ganport_runtime.text import one_line
+from ganport_runtime.errors import one_line
 
 from ganport_export.errors import ExportError, Observer, OutputError
 from ganport_export.passes.graph_view import ONNX_DOMAINS, opset_version

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx
 import onnx_ir
 from ganport_runtime.differences import PSNR_LIMIT_DB, psnr_db
-from ganport_runtime.text import one_line
+from ganport_runtime.errors import one_line
 from onnx_ir import DataType
 from onnx_ir.passes import common
 

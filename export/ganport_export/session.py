@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnx_ir
-from ganport_runtime.text import one_line
+from ganport_runtime.errors import one_line
 
 from ganport_export.errors import ExportError
 from ganport_export.graph import to_bytes

@@ -70,7 +70,7 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class Engine:
+class CompiledEngine:
     """A variant compiled for certain devices by one version of a library.
 
     `profiles` are the shapes it was built for, as the library that built it names them; `details` holds whatever else
@@ -112,7 +112,7 @@ class Engine:
         return _to_json(self)
 
 
-Entry = Variant | Engine
+Entry = Variant | CompiledEngine
 
 
 @dataclass(frozen=True)
@@ -285,7 +285,7 @@ class Manifest:
     generator: GeneratorInfo
     discriminator: DiscriminatorInfo | None
     variants: tuple[Variant, ...]
-    engines: tuple[Engine, ...] = ()
+    engines: tuple[CompiledEngine, ...] = ()
     probe: Probe | None = None
 
     @classmethod
@@ -306,7 +306,7 @@ class Manifest:
             generator=GeneratorInfo.read(fields.fields("generator")),
             discriminator=None if discriminator is None else DiscriminatorInfo.read(discriminator),
             variants=tuple(Variant.read(item) for item in fields.items("variants")),
-            engines=tuple(Engine.read(item) for item in fields.items("engines")),
+            engines=tuple(CompiledEngine.read(item) for item in fields.items("engines")),
             probe=None if probe is None else Probe.read(probe),
         )
         manifest.check()

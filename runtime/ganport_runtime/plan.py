@@ -36,9 +36,6 @@ class PlanRequest:
             whole_number("threads", self.threads, 1, MAX_THREADS)
 
 
-Request = PlanRequest  # its older name, until serve says the new one
-
-
 @dataclass(frozen=True)
 class Candidate:
     """One way to run a role: a variant or an engine on a backend's device, with options."""

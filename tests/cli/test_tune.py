@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from ganport_runtime import machine
 from ganport_runtime.backends import engine_versions
-from ganport_runtime.buckets import BUCKETS
+from ganport_runtime.batches import BUCKETS
 
 from tests.cli.conftest import Ganport
 from tests.support.bundles import Weights, make_variety

@@ -21,7 +21,7 @@ from ganport_runtime import Bundle, latents
 from ganport_runtime.backends import load_backend
 from ganport_runtime.differences import compare
 from ganport_runtime.manifest import Variant
-from ganport_runtime.probe import read_probe
+from ganport_runtime.self_test import read_probe
 from numpy.typing import NDArray
 from PIL import Image
 

@@ -18,7 +18,7 @@ from ganport_bench.effort import Effort, OnStep
 from ganport_bench.errors import BenchError
 from ganport_bench.load.servers import ReadyServer
 from ganport_bench.load.statistics import ServerTimes
-from ganport_bench.timing import Latency, latency_of
+from ganport_bench.timing import LatencyPercentiles, latency_of
 
 WINDOWS = 3
 THRESHOLD = 0.1
@@ -31,7 +31,7 @@ class Answers:
     """Good answers in the seconds that count; everything else of the whole load."""
 
     per_second: float  # good answers
-    latency: Latency  # of them, from when their requests were due
+    latency: LatencyPercentiles  # of them, from when their requests were due
     mean: float  # latency over the whole load, seconds; 0 without answers. The server's own times are parts of it
     send: float  # the part in which the request was written
     receive: float  # the part from the answer's first bytes to its last

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ganport_runtime.backends.tensorrt_fit import platform_name
-from ganport_runtime.backends.tensorrt_log import log_of
-from ganport_runtime.buckets import BUCKETS
-from ganport_runtime.manifest import Engine, Variant
-from ganport_runtime.text import one_line
+from ganport_runtime.backends.tensorrt import platform_name
+from ganport_runtime.backends.tensorrt_session import log_of
+from ganport_runtime.batches import BUCKETS
+from ganport_runtime.errors import one_line
+from ganport_runtime.manifest import CompiledEngine, Variant
 
 from ganport_export.engines.libraries import (
     Library,
@@ -43,7 +43,7 @@ class BuildableGraph(Protocol):
 class BuiltEngine:
     """An engine and what the manifest says of it."""
 
-    engine: Engine
+    engine: CompiledEngine
     data: bytes
 
 
@@ -115,7 +115,7 @@ class EngineBuilder:
         targets: tuple[str, ...],
         profiles: Profiles,
         details: Mapping[str, Any],
-    ) -> Engine:
+    ) -> CompiledEngine:
         identity = f"{variant.id}-{self.library.name}"
         made = {
             "platform": platform_name(),
@@ -124,7 +124,7 @@ class EngineBuilder:
             "hardware_compatible": self._target.hardware_compatible,
             "version_compatible": self._target.version_compatible,
         }
-        return Engine(
+        return CompiledEngine(
             id=identity,
             variant=variant.id,
             file=f"engines/{identity}.engine",

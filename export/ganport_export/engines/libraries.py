@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from ganport_runtime.backends import cuda
-from ganport_runtime.backends.tensorrt_fit import EXTRAS
+from ganport_runtime.backends.tensorrt import REMEDIES
 
 from ganport_export.errors import ExportError
 
@@ -61,7 +61,7 @@ def load_library(name: str) -> Library:
     """Load a library and see that it can build here."""
     check_libraries([name])
     module_name = name.replace("-", "_")
-    remedy = f"pip install 'ganport[{EXTRAS[module_name]}]'"
+    remedy = REMEDIES[module_name]
     try:
         library = Library(import_module(module_name))
     except ModuleNotFoundError as error:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ganport_runtime.errors import PlanError, shown
 from ganport_runtime.machine import installed_version, usable_cores
-from ganport_runtime.manifest import Engine, Entry
+from ganport_runtime.manifest import CompiledEngine, Entry
 
 NUMBER = ()  # the values of an option that is a whole number, 1 or more
 PLAIN_NUMBER = re.compile(r"[0-9]{1,4}")
@@ -119,7 +119,7 @@ class Backend:
 
     def entry_refusal(self, entry: Entry, device: str) -> str | None:  # noqa: ARG002
         """Why it cannot run this entry on `device`, every misfit in one line, or None where it can; opens nothing."""
-        return f"{self.name} cannot run an engine of {entry.library}" if isinstance(entry, Engine) else None
+        return f"{self.name} cannot run an engine of {entry.library}" if isinstance(entry, CompiledEngine) else None
 
     def settings_to_try(self, entry: Entry, device: str) -> tuple[Mapping[str, str], ...]:  # noqa: ARG002
         """The options worth measuring for this entry, the default first, fewer before more; imports no library."""

@@ -14,7 +14,7 @@ from ganport_runtime.backends.cuda import ExecutionContexts
 from ganport_runtime.backends.protocol import Tensor
 from ganport_runtime.backends.tensorrt import bucket_profiles
 from ganport_runtime.errors import BundleError, PlanError, one_line
-from ganport_runtime.manifest import Engine
+from ganport_runtime.manifest import CompiledEngine
 
 KEPT = 100  # lines; a session that runs for months must not grow by them
 DTYPES = {"FLOAT": "float32", "UINT8": "uint8"}
@@ -198,7 +198,7 @@ def _need(done: bool, what: str) -> None:
         raise PlanError(f"TensorRT did not {what}")
 
 
-def load_engine(model: bytes, entry: Engine, options: Mapping[str, str]) -> TensorRTSession:
+def load_engine(model: bytes, entry: CompiledEngine, options: Mapping[str, str]) -> TensorRTSession:
     """Deserialize an engine that fits this machine.
 
     Raises:
@@ -244,7 +244,7 @@ def _validity(library: Any, runtime: Any, data: bytes, log: Any) -> str:
     return ", slower than it could be here" if validity == library.EngineValidity.SUBOPTIMAL else ""
 
 
-def _check_profiles(library: Any, engine: Any, entry: Engine) -> None:
+def _check_profiles(library: Any, engine: Any, entry: CompiledEngine) -> None:
     """See that every bucket's profile of the record is one of the engine's and takes that batch."""
     for bucket, profile in bucket_profiles(entry).items():
         if profile >= engine.num_optimization_profiles:

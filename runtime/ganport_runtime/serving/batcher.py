@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 
 from ganport_runtime.checks import batch_of, whole_number
 from ganport_runtime.discriminator import Discriminator
-from ganport_runtime.errors import InputError
+from ganport_runtime.errors import InputError, shown
 from ganport_runtime.generator import Generator
 from ganport_runtime.latents import LIMIT, image_range
 from ganport_runtime.serving.answers import Answer, BatcherStats, QueueFullError, Scores
 from ganport_runtime.serving.queue import delay_of
 from ganport_runtime.serving.worker import BatchedDiscriminator, BatchedGenerator, BatchedNetwork, BatchWorker, Observe
-from ganport_runtime.text import shown
 
 T = TypeVar("T")
 MAX_DELAY = 0.002  # seconds

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganport_runtime.buckets import BUCKETS, TOP
+from ganport_runtime.batches import BUCKETS, TOP
 from ganport_runtime.errors import PlanError
 
 NEARLY = 0.85  # share of the best bucket's images per second that half a batch must reach

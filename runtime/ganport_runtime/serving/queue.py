@@ -14,11 +14,10 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ganport_runtime.buckets import TOP
-from ganport_runtime.errors import ClosedError, InputError
+from ganport_runtime.batches import TOP
+from ganport_runtime.errors import ClosedError, InputError, shown
 from ganport_runtime.serving.answers import Answer, BatcherStats, DeadlineError, QueueFullError
 from ganport_runtime.serving.policy import Returns, Speeds, decide
-from ganport_runtime.text import shown
 
 T = TypeVar("T")
 RowSource = tuple[int, int] | NDArray[Any]
@@ -217,7 +216,7 @@ class InputQueue(Generic[T]):
         if self.waiting < self._max_queue:  # read without the lock; `submit` checks again
             return None
         with self.lock:
-            return self._full(1, monotonic())
+            return self._full(1, monotonic()) if self.waiting >= self._max_queue else None
 
     def check_open(self) -> None:
         """Raise ClosedError if it is closed."""
@@ -313,17 +312,13 @@ class InputQueue(Generic[T]):
         if self.closed is not None:
             self._refused["closed"] += 1
             raise ClosedError(self.closed)
-        full = self._full(request.count, now)
-        if full is not None:
-            raise full
+        if self.waiting + request.count > self._max_queue:
+            raise self._full(request.count, now)  # kept in no variable, which would make a cycle with its traceback
         if request.deadline < inf:
             self._check_deadline(request, now)
 
-    def _full(self, count: int, now: float) -> QueueFullError | None:
-        over = self.waiting + count - self._max_queue
-        if over <= 0:
-            return None
-        seconds = self._rest(now) + self.speeds.costs.estimate(over)
+    def _full(self, count: int, now: float) -> QueueFullError:
+        seconds = self._rest(now) + self.speeds.costs.estimate(self.waiting + count - self._max_queue)
         text = f"{self.waiting} images wait, of {self._max_queue} at most; ask again in {seconds:.3f} seconds"
         self._refused["queue_full"] += 1
         return QueueFullError(text, seconds)

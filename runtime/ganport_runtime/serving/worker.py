@@ -19,16 +19,15 @@ from weakref import WeakSet
 import numpy as np
 from numpy.typing import NDArray
 
-from ganport_runtime.buckets import TOP
+from ganport_runtime.batches import TOP
 from ganport_runtime.checks import allocate
 from ganport_runtime.discriminator import Discriminator
-from ganport_runtime.errors import ClosedError, PlanError
+from ganport_runtime.errors import ClosedError, PlanError, one_line
 from ganport_runtime.generator import Generator
 from ganport_runtime.latents import latents_of
 from ganport_runtime.serving.answers import Answer, BatchReport, Scores, settle
 from ganport_runtime.serving.policy import calibrate
 from ganport_runtime.serving.queue import CLOSED, Batch, InputQueue, QueuedRequest, RequestPart, RowSource, timeout_of
-from ganport_runtime.text import one_line
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
