@@ -71,12 +71,7 @@ CACHED = {"ETag": "Changes where the images may.", "Cache-Control": "To be asked
 
 
 def document(served: Served, settings: Settings) -> Document:
-    """The document.
-
-    Args:
-        served: the bundle, whose shapes the schemas have; paths of a discriminator are there where it has one.
-        settings: the limits, and whether clients send a token.
-    """
+    """The document."""
     structs = _Structs()
     paths = (
         _image_paths(settings)
@@ -136,19 +131,7 @@ def _operation(
     body: Document | None = None,
     refused: Iterable[str] = (),
 ) -> Document:
-    """One method of a path.
-
-    Args:
-        name: unique among all operations.
-        tag: the group that it belongs to.
-        summary: a few words.
-        content: of the answer, by media type; the value is a schema, empty for bytes.
-        text: what else there is to say.
-        headers: of the answer, texts by name.
-        parameters: in path, query and headers.
-        body: what is sent.
-        refused: reasons for refusals, beside those that every request may meet.
-    """
+    """One method of a path."""
     answer: Document = {"description": summary + "."}
     answer["content"] = {kind: {"schema": schema} if schema else {} for kind, schema in content.items()}
     if headers:

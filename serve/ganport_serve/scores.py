@@ -83,11 +83,7 @@ async def _examine(service: Service, request: Request, values: dict[str, Any], n
 
 
 async def _content(service: Service, request: Request, shape: tuple[int, int, int]) -> list[bytes] | Images:
-    """Image files that are yet to be decoded, or the images themselves, uint8 [n, *shape].
-
-    Raises:
-        ProblemError: 415 for another content-type; 400 for a body that does not hold such images.
-    """
+    """Image files that are yet to be decoded, or the images themselves, uint8 [n, *shape]."""
     content_type, most = request.header("content-type"), service.settings.max_count
     kind = content_type.partition(";")[0].strip().lower()
     if kind not in ACCEPTED:

@@ -109,11 +109,7 @@ INDEX = Integer("index", 0, LAST, 0, "Which image of the seed.")
 
 
 def read_query(request: Request, parameters: Sequence[Parameter]) -> dict[str, Any]:
-    """The value of every parameter, by name.
-
-    Raises:
-        ProblemError: 400 with the field: a parameter is unknown, stands twice, or has no such value.
-    """
+    """The value of every parameter, by name."""
     declared = {parameter.name: parameter for parameter in parameters}
     given: dict[str, Any] = {}
     for name, word in request.query():
@@ -152,26 +148,16 @@ def walk_parameters(settings: Settings) -> tuple[Parameter, ...]:
 
 @dataclass(frozen=True)
 class Wish:
-    """Which images a client wants to see, and how.
+    """Which images a client wants to see, and how."""
 
-    Attributes:
-        path: of the request, without what follows from the values.
-        values: everything that the images depend on beside the bundle.
-        count: how many images.
-        first: number of the first image, by which the files of a .zip are named.
-        limited_by: the parameter that a client lowers where `count` is too much.
-        format: a key of FORMATS.
-        name: of the file, without its ending.
-        make: asks the engine for the images, uint8 [count, height, width, channels].
-    """
-
-    path: str
-    values: Mapping[str, Any]
-    count: int
-    first: int
-    limited_by: str
-    format: str
-    name: str
+    path: str  # of the request, without what follows from the values
+    values: Mapping[str, Any]  # everything that the images depend on beside the bundle
+    count: int  # how many images
+    first: int  # number of the first image, by which the files of a .zip are named
+    limited_by: str  # the parameter that a client lowers where `count` is too much
+    format: str  # a key of FORMATS
+    name: str  # of the file, without its ending
+    # asks the engine for the images, uint8 [count, height, width, channels]
     make: Callable[[], Awaitable[NDArray[np.uint8]]]
 
 
@@ -241,10 +227,7 @@ def slerp(first: NDArray[np.float32], last: NDArray[np.float32], t: NDArray[np.f
     Animating Rotation with Quaternion Curves; for the latents of generators White 2016, Sampling Generative Networks).
     A straight line would pass through lengths that normal latents of many numbers do not have. Both ends are exact.
 
-    Args:
-        first: [dim], the latent at t = 0.
-        last: [dim], the latent at t = 1.
-        t: [n], each from 0 to 1.
+    `first`: [dim], the latent at t = 0. `last`: [dim], the latent at t = 1. `t`: [n], each from 0 to 1.
     """
     a, b = first.astype(np.float64), last.astype(np.float64)
     lengths = np.linalg.norm(a) * np.linalg.norm(b)
@@ -258,11 +241,7 @@ def slerp(first: NDArray[np.float32], last: NDArray[np.float32], t: NDArray[np.f
 
 
 async def _answer(service: Service, request: Request, wish: Wish) -> Response:
-    """The images as a file; without the engine where the client has them already.
-
-    Raises:
-        ProblemError: 400 with the field, where the answer would be too large or the format cannot hold the images.
-    """
+    """The images as a file; without the engine where the client has them already."""
     served = service.engine.served
     pixels = wish.count * math.prod(served.image_shape)
     _check_file(wish, served.image_shape, service.budget.size)

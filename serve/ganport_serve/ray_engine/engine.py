@@ -70,14 +70,8 @@ class _WaitingJob:
 class RayEngine:
     """Makes images on the replicas of a Ray cluster; `Engine` describes every method.
 
-    Args:
-        path: the bundle's directory, the same on every machine.
-        settings: of the server; `max_queue` is that of each replica.
-        metrics: of the server.
-        replicas: how many; an application that is on the cluster already has its own number.
-        device, precision, backend: as `Generator.open` takes them.
-        threads: as `Generator.open` takes it; None shares the cores between the replicas.
-        health_period: seconds between two health checks of a replica.
+    `threads`: as `Generator.open` takes it; None shares the cores between the replicas. `health_period`: seconds
+    between two health checks of a replica.
     """
 
     kind = "ray"
@@ -177,9 +171,8 @@ class RayEngine:
     async def swap(self, path: Path) -> Served:
         """Change the bundle of every replica. Requests get the old one until all replicas have the new one.
 
-        Raises:
-            BundleError, PlanError: why it was not taken; every replica serves the old one.
-            NotReadyError: it took too long, because replicas were lost meanwhile.
+        Raises BundleError, PlanError: why it was not taken; every replica serves the old one. Raises NotReadyError: it
+        took too long, because replicas were lost meanwhile.
         """
         async with self._changing:
             cluster, old, former = self._connection(), self.served, self._target

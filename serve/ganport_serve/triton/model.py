@@ -22,8 +22,6 @@ from ganport_runtime.checks import batch_of  # noqa: E402
 from ganport_runtime.latents import latents_of  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
-__all__ = ["TritonPythonModel"]
-
 Rows = NDArray[Any]
 DEVICES = {"CPU": "cpu", "GPU": "cuda"}
 FAILED = "the engine failed on this batch; the server's log says why"

@@ -19,17 +19,11 @@ MODELS = ("generator", "discriminator")
 
 @dataclass(frozen=True)
 class Way:
-    """A client, and how it sends tensors.
+    """A client, and how it sends tensors."""
 
-    Attributes:
-        client: of tritonclient.
-        protocol: its module.
-        binary: whether tensors travel as bytes; else as JSON.
-    """
-
-    client: Any
-    protocol: Any
-    binary: bool = True
+    client: Any  # of tritonclient
+    protocol: Any  # its module
+    binary: bool = True  # whether tensors travel as bytes; else as JSON
 
     def infer(self, model: str, arrays: dict[str, Array], *outputs: str, **options: Any) -> Any:
         """The answer to these inputs; where no outputs are named, as the server sends them by itself."""
