@@ -27,14 +27,7 @@ from ganport_serve.engine import Load, Served
 from ganport_serve.errors import DRAINING, NotReadyError, no_discriminator
 from ganport_serve.metrics import Metrics
 from ganport_serve.ray_engine import environment
-from ganport_serve.ray_engine.values import (
-    UNDER_WAY,
-    ErrorValue,
-    Job,
-    LostReplicaError,
-    ReplicaState,
-    WrongBundleError,
-)
+from ganport_serve.ray_engine.values import UNDER_WAY, ErrorValue, Job, LostReplicaError, ReplicaState, WrongBundleError
 from ganport_serve.settings import Settings
 
 if TYPE_CHECKING:  # imports Ray, which takes a second and reads its settings from the environment

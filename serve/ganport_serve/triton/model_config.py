@@ -93,9 +93,7 @@ def _batching(model: ModelDescription, choices: TritonChoices) -> Any:
         preferred_batch_size=BUCKETS,
         max_queue_delay_microseconds=delay,
         default_queue_policy=schema.ModelQueuePolicy(
-            timeout_action=schema.ModelQueuePolicy.REJECT,
-            allow_timeout_override=True,
-            max_queue_size=choices.max_queue,
+            timeout_action=schema.ModelQueuePolicy.REJECT, allow_timeout_override=True, max_queue_size=choices.max_queue
         ),
     )
 

@@ -221,12 +221,7 @@ def service_name(bundle_name: str) -> str:
 
 
 def _service(name: str, predictor: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "apiVersion": API,
-        "kind": "InferenceService",
-        "metadata": {"name": name},
-        "spec": {"predictor": predictor},
-    }
+    return {"apiVersion": API, "kind": "InferenceService", "metadata": {"name": name}, "spec": {"predictor": predictor}}
 
 
 def _resources(device: str, cores: int) -> dict[str, Any]:

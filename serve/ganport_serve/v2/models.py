@@ -169,10 +169,7 @@ def _generator(latent_dim: int, image: TensorSpec) -> Model:
         TensorSpec("count", ("UINT32", *(name for name in INTEGERS if name != "UINT32")), (1,), optional=True),
         TensorSpec("start", INTEGERS, (1,), optional=True),
     )
-    choices = (
-        (frozenset({"z"}), frozenset[str]()),
-        (frozenset({"seed"}), frozenset({"count", "start"})),
-    )
+    choices = ((frozenset({"z"}), frozenset[str]()), (frozenset({"seed"}), frozenset({"count", "start"})))
     wanted = "either z alone, or seed with an optional count and start"
     return Model("generator", inputs, (image,), choices, wanted)
 

@@ -24,10 +24,7 @@ Run = Callable[[Ask], None]
 @pytest.fixture(params=["http", "grpc"])
 def run(request: pytest.FixtureRequest, place: Place) -> Run:
     """Runs a coroutine that is given a client and the module of its protocol."""
-    modules = {
-        "http": (triton_http_aio, triton_http, place.http),
-        "grpc": (triton_grpc_aio, triton_grpc, place.grpc),
-    }
+    modules = {"http": (triton_http_aio, triton_http, place.http), "grpc": (triton_grpc_aio, triton_grpc, place.grpc)}
     aio, protocol, address = modules[request.param]
 
     async def whole(ask: Ask) -> None:
