@@ -90,7 +90,6 @@ def _head(record: logging.LogRecord) -> dict[str, str]:
 
 
 def _fields(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str, Any]:
-    """What the event says beside its name, a traceback as one string."""
     fields = {name: value for name, value in vars(record).items() if name not in OF_EVERY_RECORD}
     if record.exc_info:
         fields["traceback"] = formatter.formatException(record.exc_info)

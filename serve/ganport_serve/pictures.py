@@ -140,7 +140,6 @@ def _unreadable_image(number: int, error: BaseException) -> ProblemError:
 
 
 def _check(image: Image.Image, number: int, shape: tuple[int, int, int], *, resize: bool) -> None:
-    """See from its header alone that an image is wanted."""
     width, height = image.size
     try:
         is_animated = getattr(image, "is_animated", False)
@@ -237,7 +236,6 @@ def files(body: bytes, boundary: bytes, most: int) -> list[bytes]:
 
 
 def _file(part: bytes, number: int) -> bytes:
-    """The content of one part."""
     blank, newline, rest = part.partition(b"\r\n")
     head, gap, content = (b"\r\n" + rest).partition(b"\r\n\r\n")
     if blank.strip(b" \t") or not newline or not gap or len(head) > LONGEST_HEAD:

@@ -44,14 +44,12 @@ def routes(service: Service) -> list[Route]:
 
 
 async def _scores(service: Service, request: Request) -> Response:
-    """How real the discriminator holds each image to be."""
     values = read_query(request, SCORE_PARAMETERS)
     found = await _examine(service, request, values, 1)
     return await _answer(service, request, values, "scores", found.logits)
 
 
 async def _features(service: Service, request: Request) -> Response:
-    """The discriminator's feature vector of each image."""
     values = read_query(request, SCORE_PARAMETERS)
     found = await _examine(service, request, values, _served(service).feature_dim or 0)
     return await _answer(service, request, values, "features", found.features)

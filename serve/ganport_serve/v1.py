@@ -214,7 +214,6 @@ async def _walk(service: Service, request: Request) -> Response:
 
 
 def _latents_between(values: Mapping[str, Any], dim: int) -> NDArray[np.float32]:
-    """The latents of every step, float32 [steps, dim]."""
     first = latents(values["from"], values["from_index"], 1, dim)[0]
     last = latents(values["to"], values["to_index"], 1, dim)[0]
     return slerp(first, last, np.linspace(0.0, 1.0, values["steps"]))
@@ -241,7 +240,6 @@ def slerp(first: NDArray[np.float32], last: NDArray[np.float32], t: NDArray[np.f
 
 
 async def _answer(service: Service, request: Request, wish: Wish) -> Response:
-    """The images as a file; without the engine where the client has them already."""
     served = service.engine.served
     pixels = wish.count * math.prod(served.image_shape)
     _check_file(wish, served.image_shape, service.budget.size)
@@ -294,7 +292,6 @@ def _file_headers(wish: Wish) -> Headers:
 
 
 def _check_file(wish: Wish, shape: tuple[int, int, int], budget: int) -> None:
-    """See that the answer can be made at all."""
     height, width, channels = shape
     most = budget // 3 // math.prod(shape)  # the images, and the file while it grows
     if wish.count > most:

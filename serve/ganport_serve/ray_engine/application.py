@@ -193,7 +193,6 @@ class GeneratorReplica:
             await asyncio.to_thread(opened.loaded.close)
 
     async def _opened(self, path: Path, digest: str | None) -> str:
-        """Open a bundle unless it is open, and return its digest."""
         found = (await asyncio.to_thread(Bundle.open, path)).digest
         if digest is not None and found != digest:
             raise BundleError(
@@ -204,7 +203,6 @@ class GeneratorReplica:
         return found
 
     async def _retire(self) -> None:
-        """Close the other bundles when no front asks for them any more."""
         while len(self._open) > 1:
             await asyncio.sleep(IDLE_SECONDS / 4)
             for digest, opened in list(self._open.items()):

@@ -258,7 +258,6 @@ class RayEngine:
         return sum(state.images_per_second for state in self._states)
 
     def _send(self) -> None:
-        """Make calls of what waits, as long as few are under way."""
         while len(self._calls) < UNDER_WAY * max(1, len(self._states)):
             jobs = self._next_jobs()
             if not jobs:
@@ -315,7 +314,6 @@ class RayEngine:
                 self._metrics.batch(role, report)
 
     async def _watch(self) -> None:
-        """Look at the replicas every second or so."""
         while True:
             await asyncio.sleep(max(PERIOD, PERIOD_EACH * len(self._states)))
             count = len(self._states)
@@ -384,7 +382,6 @@ class RayEngine:
 
 
 def _cancel_unwanted(call: asyncio.Task[None], jobs: Sequence[_WaitingJob], _: object) -> None:
-    """Cancel a call for which no request waits any more."""
     if not call.done() and all(one.future.cancelled() for one in jobs):
         call.cancel()
 

@@ -62,7 +62,6 @@ class TritonPythonModel:
         self._role.network.close()
 
     def _responses(self, parts: Sequence[Rows]) -> list[Any]:
-        """One answer for each part of a batch, all of one run."""
         bounds = np.cumsum([0, *map(len, parts)])
         try:
             outputs = self._role.run(parts)

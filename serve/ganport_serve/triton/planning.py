@@ -61,7 +61,6 @@ def _roles(bundle: Bundle) -> tuple[Role, ...]:
 
 
 def _check_ids(bundle: Bundle, choices: TritonChoices, backends: Sequence[str]) -> None:
-    """See that every id that was named is there, and is the one choice of a model."""
     named: dict[tuple[str, Role], str] = {}
     for name in choices.variants:
         homes = [
@@ -83,7 +82,6 @@ def _ids(bundle: Bundle, backend: str, role: Role) -> list[str]:
 
 
 def _entries(bundle: Bundle, backend: str, role: Role) -> list[Entry]:
-    """What a backend of Triton could load."""
     kinds = {"onnxruntime": Variant, "tensorrt": CompiledEngine}
     kind = kinds.get(backend)
     entries = [entry for entry in bundle.entries(role) if kind is not None and isinstance(entry, kind)]

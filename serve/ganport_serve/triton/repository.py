@@ -159,7 +159,6 @@ def check_apart(out: Path, bundle: Path) -> None:
 
 
 def _check_parents(out: Path) -> None:
-    """The nearest thing that is there above `out` has to be a folder."""
     there = next(parent for parent in _named(out).parents if parent.exists() or parent.is_symlink())
     if not there.is_dir():
         kind = "a file" if there.is_file() else "no folder"
@@ -233,7 +232,6 @@ def _resources(device: str, cores: int) -> dict[str, Any]:
 
 
 def _readiness() -> dict[str, Any]:
-    """Ready once every model is warm."""
     return {
         "httpGet": {"path": "/v2/health/ready", "port": HTTP_PORT},
         "periodSeconds": 2,

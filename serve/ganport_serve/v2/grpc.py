@@ -311,6 +311,8 @@ class Calls:
                     self._writing.leave(timeout)
         except TimeoutError:
             raise refuse("slow_request", "the answer was not read in time; the call is ended") from None
+        except grpc.aio.InternalError:  # the client has left
+            raise asyncio.CancelledError from None
         return len(data)
 
     def _check_token(self, method: Method, context: Context) -> None:
@@ -338,7 +340,10 @@ async def _abort(context: Context, problem: Problem) -> None:
     trailers: tuple[tuple[str, str], ...] = ()
     if problem.retry_after is not None:
         trailers = (("retry-after-ms", str(max(1, round(problem.retry_after * 1000)))),)
-    await context.abort(grpc.StatusCode[REASONS[problem.reason].code], detail_of(problem), trailers)
+    try:
+        await context.abort(grpc.StatusCode[REASONS[problem.reason].code], detail_of(problem), trailers)
+    except grpc.aio.InternalError:  # an answer that nobody reads is in the way of the status
+        raise asyncio.CancelledError from None
 
 
 async def in_order(

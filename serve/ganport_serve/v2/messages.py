@@ -120,7 +120,6 @@ async def _server_ready(service: Service, _: Proto, __: float | None) -> Message
 
 
 async def _model_ready(service: Service, request: Proto, _: float | None) -> Message:
-    """Whether a model is warm; one that is not there is not."""
     try:
         _model(service, request)
     except (UnknownModelError, NotReadyError):
@@ -142,7 +141,6 @@ async def _model_config(service: Service, request: Proto, _: float | None) -> Me
 
 
 async def _model_statistics(service: Service, request: Proto, _: float | None) -> Message:
-    """What was done; of every model where none is named."""
     found = [_model(service, request)] if request.name else models(service.engine.served).values()
     return ParseDict(msgspec.to_builtins(statistics(service, found)), pb.ModelStatisticsResponse())
 
