@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import PIL
@@ -35,28 +35,6 @@ FORMAT_TEXT = (
     "png and webp (lossless): one picture, a near-square grid of all images, row by row. "
     "npy: uint8 [count, height, width, channels]. zip: one PNG an image, named by number."
 )
-
-
-class Parameter(Protocol):
-    """One query parameter: it is read, and described in the OpenAPI document, from the same line."""
-
-    @property
-    def name(self) -> str:
-        """As it stands in the query."""
-
-    @property
-    def default(self) -> Any:
-        """Its value where it is left out."""
-
-    @property
-    def text(self) -> str:
-        """One line that says what it is."""
-
-    def value(self, word: str) -> Any:
-        """What a client's word means; raises ProblemError where it means nothing."""
-
-    def schema(self) -> dict[str, Any]:
-        """As JSON Schema."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +82,7 @@ class Choice:
         return schema if self.default is None else {**schema, "default": self.default}
 
 
+Parameter = Integer | Choice  # read, and described in the OpenAPI document, from the same line
 SEED = Integer("seed", 0, LAST, 0, "Image k of a seed is always the same.")
 INDEX = Integer("index", 0, LAST, 0, "Which image of the seed.")
 

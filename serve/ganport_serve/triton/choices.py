@@ -35,8 +35,9 @@ class TritonChoices:
             raise RepositoryError(f"no backend is named; choose from {', '.join(BACKENDS)}")
         _one_of("device", self.device, tuple(reversed(DEVICES)))
         _one_of("precision", self.precision, (AUTO, *PRECISIONS))
-        _at_least_one("instances", self.instances)
-        _at_least_one("max queue", self.max_queue)
+        for name, given in (("instances", self.instances), ("max queue", self.max_queue)):
+            if given < 1:
+                raise RepositoryError(f"{name} is {given}, wanted 1 or more")
         if self.threads is not None and not 1 <= self.threads <= MAX_THREADS:
             raise RepositoryError(f"threads is {self.threads}, wanted 1 to {MAX_THREADS}")
         if not math.isfinite(self.max_delay) or not 0 <= self.max_delay <= 60:
@@ -46,8 +47,3 @@ class TritonChoices:
 def _one_of(name: str, given: str, known: tuple[str, ...]) -> None:
     if given not in known:
         raise RepositoryError(f"{name} {given!r} is unknown; choose from {', '.join(known)}")
-
-
-def _at_least_one(name: str, given: int) -> None:
-    if given < 1:
-        raise RepositoryError(f"{name} is {given}, wanted 1 or more")

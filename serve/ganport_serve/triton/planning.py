@@ -83,8 +83,7 @@ def _ids(bundle: Bundle, backend: str, role: Role) -> list[str]:
 
 def _entries(bundle: Bundle, backend: str, role: Role) -> list[Entry]:
     kinds = {"onnxruntime": Variant, "tensorrt": CompiledEngine}
-    kind = kinds.get(backend)
-    entries = [entry for entry in bundle.entries(role) if kind is not None and isinstance(entry, kind)]
+    entries = [entry for entry in bundle.entries(role) if isinstance(entry, kinds.get(backend, ()))]
     return [entry for entry in entries if isinstance(entry, Variant) or entry.library == "tensorrt"]
 
 
