@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 from ganport_runtime import BundleError
-from ganport_runtime.fields import parse_json
-from ganport_runtime.manifest import CompiledEngine, Manifest, Variant
+from ganport_runtime.manifest import CompiledEngine, Manifest, Variant, parse_json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
