@@ -112,9 +112,12 @@ class Answer(Future[T], Generic[T]):
     def __await__(self) -> Generator[object, None, T]:
         if not self._is_over:
             yield from self._wait()
-        if self._is_cancelled:
-            raise CancelledError
-        return self.result()
+        try:
+            if self._is_cancelled:
+                raise CancelledError
+            return self.result()
+        finally:
+            del self  # an error's traceback holds this frame, which would make a cycle
 
     def _wait(self) -> Generator[object, None, None]:
         loop = get_running_loop()

@@ -172,7 +172,7 @@ class InputQueue(Generic[T]):
         if self.waiting < self._max_queue:  # read without the lock; `submit` checks again
             return None
         with self.lock:
-            return self._full(1, monotonic())
+            return self._full(1, monotonic()) if self.waiting >= self._max_queue else None
 
     def check_open(self) -> None:
         """Raise ClosedError if it is closed."""
@@ -268,17 +268,13 @@ class InputQueue(Generic[T]):
         if self.closed is not None:
             self._refused["closed"] += 1
             raise ClosedError(self.closed)
-        full = self._full(request.count, now)
-        if full is not None:
-            raise full
+        if self.waiting + request.count > self._max_queue:
+            raise self._full(request.count, now)  # kept in no variable, which would make a cycle with its traceback
         if request.deadline < inf:
             self._check_deadline(request, now)
 
-    def _full(self, count: int, now: float) -> QueueFullError | None:
-        over = self.waiting + count - self._max_queue
-        if over <= 0:
-            return None
-        seconds = self._rest(now) + self.speeds.costs.estimate(over)
+    def _full(self, count: int, now: float) -> QueueFullError:
+        seconds = self._rest(now) + self.speeds.costs.estimate(self.waiting + count - self._max_queue)
         text = f"{self.waiting} images wait, of {self._max_queue} at most; ask again in {seconds:.3f} seconds"
         self._refused["queue_full"] += 1
         return QueueFullError(text, seconds)
