@@ -200,7 +200,9 @@ class CompiledEngine:
     def read(cls, fields: Fields) -> Self:
         """Read and check it; fields of other names become `details`."""
         return cls(
-            **{key: fields.text(key) for key in ("variant", "library", "library_version")},
+            variant=fields.text("variant"),
+            library=fields.text("library"),
+            library_version=fields.text("library_version"),
             compute_capabilities=fields.texts("compute_capabilities"),
             profiles=tuple(profile.document for profile in fields.items("profiles")),
             **_of_file(cls, fields),
