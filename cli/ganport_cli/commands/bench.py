@@ -192,7 +192,7 @@ def _options(
     from ganport_bench.effort import effort_of
     from ganport_bench.errors import BenchError
     from ganport_bench.run import BenchOptions
-    from ganport_runtime.cache import cache_folder
+    from ganport_runtime.machine import cache_folder
 
     sizes = _numbers(batches)
     try:
@@ -296,7 +296,7 @@ def _kept(document: dict[str, Any], *, json: bool) -> Iterator[None]:
 def _keep(document: dict[str, Any], *, is_printed: bool) -> str:
     """Write the document into the cache folder, or print it if that fails; say where it is."""
     from ganport_runtime.atomic import write_bytes
-    from ganport_runtime.cache import cache_folder
+    from ganport_runtime.machine import cache_folder
 
     text = dumps(document, indent=2, default=str)  # it may be the document that is at fault
     try:

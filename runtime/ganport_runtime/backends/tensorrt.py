@@ -87,18 +87,11 @@ REMEDIES = {package.module: package.remedy for package in TensorRTBackend.packag
 
 @dataclass(frozen=True)
 class Machine:
-    """What an engine's record is compared with.
+    """What an engine's record is compared with."""
 
-    Args:
-        versions: the version of each installed library of the family.
-        platform: such as `linux-x86_64`.
-        compute_capability: the GPU's, such as `8.9`; None where there is no GPU to ask.
-        without_gpu: why there is none.
-    """
-
-    versions: Mapping[str, str]
-    platform: str
-    compute_capability: str | None
+    versions: Mapping[str, str]  # of each installed library of the family
+    platform: str  # such as `linux-x86_64`
+    compute_capability: str | None  # such as `8.9`; None where there is no GPU to ask
     without_gpu: str = "there is no GPU here"
 
 
