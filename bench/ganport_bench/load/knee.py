@@ -140,9 +140,9 @@ def rates(
         for _ in range(TRIES):
             on_step(f"{rate:,.0f} requests a second, {arrivals} arrivals")
             schedule = Schedule.of(arrivals, rate, effort)
-
-            load = partial(client, open_loop, server.endpoint, server.check, schedule.due, tick=TICK)
-            outcome, times = server.during(partial(load, connections=schedule.connections))
+            due, connections = schedule.due, schedule.connections
+            load = partial(client, open_loop, server.endpoint, server.check, due, connections=connections, tick=TICK)
+            outcome, times = server.during(load)
             row = schedule.row(outcome, times, capacity, bound)
             if not row.void:
                 break
