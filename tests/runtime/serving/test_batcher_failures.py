@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ganport_runtime import Batcher, ClosedError, Generator, PlanError, latents
-from ganport_runtime.serving import Batcher, BatchReport, DeadlineError, QueueFullError
+from ganport_runtime.serving import BatchReport, DeadlineError, QueueFullError
 
 from tests.runtime.serving.conftest import MARK, SHORT, Held, marked
 
