@@ -87,7 +87,7 @@ def _configure(given: dict[str, Any], out: Path, *, resume: bool) -> "TrainingCo
 
 def _check(config: "TrainingConfig", out: Path, *, resume: bool, json: bool) -> None:
     """What `--dry-run` does: all checks of a run, its effective settings, and nothing written."""
-    from ganport_train.preparation import prepare
+    from ganport_train.run_directory import prepare
 
     from ganport_cli.training_progress import TrainingProgress
 
