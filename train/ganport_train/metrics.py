@@ -95,7 +95,7 @@ def _open_events(folder: Path, step: int) -> Any:
             from torch.utils.tensorboard import SummaryWriter
         except ModuleNotFoundError:
             return None
-        return SummaryWriter(str(folder), purge_step=step + 1)  # type: ignore[no-untyped-call]
+        return SummaryWriter(str(folder), purge_step=step + 1)
 
 
 def _truncate(path: Path, step: int) -> None:
