@@ -6,7 +6,7 @@ from typing import Any
 import litserve  # type: ignore[import-untyped]
 import numpy as np
 from ganport_runtime import Generator, latents
-from ganport_runtime.buckets import BUCKETS, TOP
+from ganport_runtime.batches import BUCKETS, TOP
 from starlette.responses import Response
 
 BATCH_TIMEOUT = 0.005  # seconds

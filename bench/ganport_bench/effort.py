@@ -40,7 +40,6 @@ class Effort:
         limit_seconds: scenarios: a run is ended after this; None: at LoadGen's own minimum. LoadGen calls shorter runs
             INVALID.
         search_seconds: of each step of the search for the Server scenario's rate.
-        search_steps: of that search.
         checked: responses of a run that LoadGen keeps and that are compared, about.
 
         levels: load: numbers of clients that wait for their answers.
@@ -69,7 +68,6 @@ class Effort:
     calls: int
     limit_seconds: float | None
     search_seconds: float
-    search_steps: int
     checked: int
     levels: tuple[int, ...]
     window_seconds: float
@@ -98,7 +96,6 @@ FULL = Effort(
     calls=5,
     limit_seconds=None,
     search_seconds=2.0,
-    search_steps=5,
     checked=32,
     levels=(1, 2, 4, 8, 16, 32, 64),
     window_seconds=1.0,
@@ -123,7 +120,6 @@ QUICK = replace(
     calls=3,
     limit_seconds=1.0,
     search_seconds=0.5,
-    search_steps=4,
     checked=16,
     levels=(1, 8, 64),
     window_seconds=0.3,

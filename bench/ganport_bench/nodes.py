@@ -367,9 +367,9 @@ COLUMNS = ("node", "executed as", "in", "ms", "share", "floor ms", "x floor", "G
 
 
 def tables(document: Mapping[str, Any]) -> list[Table]:
-    """For every profile the longest nodes with where the rest goes, and all nodes in a table that may be folded."""
+    """Where the time goes; then the longest nodes of every profile, and a folded table of all its nodes."""
     peaks = document.get("ceilings", {}).get("peaks", {})
-    found = []
+    found = [_shares_table([profile for profile in document["nodes"] if profile.get("summary")])]
     for profile in document["nodes"]:
         ranked = sorted(profile["nodes"], key=lambda node: -node["milliseconds"])
         total = sum(node["milliseconds"] for node in ranked)
@@ -382,6 +382,22 @@ def tables(document: Mapping[str, Any]) -> list[Table]:
             rows = [*rows[:SHOWN], (f"{len(rest)} more", "", "", number(spent), f"{share:.1%}")]
         found.append(Table(title, COLUMNS, rows, "\n".join(_summary(profile))))
     return found
+
+
+def _shares_table(profiles: Sequence[Mapping[str, Any]]) -> Table:
+    """A row for each plan and batch size."""
+    shares = ("products_floor", "products_above_floor", "without_products")
+    columns = ("plan", "batch", "ms in nodes", "products at their floor", "products above it", "nodes without products")
+    rows = [
+        (
+            profile["plan"],
+            str(profile["batch"]),
+            number(sum(node["milliseconds"] for node in profile["nodes"])),
+            *(percent(profile["summary"][name]) for name in shares),
+        )
+        for profile in profiles
+    ]
+    return Table("Where the time goes", columns, rows)
 
 
 def _cells(node: Mapping[str, Any], peak: Mapping[str, Any] | None) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from ganport_runtime.backends import BACKENDS, load_backend
 from ganport_runtime.batches import BUCKETS, TOP, bucket_of
 from ganport_runtime.manifest import Role
 from ganport_runtime.opening import open_candidate
-from ganport_runtime.plan import AUTO, DEVICES, Candidate, Request, refusal_of
-from ganport_runtime.tuning import MeasuredPlan, TuningRecord
+from ganport_runtime.plan import AUTO, DEVICES, Candidate, PlanRequest, refusal_of
+from ganport_runtime.tuning.record import MeasuredPlan, TuningRecord
 
 from ganport_bench.baselines import TRANSFERS, ImageSession, Settings, SystemUnderTest
 from ganport_bench.subject import Latents, Pixels
@@ -49,7 +49,7 @@ def plans_of(bundle: Bundle, record: TuningRecord | None = None) -> tuple[System
     return tuple(
         SystemUnderTest(
             name,
-            partial(refusal_of, candidate, Request()),
+            partial(refusal_of, candidate, PlanRequest()),
             partial(_settings, candidate, record),
             partial(_open, bundle, candidate, record),
             "plan",

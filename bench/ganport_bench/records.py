@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ganport_runtime import Bundle, fingerprint
-from ganport_runtime.tuning import Budget, TuningRecord, find_record, save
+from ganport_runtime import Bundle
+from ganport_runtime.backends import engine_versions
+from ganport_runtime.machine import facts
+from ganport_runtime.tuning.record import Budget, TuningRecord, find_record, save
 from ganport_runtime.tuning.tuner import tune
 
 from ganport_bench.effort import OnStep
@@ -33,13 +35,13 @@ def own_cache(folder: Path) -> Iterator[None]:
 
 def user_record(bundle: Bundle, least_db: float = 0.0) -> TuningRecord | None:
     """The user's record of the bundle, if it was made on this machine with these engines, for at least that PSNR."""
-    found = find_record(bundle, "generator", fingerprint.machine)
+    found = find_record(bundle, "generator", facts)
     return found if isinstance(found, TuningRecord) and holds(found) and found.budget.min_psnr_db >= least_db else None
 
 
 def holds(record: TuningRecord) -> bool:
     """Whether machine and engines are as they were."""
-    return record.machine == fingerprint.machine() and record.engines == fingerprint.engines()
+    return record.machine == facts() and record.engines == engine_versions()
 
 
 def tuned(

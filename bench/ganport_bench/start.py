@@ -42,7 +42,7 @@ from ganport_runtime import Bundle, Generator, Plan, PlanError
 from ganport_runtime.backends import BACKENDS, load_backend
 from ganport_runtime.batches import BUCKETS, TOP
 from ganport_runtime.bundle import MANIFEST
-from ganport_runtime.manifest import Engine, Entry, Probe
+from ganport_runtime.manifest import CompiledEngine, Entry, Probe
 from ganport_runtime.plan import AUTO
 
 from ganport_bench.effort import Effort, OnStep
@@ -422,7 +422,7 @@ def bundle_quantities(bundle: Bundle) -> Iterator[Quantity]:
 def _kind(entry: Entry | Probe) -> str:
     if isinstance(entry, Probe):
         return "probe"
-    return "engines" if isinstance(entry, Engine) else f"{entry.role} graphs, {entry.precision}"
+    return "engines" if isinstance(entry, CompiledEngine) else f"{entry.role} graphs, {entry.precision}"
 
 
 def installed_quantities() -> Iterator[Quantity]:

@@ -14,7 +14,7 @@ from ganport_runtime.bundle import MANIFEST
 from ganport_runtime.differences import compare
 from ganport_runtime.manifest import Role, Variant
 from ganport_runtime.opening import open_candidate
-from ganport_runtime.plan import Refusal, Request, by_reason, list_plans
+from ganport_runtime.plan import PlanRequest, Refusal, by_reason, list_plans
 from ganport_runtime.self_test import read_probe
 from numpy.typing import NDArray
 
@@ -298,7 +298,7 @@ class BundleSource:
 
     def _opened(self) -> tuple[Generator, str]:
         """The variant by the first backend that runs it on the CPU."""
-        available, refusals = list_plans(self.bundle, ROLE, Request(device="cpu", precision=EXACT_PRECISION))
+        available, refusals = list_plans(self.bundle, ROLE, PlanRequest(device="cpu", precision=EXACT_PRECISION))
         for candidate in (one for one in available if one.entry == self.variant):
             try:
                 running = open_candidate(self.bundle, ROLE, candidate, Generator.signature)

@@ -16,7 +16,7 @@ from ganport_runtime.tuning.timing import Seconds, System, Turns, interleave, st
 __all__ = [
     "PERCENTILES",
     "Estimate",
-    "Latency",
+    "LatencyPercentiles",
     "Seconds",
     "System",
     "Throughput",
@@ -94,7 +94,7 @@ def least_samples(percent: float) -> int:
 
 
 @dataclass(frozen=True)
-class Latency:
+class LatencyPercentiles:
     """Of one load.
 
     Attributes:
@@ -115,12 +115,12 @@ class Latency:
         return {f"p{percent:g}": 1e3 * value for percent, value in self.known.items()}
 
 
-def latency_of(seconds: Seconds) -> Latency:
+def latency_of(seconds: Seconds) -> LatencyPercentiles:
     """Of latencies, float64 [answers] seconds."""
     if not len(seconds):
-        return Latency(0, {})
+        return LatencyPercentiles(0, {})
     values = np.percentile(seconds, PERCENTILES)
-    return Latency(len(seconds), dict(zip(PERCENTILES, map(float, values), strict=True)))
+    return LatencyPercentiles(len(seconds), dict(zip(PERCENTILES, map(float, values), strict=True)))
 
 
 @dataclass(frozen=True)

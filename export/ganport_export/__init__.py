@@ -26,10 +26,8 @@ __all__ = [
     "export_run",
 ]
 
-LOADED_LATER = ("export_module", "export_run")  # they load PyTorch
-
 
 def __getattr__(name: str) -> Any:
-    if name not in LOADED_LATER:
+    if name not in ("export_module", "export_run"):  # they load PyTorch
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module("ganport_export.export"), name)

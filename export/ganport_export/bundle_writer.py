@@ -20,10 +20,10 @@ from ganport_train.grid import grid
 from ganport_train.networks import DcganDiscriminator
 from torch import nn
 
-from ganport_export.engines import BuiltEngine
 from ganport_export.errors import Observer, OutputError, log
+from ganport_export.generator import GeneratorParts
 from ganport_export.inputs import PROBE_SEED, GeneratorInputs
-from ganport_export.reference import Pixels, discriminator_reference, make_reference
+from ganport_export.reference import discriminator_reference, make_reference
 from ganport_export.variants import ExportedGraph, sha256
 
 SUFFIX = ".ganport"
@@ -34,19 +34,10 @@ PROBE_IMAGES = 8
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a bundle is to appear and what it is called. Checked in `__post_init__`; writing can still fail later.
-
-    Args:
-        out: the bundle's directory; directories above it are made.
-        name: what the bundle is called; None: its directory's name without `.ganport`.
-        overwrite: whether a bundle that is there may be replaced.
-
-    Raises:
-        OutputError: something is there and may not be replaced, or lies where a directory is needed.
-    """
+    """Where a bundle is to appear and what it is called. Checked in `__post_init__`; writing can still fail later."""
 
     out: Path
-    name: str | None = None
+    name: str | None = None  # what the bundle is called; None: its directory's name without `.ganport`
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -57,8 +48,13 @@ class Destination:
             raise OutputError(f"{self.out} cannot be written: {parent} is a file")
         if not os.access(parent, os.W_OK | os.X_OK):
             raise OutputError(f"{self.out} cannot be written: no right to write in {parent}")
-        if self.path.exists() or self.path.is_symlink():
-            self._check_replaceable()
+        if not (self.path.exists() or self.path.is_symlink()):
+            return
+        if not self.overwrite:
+            raise OutputError(f"{self.out} exists: choose another name, or --overwrite to replace it")
+        directory = self.path.is_dir() and not self.path.is_symlink()
+        if not directory or (any(self.path.iterdir()) and not (self.path / MANIFEST).is_file()):
+            raise OutputError(f"{self.out} exists and is no bundle: it is not overwritten; choose another name")
 
     @classmethod
     def cleared(cls, out: Path, name: str | None, overwrite: bool, observer: Observer) -> "Destination":
@@ -76,13 +72,6 @@ class Destination:
         """The bundle's name."""
         return self.path.name.removesuffix(SUFFIX) if self.name is None else self.name
 
-    def _check_replaceable(self) -> None:
-        if not self.overwrite:
-            raise OutputError(f"{self.out} exists: choose another name, or --overwrite to replace it")
-        directory = self.path.is_dir() and not self.path.is_symlink()
-        if not directory or (any(self.path.iterdir()) and not (self.path / MANIFEST).is_file()):
-            raise OutputError(f"{self.out} exists and is no bundle: it is not overwritten; choose another name")
-
 
 def _absolute(out: Path) -> Path:
     named = out.name not in ("", "..")  # a last part that is a link is seen as one
@@ -92,18 +81,7 @@ def _absolute(out: Path) -> Path:
 def write_bundle(
     destination: Destination, manifest: Manifest, contents: Mapping[str, bytes], observer: Observer = log
 ) -> None:
-    """Write a bundle under a hidden name, read it back, and give it its name.
-
-    Args:
-        destination: the bundle's directory.
-        manifest: what `manifest.json` is to say.
-        contents: every other file of the bundle by its relative path.
-        observer: told of what killed exports to the same place left there.
-
-    Raises:
-        OutputError: something else has taken the name since `destination` was made.
-        BundleError: what was written does not read back as a bundle.
-    """
+    """Write a bundle under a hidden name, read it back, and give it its name."""
     path = dataclasses.replace(destination).path  # made anew, it looks again
     document = json.dumps(manifest.to_json(), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     try:
@@ -115,30 +93,10 @@ def write_bundle(
         raise OutputError(f"{destination.out} exists: choose another name, or --overwrite to replace it") from None
 
 
-@dataclass(frozen=True)
-class ProbeFile:
-    """Inputs and the network's own images: what every plan must make before it is used.
+def make_probe(network: nn.Module, inputs: GeneratorInputs, discriminator: DcganDiscriminator | None = None) -> bytes:
+    """An npz of what every plan must make before it is used: a generator's inputs and its images in float64.
 
-    Args:
-        data: an npz of the generator's inputs, such as `z` float32 [n, latent_dim], with `image` uint8 [n, height,
-            width, channels] and, where there is a discriminator, `logit` float32 [n] of these images.
-    """
-
-    data: bytes
-
-    @property
-    def entry(self) -> Probe:
-        """What the manifest says of it."""
-        return Probe(PROBE_FILE, sha256(self.data), PROBE_IMAGES)
-
-
-def make_probe(
-    network: nn.Module, inputs: GeneratorInputs, discriminator: DcganDiscriminator | None = None
-) -> ProbeFile:
-    """Run a generator, and the discriminator on what it makes, in float64.
-
-    Raises:
-        ModuleError: the generator does not run in float64.
+    `image` is uint8 [n, height, width, channels]; with a discriminator there is `logit`, float32 [n], of these images.
     """
     reference = make_reference(network, inputs, PROBE_SEED, PROBE_IMAGES)
     arrays: dict[str, npt.NDArray[Any]] = {**reference.inputs, "image": np.ascontiguousarray(reference.pixels)}
@@ -147,60 +105,31 @@ def make_probe(
         arrays["logit"] = logits.astype(np.float32)
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]  # always the same bytes: numpy dates the entries 1980
-    return ProbeFile(buffer.getvalue())
-
-
-@dataclass(frozen=True)
-class Contents:
-    """The files of a bundle, made and measured.
-
-    Args:
-        graphs: every graph, the fp32 reference first.
-        engines: every engine, of these graphs.
-        probe: inputs and the network's own pixels.
-        strips: comparison images, PNG files by their paths in the bundle.
-        shown: the images of `samples.png`, uint8 [n, height, width, channels].
-    """
-
-    graphs: tuple[ExportedGraph, ...]
-    engines: tuple[BuiltEngine, ...]
-    probe: ProbeFile
-    strips: Mapping[str, bytes]
-    shown: Pixels
-
-    @property
-    def files(self) -> Mapping[str, bytes]:
-        """All of them by their paths in the bundle."""
-        samples = io.BytesIO()
-        grid(self.shown).save(samples, "PNG")
-        return {
-            **{graph.variant.file: graph.data for graph in self.graphs},
-            **{built.engine.file: built.data for built in self.engines},
-            self.probe.entry.file: self.probe.data,
-            **self.strips,
-            "samples.png": samples.getvalue(),
-        }
+    return buffer.getvalue()
 
 
 def assemble(
     destination: Destination,
-    contents: Contents,
+    parts: GeneratorParts,
+    discriminator_graph: ExportedGraph | None,
+    probe: bytes,
     *,
     training: Mapping[str, Any],
     generator: GeneratorInfo,
     discriminator: DiscriminatorInfo | None,
     observer: Observer,
 ) -> Manifest:
-    """Write a bundle and return its manifest.
-
-    Args:
-        destination: the bundle's directory.
-        contents: its files.
-        training: what is known of the training run.
-        generator: the generator's signature.
-        discriminator: the discriminator's, or None where there is none.
-        observer: told of what killed exports left beside the bundle.
-    """
+    """Write a bundle and return its manifest."""
+    graphs = parts.graphs if discriminator_graph is None else (*parts.graphs, discriminator_graph)
+    samples = io.BytesIO()
+    grid(parts.shown).save(samples, "PNG")
+    files = {
+        **{graph.variant.file: graph.data for graph in graphs},
+        **{built.engine.file: built.data for built in parts.engines},
+        PROBE_FILE: probe,
+        **parts.strips,
+        "samples.png": samples.getvalue(),
+    }
     manifest = Manifest(
         name=destination.called,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -208,9 +137,9 @@ def assemble(
         training=training,
         generator=generator,
         discriminator=discriminator,
-        variants=tuple(graph.variant for graph in contents.graphs),
-        engines=tuple(built.engine for built in contents.engines),
-        probe=contents.probe.entry,
+        variants=tuple(graph.variant for graph in graphs),
+        engines=tuple(built.engine for built in parts.engines),
+        probe=Probe(PROBE_FILE, sha256(probe), PROBE_IMAGES),
     )
-    write_bundle(destination, manifest, contents.files, observer)
+    write_bundle(destination, manifest, files, observer)
     return manifest

@@ -26,17 +26,10 @@ Outputs = tuple[Floats, Floats]  # logits [n], features [n, F]
 
 @dataclass(frozen=True)
 class DiscriminatorParity:
-    """A discriminator's graph beside its network in float64.
+    """A discriminator's graph beside its network in float64."""
 
-    Args:
-        logit_error: largest difference of any logit, relative to the largest logit, or absolute where that is below 1.
-        features_error: the same for the features.
-        images: how many were compared: generated ones and noise.
-        batches: sizes they were run in.
-    """
-
-    logit_error: float
-    features_error: float
+    logit_error: float  # the largest, relative to the largest logit, or absolute where that is below 1
+    features_error: float  # the same for the features
     images: int
     batches: tuple[int, ...]
 
@@ -89,18 +82,7 @@ def _error(all_wanted: Floats, wanted: Floats, outputs: Floats) -> float:
 def discriminator_graph(
     network: DcganDiscriminator, image: ImageInfo, generated: Pixels, observer: Observer, progress: Progress
 ) -> ExportedGraph:
-    """Export a discriminator and measure its graph against the network, on generated images and on noise.
-
-    Args:
-        network: float32, in eval mode.
-        image: the images' sizes.
-        generated: uint8 [64 or more, height, width, channels].
-        observer: told of what stays unfolded.
-        progress: told what is being done.
-
-    Raises:
-        ExportError: the network cannot be traced; a `ParityError`: the graph is over a gate.
-    """
+    """Export a discriminator and measure its graph against the network, on generated images and on noise."""
     progress("tracing the discriminator, and measuring it against the network in float64")
     example = {"image": generated[:EXAMPLES]}
     signature = discriminator_signature(example, network.feature_dim)

@@ -50,12 +50,7 @@ def quiet(line: str) -> None:
 
 @contextlib.contextmanager
 def user_code(doing: str, remedy: str = "") -> Iterator[None]:
-    """Turn what the user's code raises into a `ModuleError`; `sys.exit` is no way out of an export either.
-
-    Args:
-        doing: what failed, as the line begins.
-        remedy: what to do, as it ends.
-    """
+    """Turn what the user's code raises into a `ModuleError`; `sys.exit` is no way out of an export either."""
     try:
         yield
     except ExportError:

@@ -13,7 +13,7 @@ from torch import nn
 
 from ganport_export.engines import BuiltEngine, build_engines
 from ganport_export.errors import ExportError, Observer, ParityError, Progress, QuantizeError
-from ganport_export.fidelity import Shipment, ship
+from ganport_export.fidelity import ship
 from ganport_export.graph import to_bytes
 from ganport_export.inputs import (
     CALIBRATION_SEED,
@@ -42,23 +42,12 @@ SAMPLES = 64  # the images of samples.png
 
 @dataclass(frozen=True)
 class GeneratorParity:
-    """A generator's graph beside its network in float64.
+    """A generator's graph beside its network in float64."""
 
-    Args:
-        largest_difference: of any pixel value, of 255.
-        psnr_db: peak signal-to-noise ratio over all pixel values together, in dB, 100 at most.
-        share_off: share of pixel values that differ by one or more, 0 to 1.
-        largest_batch_difference: of any pixel value, of 255, between a latent alone or in a small batch and the same
-            latent in the largest batch.
-        images: how many were compared.
-        seeds: of their latents.
-        batches: sizes they were made in.
-    """
-
-    largest_difference: int
-    psnr_db: float
-    share_off: float
-    largest_batch_difference: int
+    largest_difference: int  # of any pixel value, of 255
+    psnr_db: float  # peak signal-to-noise ratio over all pixel values together, in dB, 100 at most
+    share_off: float  # share of pixel values that differ by one or more, 0 to 1
+    largest_batch_difference: int  # of 255, of a latent's pixels in smaller batches from those in the largest one
     images: int
     seeds: tuple[int, ...]
     batches: tuple[int, ...]
@@ -94,11 +83,7 @@ GENERATOR_GATES: Mapping[str, GeneratorGate] = {"fp32": GeneratorGate(largest_di
 def measure_generator(
     run: Callable[[Feed], Pixels], references: Sequence[NetworkReference], batches: Sequence[int] = BATCHES
 ) -> GeneratorParity:
-    """Run a graph on every reference's first inputs in each batch size, and compare with the network's images.
-
-    Raises:
-        ParityError: the images are of another shape or type.
-    """
+    """Run a graph on every reference's first inputs in each batch size, and compare with the network's images."""
     wanted, made, between = [], [], [0]
     for reference in references:
         in_largest = run(first_rows(reference.inputs, max(batches)))
@@ -127,17 +112,12 @@ def _differences(wanted: Pixels, made: Pixels) -> npt.NDArray[np.int16]:
 
 @dataclass(frozen=True)
 class GeneratorParts:
-    """A generator's part of a bundle.
+    """A generator's part of a bundle."""
 
-    Args:
-        shipment: graphs within the floor, and their comparison images.
-        engines: built of them.
-        shown: the images of `samples.png`, uint8 [n, height, width, channels].
-    """
-
-    shipment: Shipment
+    graphs: tuple[ExportedGraph, ...]  # the fp32 reference first
+    strips: Mapping[str, bytes]  # comparison images, PNG files by their paths in the bundle
     engines: tuple[BuiltEngine, ...]
-    shown: Pixels
+    shown: Pixels  # the images of `samples.png`, uint8 [n, height, width, channels]
 
 
 def generator_parts(
@@ -148,23 +128,11 @@ def generator_parts(
     observer: Observer,
     progress: Progress,
 ) -> GeneratorParts:
-    """Make, measure and build everything that was chosen.
-
-    Args:
-        network: float32, in eval mode.
-        inputs: what it takes.
-        image: the images' sizes.
-        choices: forms, precisions and engines that are wanted.
-        observer: told of what stays unfolded, is clipped, looks wrong, or cannot be made.
-        progress: told what is being done.
-
-    Raises:
-        ExportError: the network cannot be traced or gives no images; a `ParityError`: an fp32 graph is over a gate.
-    """
+    """Make, measure and build everything that was chosen."""
     graphs = generator_graphs(network, inputs, image, choices, observer, progress)
     shown = image_maker(graphs[0].data)(inputs.draw(SAMPLES_SEED, SAMPLES))
-    shipment = ship(graphs, inputs, choices.min_psnr, observer, progress)
-    return GeneratorParts(shipment, _engines(shipment.graphs, choices.engines, observer, progress), shown)
+    shipped, strips = ship(graphs, inputs, choices.min_psnr, observer, progress)
+    return GeneratorParts(shipped, strips, _engines(shipped, choices.engines, observer, progress), shown)
 
 
 def generator_graphs(
@@ -192,7 +160,6 @@ def generator_graphs(
 
 
 def _in_forms(traced: onnx_ir.Model, asked: Sequence[str], observer: Observer) -> Sequence[tuple[str, onnx_ir.Model]]:
-    """The graph in every form that is asked for and differs from the network as trained."""
     made = []
     for name, form in FORMS.items():
         if name not in asked:
@@ -272,7 +239,6 @@ class _GraphMaker:
 def _engines(
     graphs: Sequence[ExportedGraph], libraries: Sequence[str], observer: Observer, progress: Progress
 ) -> tuple[BuiltEngine, ...]:
-    """Engines of the graphs whose form is for TensorRT."""
     if not libraries:
         return ()
     fit = [graph for graph in graphs if FORMS[graph.form].engines]

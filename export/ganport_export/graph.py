@@ -9,7 +9,7 @@ import onnx.defs
 import onnx.version_converter
 import onnx_ir
 from ganport_runtime import atomic
-from ganport_runtime.text import one_line
+from ganport_runtime.errors import one_line
 
 from ganport_export.errors import ExportError, Observer, OutputError
 from ganport_export.passes.graph_view import ONNX_DOMAINS, opset_version
@@ -18,12 +18,7 @@ WANTED = "give the .onnx file of a network"
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:
-    """An ONNX file with every weight in memory, external ones too.
-
-    Raises:
-        ExportError: there is no such file, it is no ONNX model, it is cut off, weights beside it are missing or
-            damaged, or it uses an operator that ONNX does not define.
-    """
+    """An ONNX file with every weight in memory, external ones too."""
     data = _read(path)
     try:
         proto = onnx.load_model_from_string(data)
@@ -40,11 +35,7 @@ def read_onnx(path: Path) -> onnx.ModelProto:
 
 
 def check_onnx_output(out: Path, source: Path, *, overwrite: bool) -> None:
-    """See that `out` may be written before any work is done for it.
-
-    Raises:
-        OutputError: it is the source itself, a folder, there already, or where nothing may be written.
-    """
+    """See that `out` may be written before any work is done for it."""
     if out.exists() and source.exists() and out.samefile(source):
         raise OutputError(f"{out} is the file that is read: name another one, so that the original stays")
     if out.is_dir():
@@ -57,11 +48,7 @@ def check_onnx_output(out: Path, source: Path, *, overwrite: bool) -> None:
 
 
 def write_onnx(out: Path, data: bytes) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        OutputError: the system refuses it.
-    """
+    """Write a file whole or not at all."""
     try:
         atomic.write_bytes(out, data)
     except OSError as error:
@@ -94,7 +81,6 @@ def _check_operators(proto: onnx.ModelProto, path: Path) -> None:
 
 
 def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """Every node, those of subgraphs too."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:
@@ -103,7 +89,6 @@ def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
 
 
 def _load_external(proto: onnx.ModelProto, path: Path) -> None:
-    """Bring weights that lie in files beside the ONNX file into it."""
     try:
         onnx.load_external_data_for_model(proto, str(path.parent.resolve()))
         for tensor in proto.graph.initializer:
@@ -116,11 +101,7 @@ def _load_external(proto: onnx.ModelProto, path: Path) -> None:
 
 
 def with_opset(model: onnx_ir.Model, oldest: int, observer: Observer) -> onnx_ir.Model:
-    """The graph itself where its opset is `oldest` or later, else a converted one; the observer is told.
-
-    Raises:
-        ExportError: it holds an operator that cannot be converted.
-    """
+    """The graph itself where its opset is `oldest` or later, else a converted one; the observer is told."""
     old = opset_version(model)
     if old >= oldest:
         return model
@@ -136,11 +117,7 @@ def with_opset(model: onnx_ir.Model, oldest: int, observer: Observer) -> onnx_ir
 
 
 def to_bytes(graph: onnx_ir.Model | onnx.ModelProto, *, check: bool = False) -> bytes:
-    """The bytes of an ONNX file, weights inside.
-
-    Raises:
-        ExportError: more than the 2 GiB that one ONNX file can hold, or ONNX's own checker, where asked, refuses it.
-    """
+    """The bytes of an ONNX file, weights inside."""
     proto = graph if isinstance(graph, onnx.ModelProto) else onnx_ir.serde.serialize_model(graph)
     if check:
         try:

@@ -73,36 +73,22 @@ def first_rows(feed: Feed, count: int) -> Feed:
 
 @dataclass(frozen=True)
 class Feeds:
-    """Inputs for each purpose: ranges, choices, and the figures that are reported.
+    """Inputs for each purpose: ranges, choices, and the figures that are reported."""
 
-    Args:
-        calibration: show how large values become.
-        held_out: decide between ways to quantize.
-        measured: what a result is compared on.
-        source: where they are from, in words.
-        shared: whether one set serves all three purposes.
-    """
-
-    calibration: Sequence[Feed]
-    held_out: Sequence[Feed]
-    measured: Sequence[Feed]
+    calibration: Sequence[Feed]  # show how large values become
+    held_out: Sequence[Feed]  # decide between ways to quantize
+    measured: Sequence[Feed]  # what a result is compared on
     source: str
-    shared: bool = False
+    shared: bool = False  # whether one set serves all three purposes
 
 
 @dataclass(frozen=True)
 class GraphInput:
-    """The one input of anyone's graph.
-
-    Args:
-        name: its name.
-        batch: its first size, or None where that is dynamic.
-        sizes: the others; None where one is dynamic.
-    """
+    """The one input of anyone's graph."""
 
     name: str
-    batch: int | None
-    sizes: tuple[int | None, ...]
+    batch: int | None  # its first size, or None where that is dynamic
+    sizes: tuple[int | None, ...]  # the others; None where one is dynamic
 
     def __str__(self) -> str:
         """Such as `z float32 [batch, 100]`."""
@@ -118,11 +104,7 @@ class GraphInput:
 
 
 def read_input(model: onnx_ir.Model) -> GraphInput:
-    """The one input of a graph, which must be float32 [batch, ...].
-
-    Raises:
-        ExportError: there are more or none, or it is of another type or shape.
-    """
+    """The one input of a graph, which must be float32 [batch, ...]."""
     if len(model.graph.inputs) != 1:
         names = ", ".join(str(value.name) for value in model.graph.inputs) or "none"
         raise ExportError(f"the graph has {len(model.graph.inputs)} inputs ({names}): one is wanted, the latents")
@@ -135,11 +117,7 @@ def read_input(model: onnx_ir.Model) -> GraphInput:
 
 
 def drawn_feeds(of: GraphInput) -> Feeds:
-    """Latents N(0, 1), three sets of them.
-
-    Raises:
-        ExportError: a size after the batch is dynamic.
-    """
+    """Latents N(0, 1), three sets of them."""
     fixed = [size for size in of.sizes if size is not None]
     if len(fixed) < len(of.sizes):
         raise ExportError(
@@ -154,11 +132,7 @@ def drawn_feeds(of: GraphInput) -> Feeds:
 
 
 def feeds_of_file(path: Path, of: GraphInput) -> Feeds:
-    """The rows of an .npy file, float32 [n, ...]: every third for each purpose, or all for all where they are few.
-
-    Raises:
-        ExportError: it cannot be read, does not fit the input, or holds NaN or infinity.
-    """
+    """The rows of an .npy file, float32 [n, ...]: every third for each purpose, or all for all where they are few."""
     rows = _read_rows(path, of)
     few = len(rows) < 3 * (of.batch or 1)
     calibration, held_out, measured = (of.batches(rows if few else rows[end::3]) for end in range(3))

@@ -7,7 +7,7 @@ optimize(Path("generator.onnx"), Path("fast.onnx"), form="phase", precision="fp1
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,20 +30,11 @@ KEEP = "nothing was written: choose another --precision, --kind or --form"
 
 @dataclass(frozen=True)
 class Optimized:
-    """What became of a file.
-
-    Args:
-        changed: whether the graph that was written is another one.
-        treated: how many nodes of which sort were changed.
-        left: one line for each node that stays as it is, and for what else there is to know.
-        outputs: every output beside the original's.
-        inputs: what they were compared on, in words.
-        quantization: how the int8 graph came about, where one was made.
-    """
+    """What became of a file."""
 
     changed: bool
     treated: Mapping[str, int]
-    left: tuple[str, ...]
+    left: tuple[str, ...]  # one line for each node that stays as it is, and for what else there is to know
     outputs: tuple[OutputDifference, ...]
     inputs: str
     quantization: Mapping[str, Any] | None
@@ -61,40 +52,30 @@ class Optimized:
             "left": list(self.left),
             "inputs": self.inputs,
             "psnr_db": self.psnr_db,
-            "outputs": [output.to_json() for output in self.outputs],
+            "outputs": list(map(asdict, self.outputs)),
             "quantization": None if self.quantization is None else dict(self.quantization),
         }
 
 
 def optimize(
-    source: Path,
+    source: Path,  # any network of one float32 input [batch, ...]
     out: Path,
     *,
-    form: str = "deconv",
-    precision: str = "fp32",
-    kind: str = KINDS[0],
-    min_psnr_db: float = DEFAULT_MIN_PSNR_DB,
-    calibration: Path | None = None,
+    form: str = "deconv",  # one of `FORMS`
+    precision: str = "fp32",  # fp32, fp16 or int8
+    kind: str = KINDS[0],  # of int8, one of `quantize.KINDS`
+    min_psnr_db: float = DEFAULT_MIN_PSNR_DB,  # the lowest mean PSNR of an output at which a file is written
+    calibration: Path | None = None,  # an .npy file of inputs to use; None: random latents
     overwrite: bool = False,
     observer: Observer = log,
 ) -> Optimized:
     """Write a faster file of a generator's ONNX file, whose inputs and outputs stay what they are.
 
-    Args:
-        source: any network of one float32 input [batch, ...].
-        out: the file to write; where nothing can be treated it is the source's graph.
-        form: one of `forms.FORMS`.
-        precision: fp32, fp16 or int8.
-        kind: of int8, one of `quantize.KINDS`.
-        min_psnr_db: the lowest mean PSNR of an output, against the source's, at which a file is written.
-        calibration: an .npy file of inputs to use; None: random latents.
-        overwrite: whether `out` may be replaced.
-        observer: told of each node that stays as it is, and why.
-
-    Raises:
-        ExportError: a file that cannot be read, run, measured or written, or a result under the floor.
+    Raises `ExportError` for a file that cannot be read, run, measured or written, and for a result under the floor.
     """
-    _check_choices(form, precision, kind)
+    for what, given, known in (("form", form, FORMS), ("precision", precision, PRECISIONS), ("kind", kind, KINDS)):
+        if given not in known:
+            raise ExportError(f"{what} {given!r} is unknown: choose from {', '.join(known)}")
     check_onnx_output(out, source, overwrite=overwrite)
     notes: list[str] = []
 
@@ -181,12 +162,6 @@ def _is_int8(layer: onnx_ir.Node) -> bool:
 
 def _count(model: onnx_ir.Model, op_type: str) -> int:
     return sum(is_operator(node, op_type) for node in model.graph)
-
-
-def _check_choices(form: str, precision: str, kind: str) -> None:
-    for what, given, known in (("form", form, FORMS), ("precision", precision, PRECISIONS), ("kind", kind, KINDS)):
-        if given not in known:
-            raise ExportError(f"{what} {given!r} is unknown: choose from {', '.join(known)}")
 
 
 def _check_figures(result: Optimized, form: str, precision: str, min_psnr_db: float, source: Path) -> None:

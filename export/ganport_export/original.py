@@ -1,7 +1,7 @@
 """The file that is optimized: checked, run on inputs of its own, and kept to measure results against."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx
 import onnx_ir
 from ganport_runtime.differences import PSNR_LIMIT_DB, psnr_db
-from ganport_runtime.text import one_line
+from ganport_runtime.errors import one_line
 from onnx_ir import DataType
 from onnx_ir.passes import common
 
@@ -29,30 +29,16 @@ Outputs = Mapping[str, Sequence[Array]]  # of every batch
 
 @dataclass(frozen=True)
 class OutputDifference:
-    """One output beside the original's.
-
-    Args:
-        name: of the output.
-        psnr_db_mean: mean of the samples' own peak signal-to-noise ratios, each 100 dB at most.
-        psnr_db_worst: the lowest of them.
-        largest_difference: of any value.
-        peak: what the ratio's signal is: 255 for uint8, else the span of the original's values, highest less lowest.
-        samples: how many were compared.
-    """
+    """One output beside the original's."""
 
     name: str
-    psnr_db_mean: float
-    psnr_db_worst: float
-    largest_difference: float
-    peak: float
+    psnr_db_mean: float  # mean of the samples' own peak signal-to-noise ratios, each 100 dB at most
+    psnr_db_worst: float  # the lowest of them
+    largest_difference: float  # of any value
+    peak: float  # the signal: 255 for uint8, else the span of the original's values
     samples: int
 
-    def to_json(self) -> dict[str, Any]:
-        """The figures by name."""
-        return asdict(self)
-
     def __str__(self) -> str:
-        """One line."""
         of = "255" if self.peak == PIXEL_PEAK else f"the output's range of {self.peak:.4g}"
         return (
             f"{self.name}: PSNR mean {self.psnr_db_mean:.1f} dB, worst {self.psnr_db_worst:.1f} dB relative to {of}; "
@@ -61,11 +47,7 @@ class OutputDifference:
 
 
 def run_batches(session: OnnxSession, feeds: Sequence[Feed]) -> Outputs:
-    """Every output of every batch.
-
-    Raises:
-        ExportError: an output is not a tensor of numbers.
-    """
+    """Every output of every batch."""
     made: dict[str, list[Array]] = {}
     for feed in feeds:
         for name, array in session(feed).items():
@@ -78,20 +60,6 @@ def run_batches(session: OnnxSession, feeds: Sequence[Feed]) -> Outputs:
 def non_finite(outputs: Outputs) -> str | None:
     """The name of an output that holds NaN or infinity, or None."""
     return next((name for name, arrays in outputs.items() if not all(np.isfinite(a).all() for a in arrays)), None)
-
-
-def compare_outputs(original: Outputs, made: Outputs, batch_sizes: Sequence[int]) -> tuple[OutputDifference, ...]:
-    """Every output beside the original's.
-
-    Args:
-        original: its outputs, batch by batch.
-        made: the other graph's for the same inputs.
-        batch_sizes: inputs in each batch; an output whose first size is another counts as one sample a batch.
-
-    Raises:
-        ExportError: another type or shape.
-    """
-    return tuple(_compare(name, original[name], made[name], batch_sizes) for name in original)
 
 
 def _compare(name: str, original: Sequence[Array], made: Sequence[Array], sizes: Sequence[int]) -> OutputDifference:
@@ -122,22 +90,7 @@ def _peak(arrays: Sequence[Array]) -> float:
 
 
 class Original:
-    """An ONNX file that can be run and measured against.
-
-    Args:
-        path: of the file.
-        calibration: an .npy file of inputs; None: random latents.
-        observer: told of what was changed to read it.
-
-    Attributes:
-        data: its bytes, weights inside.
-        model: its graph, to be changed by the caller; functions in it are inlined.
-        feeds: inputs for it.
-
-    Raises:
-        ExportError: it cannot be read or run, has other inputs than one float32 [batch, ...], draws random numbers,
-            or makes NaN.
-    """
+    """An ONNX file that can be run and measured against; `model` is to be changed by the caller."""
 
     def __init__(self, path: Path, calibration: Path | None, observer: Observer) -> None:
         proto = read_onnx(path)
@@ -145,7 +98,9 @@ class Original:
         session = _open(self.data, path)
         self.model = _graph(proto, path)
         _take_in(self.model, observer)
-        _refuse_random(self.model)
+        if (node := draws_numbers(self.model)) is not None:
+            drawn = f"the graph draws random numbers (node {node.op_type} {label(node)!r})"
+            raise ExportError(f"{drawn}, no result can be compared with it")
         self.feeds = _feeds(self.model, calibration, observer)
         self._wanted = run_batches(session, self.feeds.measured)
         if (name := non_finite(self._wanted)) is not None:
@@ -154,11 +109,7 @@ class Original:
         self._signature = [(value.name, value.dtype, value.shape) for value in (*graph.inputs, *graph.outputs)]
 
     def give_signature(self, made: onnx_ir.Model) -> None:
-        """Give a graph made of it the sizes of inputs and outputs that it declares; names and types must be the same.
-
-        Raises:
-            ParityError: they are not.
-        """
+        """Give a graph made of it the declared sizes of inputs and outputs; names and types must be the same."""
         values = (*made.graph.inputs, *made.graph.outputs)
         for value, (name, dtype, shape) in zip(values, self._signature, strict=True):
             if value.name != name or dtype not in (value.dtype, None):
@@ -166,11 +117,7 @@ class Original:
             value.shape = shape
 
     def compare(self, data: bytes) -> tuple[OutputDifference, ...]:
-        """Run the result on the same inputs, and compare every output.
-
-        Raises:
-            ParityError: it cannot be run, or makes NaN or infinity.
-        """
+        """Run the result on the same inputs, and compare every output."""
         try:
             made: Outputs = run_batches(OnnxSession(data), self.feeds.measured)
         except ExportError as error:
@@ -178,7 +125,7 @@ class Original:
         if (name := non_finite(made)) is not None:
             raise ParityError(f"the result makes NaN or infinity in the output {name!r}; nothing was written")
         sizes = [rows_of(feed) for feed in self.feeds.measured]
-        return compare_outputs(self._wanted, made, sizes)
+        return tuple(_compare(name, wanted, made[name], sizes) for name, wanted in self._wanted.items())
 
 
 def _open(data: bytes, path: Path) -> OnnxSession:
@@ -206,12 +153,6 @@ def _take_in(model: onnx_ir.Model, observer: Observer) -> None:
         model.ir_version = max(model.ir_version, 4)  # the first that lets weights be no inputs
     if model.functions:
         common.InlinePass()(model)
-
-
-def _refuse_random(model: onnx_ir.Model) -> None:
-    if (node := draws_numbers(model)) is not None:
-        drawn = f"the graph draws random numbers (node {node.op_type} {label(node)!r})"
-        raise ExportError(f"{drawn}, no result can be compared with it")
 
 
 def _feeds(model: onnx_ir.Model, calibration: Path | None, observer: Observer) -> Feeds:

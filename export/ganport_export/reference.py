@@ -26,17 +26,11 @@ _REMEDY = "make its tensors with dtype=z.dtype, and convert none to float32"
 
 @dataclass(frozen=True)
 class NetworkReference:
-    """A generator's own values of the first inputs of one seed.
+    """A generator's own values of the first inputs of one seed."""
 
-    Args:
-        seed: of the inputs.
-        inputs: by name, n rows each.
-        values: float64 [n, channels, height, width], nominally in [-1, 1].
-    """
-
-    seed: int
+    seed: int  # of the inputs
     inputs: Feed
-    values: Floats
+    values: Floats  # float64 [n, channels, height, width], nominally in [-1, 1]
 
     @property
     def pixels(self) -> Pixels:
@@ -58,22 +52,14 @@ def in_float64(network: nn.Module) -> Iterator[None]:
 
 
 def make_reference(network: nn.Module, inputs: GeneratorInputs, seed: int, count: int) -> NetworkReference:
-    """Run a network on the first `count` inputs of `seed`.
-
-    Raises:
-        ModuleError: the network does not run in float64 from end to end.
-    """
+    """Run a network on the first `count` inputs of `seed`."""
     with in_float64(network):
         values = torch.cat([values_of(network, feed) for feed in inputs.batches(seed, count, AT_ONCE)])
     return NetworkReference(seed, inputs.draw(seed, count), values.numpy())
 
 
 def values_of(network: nn.Module, feed: Feed) -> Tensor:
-    """What a network lent in float64 makes of a feed, which stays as it is.
-
-    Raises:
-        ModuleError: the network does not run in float64 from end to end.
-    """
+    """What a network lent in float64 makes of a feed, which stays as it is."""
     with user_code(_NO_FLOAT64, _REMEDY):
         # Copies, since some networks change their input in place.
         values = network(*(torch.from_numpy(array).to(torch.float64, copy=True) for array in feed.values()))
@@ -84,11 +70,7 @@ def values_of(network: nn.Module, feed: Feed) -> Tensor:
 
 
 def check_values(reference: NetworkReference, observer: Observer) -> None:
-    """Refuse values that are no images in [-1, 1], before clipping hides it; tell the observer of what is suspicious.
-
-    Raises:
-        ModuleError: NaN or infinity, or more than a tenth of the values outside [-1, 1].
-    """
+    """Refuse values that are no images in [-1, 1], before clipping hides it; report suspicious ones."""
     values = reference.values
     bad = ~np.isfinite(values).all(axis=(1, 2, 3))
     if bad.any():

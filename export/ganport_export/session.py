@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnx_ir
-from ganport_runtime.text import one_line
+from ganport_runtime.errors import one_line
 
 from ganport_export.errors import ExportError
 from ganport_export.graph import to_bytes
@@ -19,15 +19,7 @@ SILENT = 4  # of its log levels: what it logs as an error it raises too, and one
 
 
 class OnnxSession:
-    """A graph, ready to run: whatever its inputs and outputs are called.
-
-    Args:
-        graph: an ONNX file's bytes, weights inside.
-        threads: CPU threads for one run, or None for the library's own default.
-
-    Raises:
-        ExportError: ONNX Runtime is not installed, or cannot run the graph: an unknown operator, mostly.
-    """
+    """A graph, ready to run: whatever its inputs and outputs are called."""
 
     def __init__(self, graph: bytes, threads: int | None = None) -> None:
         library = _library()
@@ -49,11 +41,7 @@ class OnnxSession:
         return {output.name: output.type for output in self._session.get_outputs()}
 
     def __call__(self, feed: Feed, outputs: Sequence[str] | None = None) -> dict[str, npt.NDArray[Any]]:
-        """The named outputs, or all of them, for one batch of inputs.
-
-        Raises:
-            ExportError: the graph fails on these inputs.
-        """
+        """The named outputs, or all of them, for one batch of inputs."""
         names = [output.name for output in self._session.get_outputs()] if outputs is None else list(outputs)
         if not names:  # which it would take for all of them
             return {}
@@ -105,17 +93,7 @@ class Range:
 def activation_ranges(
     model: onnx_ir.Model, names: Sequence[str], feeds: Iterable[Feed], *, threads: int | None = None
 ) -> Mapping[str, Range]:
-    """The range of every named value over all feeds; a value that was empty in each of them has none.
-
-    Args:
-        model: any graph; it stays as it is.
-        names: values that its nodes make, or its inputs.
-        feeds: inputs by name, batch by batch; nothing but one batch is kept in memory.
-        threads: as in `OnnxSession`.
-
-    Raises:
-        ExportError: NaN or infinity appears, no feed was given, or the graph cannot be run.
-    """
+    """The range of every named value over all feeds; a value that was empty in each of them has none."""
     ranges: dict[str, Range] = {}
     for values in intermediate_values(model, names, feeds, threads=threads):
         for name, array in values.items():
@@ -128,10 +106,7 @@ def activation_ranges(
 def intermediate_values(
     model: onnx_ir.Model, names: Sequence[str], feeds: Iterable[Feed], *, threads: int | None = None
 ) -> Iterator[Values]:
-    """The named values of each batch, in the dtypes that the graph computes them in; finite, all of them.
-
-    Args and errors as of `activation_ranges`.
-    """
+    """The named values of each batch, in the dtypes that the graph computes them in; finite, all of them."""
     session = OnnxSession(_with_outputs(model, names), threads)
     inputs = {str(value.name) for value in model.graph.inputs}
     makers = _makers(model)
@@ -150,9 +125,6 @@ def fill_in_types(model: onnx_ir.Model) -> None:
     """Give every value of the graph that has no type the one that ONNX Runtime knows, in place.
 
     It knows operators that ONNX's own inference does not, and so everything that comes after them.
-
-    Raises:
-        ExportError: the graph cannot be run.
     """
     untyped = {value.name: value for node in model.graph for value in node.outputs if value.name and not value.type}
     if untyped:
@@ -171,7 +143,6 @@ def _with_outputs(model: onnx_ir.Model, names: Sequence[str]) -> bytes:
 
 
 def _makers(model: onnx_ir.Model) -> Mapping[str, str]:
-    """What makes each value, in words."""
     return {
         str(value.name): f"{node.op_type} {node.name or value.name!r}" for node in model.graph for value in node.outputs
     }

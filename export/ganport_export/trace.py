@@ -11,6 +11,9 @@ import torch
 from ganport_runtime.manifest import ImageInfo
 from ganport_train.networks import DcganDiscriminator
 from onnx_ir import DataType
+from onnx_ir.passes import Sequential, common
+from onnxscript import optimizer, rewriter
+from onnxscript.rewriter.rules import common as rules
 from torch import Tensor, nn
 
 from ganport_export.errors import ExportError, Observer, TraceError, first_sentence
@@ -18,7 +21,6 @@ from ganport_export.inputs import Feed, rows_of
 from ganport_export.passes.fold_batch_norm import fold_batch_norm
 from ganport_export.passes.graph_view import draws_numbers
 from ganport_export.passes.name_plainly import name_plainly
-from ganport_export.passes.simplify import simplify
 
 BATCH = "batch"
 EXAMPLES = 2  # images in the batch that is traced: with one, the exporter takes the batch for a constant
@@ -85,18 +87,7 @@ def _declared(example: Feed) -> tuple[GraphTensor, ...]:
 
 
 def build_graph(module: nn.Module, example: Feed, signature: Signature, observer: Observer) -> onnx_ir.Model:
-    """The graph of `module`; the same network gives the same one, bit for bit.
-
-    Args:
-        module: a network with its pixel processing around it, float32, in eval mode.
-        example: its inputs for `EXAMPLES` images.
-        signature: what it must declare.
-        observer: told of every batch norm that could not be folded.
-
-    Raises:
-        TraceError: PyTorch cannot write the module as ONNX, it fixes its batch size, or it draws random numbers.
-        ExportError: the graph does not have the signature.
-    """
+    """The graph of `module`; the same network gives the same one, bit for bit."""
     with quiet_exporter(), torch.no_grad():
         model = _export(_capture(module, example), signature)
     simplify(model)
@@ -196,3 +187,37 @@ def quiet_exporter() -> Iterator[None]:
     finally:
         for logger in loggers:
             logger.removeFilter(_is_news)
+
+
+FOLD_UP_TO = 2**28  # elements: computed weights (weight norm, equalized learning rates) are constants too
+
+# onnxscript's default rules without its batch-norm fusion, which rounds to float32 at every step of the fold.
+RULES = (
+    rules.materialize_reshape_shape_rule, rules.add_0_rule, rules.sub_0_rule, rules.mul_by_1_rule,
+    rules.div_by_1_rule, rules.dropout_inference_rule, rules.dropout_zero_rule, rules.no_op_cast_rule,
+    rules.no_op_expand_rule, rules.no_op_transpose_rule, rules.transpose_transpose_rule, rules.reshape_reshape_rule,
+    rules.unsqueeze_unsqueeze_rule, rules.max_max_rule, rules.min_min_rule, rules.max_min_rule, rules.min_max_rule,
+    rules.successive_clip_rule, rules.normalize_pad_format_conv_rule, rules.fuse_pad_into_conv_rule,
+)  # fmt: skip
+ROUNDS = 3  # a rule may make room for another one; two rounds settle every network seen so far
+
+
+def simplify(model: onnx_ir.Model) -> None:
+    """Fold constants, drop no-ops and unused nodes, merge equal ones, in place. Comes first, on a traced graph."""
+    common.InlinePass()(model)
+    for _ in range(ROUNDS):
+        optimizer.fold_constants(model, input_size_limit=FOLD_UP_TO, output_size_limit=FOLD_UP_TO)
+        rewriter.rewrite(model, RULES)
+    _TIDY(model)
+
+
+_TIDY = Sequential(
+    common.IdentityEliminationPass(),
+    common.RemoveUnusedNodesPass(),
+    common.RemoveUnusedOpsetsPass(),
+    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+    common.DeduplicateInitializersPass(),
+    common.CommonSubexpressionEliminationPass(),
+    common.RemoveUnusedNodesPass(),
+    common.TopologicalSortPass(),
+)

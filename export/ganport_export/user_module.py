@@ -18,15 +18,7 @@ from ganport_export.reference import in_float64, values_of
 
 
 def load_module(factory: str, weights: Path) -> nn.Module:
-    """The module that a factory makes, filled with weights: float32, in eval mode, on the CPU, without gradients.
-
-    Args:
-        factory: `package.module:name`, any callable without arguments that returns an `nn.Module`; a class is one too.
-        weights: a safetensors file with all of the module's tensors.
-
-    Raises:
-        ModuleError: it cannot be imported or called, returns something else, or the weights do not fit.
-    """
+    """The module that a factory makes, filled with weights: float32, in eval mode, on the CPU, without gradients."""
     module = _make(factory)
     if not isinstance(module, nn.Module):
         raise ModuleError(f"{factory} returned {type(module).__name__}, wanted a torch.nn.Module")
@@ -71,12 +63,7 @@ SHOWN = 5  # names of tensors in one message
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
-    """Copy every tensor of a safetensors file into `module`.
-
-    Raises:
-        ModuleError: no such file, a pickle, a damaged file, NaN, infinity or 8-bit floats in it, or tensors that the
-            module lacks, has besides, or holds in another shape or kind of number.
-    """
+    """Copy every tensor of a safetensors file into `module`."""
     saved = _read_weights(path)
     _check_weights(saved, path)
     own = module.state_dict()
@@ -155,12 +142,7 @@ def _shorten(names: Sequence[str]) -> str:
 
 
 def check_module(module: nn.Module, inputs: GeneratorInputs, image_size: int) -> ImageInfo:
-    """Run `module` on three latents and return the images' sizes.
-
-    Raises:
-        ModuleError: it fails, returns anything but float32 images of that size, draws random numbers, or lets
-            the images of a batch depend on each other.
-    """
+    """Run `module` on three latents and return the images' sizes."""
     feed = inputs.draw(MODULE_CHECK_SEED, LATENTS)
     shapes = ", ".join(f"float32 {list(array.shape)}" for array in feed.values())
     with user_code(f"the network fails on latents {shapes}", "is the latent size right?"), torch.no_grad():

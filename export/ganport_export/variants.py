@@ -27,19 +27,11 @@ OPSET_OF_INT8 = 13  # scales for each channel
 
 @dataclass(frozen=True)
 class Form:
-    """One way to write a generator's graph; all compute the same, each suits other engines.
+    """One way to write a generator's graph; all compute the same, each suits other engines."""
 
-    Args:
-        change: puts a graph into this form, in place, and returns a line for each node that stays as it is; None: it
-            is the network as trained.
-        half: whether the form is exported in fp16 too.
-        int8: the kinds of int8 that it is exported in.
-        engines: whether TensorRT engines are built of it.
-    """
-
-    change: Callable[[onnx_ir.Model], tuple[str, ...]] | None
-    half: bool
-    int8: tuple[str, ...]
+    change: Callable[[onnx_ir.Model], tuple[str, ...]] | None  # in place; returns a line for each node that stays
+    half: bool  # whether the form is exported in fp16 too
+    int8: tuple[str, ...]  # the kinds of int8 that it is exported in
     engines: bool
 
 
@@ -54,17 +46,7 @@ ALL_FORMS = tuple(FORMS)
 
 @dataclass(frozen=True)
 class ExportChoices:
-    """Which graphs are to be made, and how near to the reference they must come. Validated in `__post_init__`.
-
-    Args:
-        forms: of `FORMS`, in any order.
-        precisions: of `PRECISIONS`, fp32 among them: it is what the others are measured against.
-        min_psnr: the lowest mean PSNR in dB, 0 to 100, with which a variant goes into the bundle.
-        engines: libraries to build engines with.
-
-    Raises:
-        ExportError: anything unknown, named twice, out of range or missing.
-    """
+    """Which graphs are to be made, and how near to the reference they must come. Validated in `__post_init__`."""
 
     forms: tuple[str, ...] = ALL_FORMS
     precisions: tuple[str, ...] = PRECISIONS
@@ -92,35 +74,20 @@ class ExportChoices:
 
 @dataclass(frozen=True)
 class Converted:
-    """A graph in another precision.
-
-    Args:
-        model: the graph.
-        kept: of fp16: the nodes that stay in float32.
-        quantized: of int8: how it came about.
-    """
+    """A graph in another precision."""
 
     model: onnx_ir.Model
-    kept: tuple[KeptFloat32, ...] = ()
+    kept: tuple[KeptFloat32, ...] = ()  # of fp16: the nodes that stay in float32
     quantized: Quantized | None = None
 
 
 def to_precision(
     model: onnx_ir.Model, precision: str, kind: str, feeds: Feeds, target_db: float, observer: Observer
 ) -> Converted:
-    """A graph in a precision; the one that is given stays as it is.
+    """A float32 graph in a precision; the one that is given stays as it is.
 
-    Args:
-        model: in float32.
-        precision: of `PRECISIONS`.
-        kind: of int8.
-        feeds: for calibration and for choices.
-        target_db: of int8: layers go back to float until the graph is this near on held-out inputs.
-        observer: told where the graph had to be converted to a later opset.
-
-    Raises:
-        QuantizeError: no convolution or matrix product would compute in this precision.
-        ExportError: the graph cannot be run, or makes NaN or infinity.
+    Layers of an int8 graph go back to float until it is within `target_db` on held-out inputs. Raises `QuantizeError`
+    where no product would compute in the precision.
     """
     if precision == "int8":
         newer = with_opset(model, OPSET_OF_INT8, observer)
@@ -149,26 +116,15 @@ def sha256(data: bytes) -> str:
 
 @dataclass(frozen=True)
 class ExportedGraph:
-    """A finished ONNX file, and what the manifest says of it.
-
-    Args:
-        role: `generator` or `discriminator`.
-        form: how the graph is written.
-        precision: what it computes in.
-        data: the file.
-        kind: of int8, `u8s8` or `s8s8`; None in other precisions.
-        parity: figures against the network in float64.
-        fidelity: figures against the reference variant.
-        details: how it was made, for the manifest.
-    """
+    """A finished ONNX file, and what the manifest says of it."""
 
     role: Role
     form: str
     precision: str
     data: bytes = field(repr=False)
-    kind: str | None = None
+    kind: str | None = None  # of int8, `u8s8` or `s8s8`; None in other precisions
     parity: Mapping[str, Any] = field(default_factory=dict)
-    fidelity: Mapping[str, Any] = field(default_factory=dict)
+    fidelity: Mapping[str, Any] = field(default_factory=dict)  # figures against the reference variant
     details: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -44,7 +44,7 @@ class BundleStatus(msgspec.Struct):
     feature_dim: int | None
 
 
-class Latency(msgspec.Struct):
+class LatencyStatus(msgspec.Struct):
     """Milliseconds of the requests of the last half minute."""
 
     p50: float
@@ -63,7 +63,7 @@ class StatusDocument(msgspec.Struct):
     images_per_second: float
     queue: int
     running: int
-    latency_ms: Latency | None
+    latency_ms: LatencyStatus | None
     images: int
     refused: int
     uptime_seconds: float
@@ -104,7 +104,7 @@ def status_document(service: Service, uptime: float) -> StatusDocument:
         images_per_second=round(metrics.recent.images_per_second(), 3),
         queue=load.queued,
         running=load.running,
-        latency_ms=None if percentiles is None else Latency(*(round(value * 1e3, 3) for value in percentiles)),
+        latency_ms=None if percentiles is None else LatencyStatus(*(round(value * 1e3, 3) for value in percentiles)),
         images=metrics.image_count,
         refused=metrics.refused_count,
         uptime_seconds=round(uptime, 3),

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
-from ganport_runtime.text import shown
+from ganport_runtime.errors import shown
 
 from ganport_serve.errors import DRAINING
 from ganport_serve.refusals import GONE, Problem, ProblemError, bad_field, problem_of, refuse

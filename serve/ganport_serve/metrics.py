@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 
-from ganport_runtime.buckets import BUCKETS
+from ganport_runtime.batches import BUCKETS
 from ganport_runtime.serving import BatchReport
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 from prometheus_client.process_collector import ProcessCollector

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import msgspec
 import numpy as np
+from ganport_runtime.errors import shown
 from ganport_runtime.serving import Scores
-from ganport_runtime.text import shown
 from numpy.typing import NDArray
 
 from ganport_serve.engine import Served

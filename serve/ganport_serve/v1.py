@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 import PIL
 from ganport_runtime import __version__, latents
+from ganport_runtime.errors import shown
 from ganport_runtime.latents import LIMIT
-from ganport_runtime.text import shown
 from numpy.typing import NDArray
 
 from ganport_serve.engine import Served

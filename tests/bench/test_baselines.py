@@ -152,6 +152,8 @@ def test_openvino_splits_a_batch_over_streams_where_it_divides(
     one = named(source, "OpenVINO, fp32")
     assert {settings["streams"] for settings in one.settings(1)} == {"1"}
     assert {settings["streams"] for settings in one.settings(8)} == {"1", "2"}
+    odd = {(settings["shape"], settings["streams"]) for settings in one.settings(3)}
+    assert odd == {("open", "1"), ("open", "2"), ("fixed", "1")}
     z, pixels = source.reference(seed=2, count=8)
     split = next(settings for settings in one.settings(8) if settings["streams"] == "2")
     assert compare(one.open(split, 8).run(z), pixels).largest_difference <= 1

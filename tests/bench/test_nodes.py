@@ -234,7 +234,8 @@ def shown(*profiles: Profile) -> list[Table]:
 
 
 def test_people_see_the_longest_node_first_and_where_the_rest_goes(profile: Profile) -> None:
-    (table,) = shown(profile)
+    shares, table = shown(profile)
+    assert shares.rows == [(profile.plan, str(profile.batch), "10.0", "45%", "45%", "10%")]
     assert [row[0] for row in table.rows] == ["dense", "conv", "half", "reorder"]
     conv = dict(zip(table.columns, table.rows[1], strict=True))
     assert (conv["share"], conv["x floor"], conv["Gop/s"], conv["of its peak"]) == ("30.0%", "2.00", "0.400", "50%")
@@ -244,7 +245,7 @@ def test_people_see_the_longest_node_first_and_where_the_rest_goes(profile: Prof
 def test_short_nodes_are_added_up_and_what_was_not_found_is_said() -> None:
     executed = [ExecutedNode(f"node_{index}", "Relu", "fp32", 1.0, 0, 0, 8) for index in range(30)]
     nodes = node_times(executed, PEAKS, BANDWIDTH)
-    every, table = shown(Profile("a plan", "onnxruntime", 1, "fp32", 1.0, nodes, unfound_multiply_adds=1_000))
+    _, every, table = shown(Profile("a plan", "onnxruntime", 1, "fp32", 1.0, nodes, unfound_multiply_adds=1_000))
     assert (every.is_long, len(every.rows)) == (True, 30)
     assert (len(table.rows), table.rows[-1][0]) == (25, "6 more")
     assert "1,000 multiply-adds" in table.note

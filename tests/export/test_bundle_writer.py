@@ -168,7 +168,7 @@ def networks() -> tuple[DcganGenerator, DcganDiscriminator]:
 def test_probe_holds_what_the_networks_make_in_float64(networks: tuple[DcganGenerator, DcganDiscriminator]) -> None:
     generator, discriminator = networks
     probe = make_probe(generator, GeneratorInputs(6), discriminator)
-    with np.load(io.BytesIO(probe.data), allow_pickle=False) as archive:
+    with np.load(io.BytesIO(probe), allow_pickle=False) as archive:
         z, image, logit = (archive[name] for name in ("z", "image", "logit"))
         assert len(archive.files) == 3
     assert (z.dtype, image.dtype, logit.dtype) == (np.float32, np.uint8, np.float32)
@@ -178,7 +178,6 @@ def test_probe_holds_what_the_networks_make_in_float64(networks: tuple[DcganGene
     pixels = torch.from_numpy(image).double().permute(0, 3, 1, 2) / 127.5 - 1
     np.testing.assert_allclose(logit, discriminator.double()(pixels).numpy(), rtol=1e-6)
     assert image.std() > 5
-    assert (probe.entry.file, probe.entry.images) == ("probe.npz", 8)
 
 
 def test_probe_repeats_and_has_no_logits_without_a_discriminator(
@@ -186,5 +185,5 @@ def test_probe_repeats_and_has_no_logits_without_a_discriminator(
 ) -> None:
     first, again = (make_probe(networks[0], GeneratorInputs(6)) for _ in range(2))
     assert first == again
-    with np.load(io.BytesIO(first.data), allow_pickle=False) as archive:
+    with np.load(io.BytesIO(first), allow_pickle=False) as archive:
         assert sorted(archive.files) == ["image", "z"]

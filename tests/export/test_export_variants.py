@@ -21,7 +21,7 @@ from ganport_runtime import Bundle, latents
 from ganport_runtime.backends import load_backend
 from ganport_runtime.differences import compare
 from ganport_runtime.manifest import Variant
-from ganport_runtime.probe import read_probe
+from ganport_runtime.self_test import read_probe
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -237,9 +237,9 @@ def test_shipping_keeps_what_lies_on_the_floor(bundle: Bundle) -> None:
         for variant in (ours[REFERENCE], ours["generator-deconv-fp16"])
     ]
     floor = ours["generator-deconv-fp16"].fidelity["psnr_db_mean"]
-    on_it = ship(graphs, GeneratorInputs(10), floor, pytest.fail, lambda _: None)
-    assert [graph.id for graph in on_it.graphs] == [graph.id for graph in graphs]
+    on_it, _ = ship(graphs, GeneratorInputs(10), floor, pytest.fail, lambda _: None)
+    assert [graph.id for graph in on_it] == [graph.id for graph in graphs]
     notes: list[str] = []
-    above = ship(graphs, GeneratorInputs(10), floor + 1e-6, notes.append, lambda _: None)
-    assert [graph.id for graph in above.graphs] == [REFERENCE]
+    above, _ = ship(graphs, GeneratorInputs(10), floor + 1e-6, notes.append, lambda _: None)
+    assert [graph.id for graph in above] == [REFERENCE]
     assert len(notes) == 1

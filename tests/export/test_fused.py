@@ -4,8 +4,7 @@ import numpy as np
 import onnx
 import onnx_ir
 import pytest
-from ganport_export.passes.to_fused import activation_before_reshape, to_fused
-from ganport_export.passes.to_subpixel import to_subpixel
+from ganport_export.passes.to_fused import activation_before_reshape, to_fused, to_subpixel
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper

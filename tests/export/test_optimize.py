@@ -258,6 +258,18 @@ def test_a_graph_that_draws_random_numbers_is_refused_by_the_node(tmp_path: Path
         quiet(tmp_path / "in.onnx", tmp_path / "out.onnx")
 
 
+@pytest.mark.parametrize("trains", [True, False])
+def test_a_dropout_draws_numbers_where_it_trains(tmp_path: Path, trains: bool) -> None:
+    nodes = [helper.make_node("Dropout", ["x", "ratio", "trains"], ["y"], "drop")]
+    constants = {"ratio": np.array(0.5, np.float32), "trains": np.array(trains)}
+    onnx.save(graph_model(nodes, constants, {"x": (FLOAT, ["n", 4])}, {"y": (FLOAT, ["n", 4])}), tmp_path / "in.onnx")
+    if trains:
+        with pytest.raises(ExportError, match="draws random numbers"):
+            quiet(tmp_path / "in.onnx", tmp_path / "out.onnx")
+    else:
+        assert quiet(tmp_path / "in.onnx", tmp_path / "out.onnx").psnr_db == 100
+
+
 def test_a_result_that_cannot_be_run_is_said_to_be_the_result(tmp_path: Path) -> None:
     original = Original(generator_file(tmp_path / "in.onnx"), None, list[str]().append)
     with pytest.raises(ParityError, match="the result cannot be run: onnxruntime"):

@@ -5,9 +5,8 @@ import onnx
 import onnx_ir
 import pytest
 from ganport_export.passes.pixels_in_uint8 import pixels_in_uint8
-from ganport_export.passes.to_fused import separate_shared_biases
+from ganport_export.passes.to_fused import separate_shared_biases, to_subpixel
 from ganport_export.passes.to_phase import to_phase
-from ganport_export.passes.to_subpixel import to_subpixel
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.export.graphs import Array, operators, run, weights

@@ -3,7 +3,7 @@
 import numpy as np
 import onnx_ir
 from ganport_export.passes.name_plainly import name_plainly
-from ganport_export.passes.simplify import simplify
+from ganport_export.trace import simplify
 from numpy.typing import NDArray
 from onnx import parser
 from onnx.reference import ReferenceEvaluator

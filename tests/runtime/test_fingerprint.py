@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ganport_runtime import machine
 from ganport_runtime.backends import engine_versions
-from ganport_runtime.cache import cache_folder
+from ganport_runtime.machine import cache_folder
 
 
 @pytest.fixture(autouse=True)

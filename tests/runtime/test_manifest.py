@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 from ganport_runtime import BundleError
-from ganport_runtime.fields import parse_json
-from ganport_runtime.manifest import Engine, Manifest, Variant
+from ganport_runtime.manifest import CompiledEngine, Manifest, Variant, parse_json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +22,7 @@ def manifest() -> Manifest:
         Variant("d", "discriminator", "sub/d.onnx", DIGEST, "fp32", "conv"),
     ]
     made = make_manifest(make_weights(), variants)
-    engine = Engine(
+    engine = CompiledEngine(
         "e", "g", "engines/e.engine", DIGEST, "rtx", "1.7", ("8.9",), ({"batch": [1, 64]},), {"stripped": True}
     )
     return Manifest(**{**vars(made), "engines": (engine,)})

@@ -32,7 +32,7 @@ def test_the_public_names_are_these() -> None:
 
 def test_latents_is_the_function_whatever_was_imported_before() -> None:
     code = (
-        "import ganport_runtime.generator, ganport_runtime.latents\n"
+        "import ganport_runtime.network, ganport_runtime.latents\n"
         "from ganport_runtime import latents, Generator\n"
         "print(latents(0, 0, 1, 4).shape, Generator.__name__)"
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ganport_runtime.manifest import Engine, GeneratorInfo, ImageInfo, LatentInfo, Manifest
+from ganport_runtime.manifest import CompiledEngine, GeneratorInfo, ImageInfo, LatentInfo, Manifest
 
 from tests.support.typed_graphs import IMAGE, LATENT, Source
 
@@ -25,7 +25,7 @@ def make_engine_bundle(path: Path, sources: Iterable[Source], engines: "Iterable
     return path
 
 
-def write_manifest(path: Path, sources: Iterable[Source], engines: Iterable[Engine]) -> None:
+def write_manifest(path: Path, sources: Iterable[Source], engines: Iterable[CompiledEngine]) -> None:
     manifest = Manifest(
         name="engines",
         created="2026-11-22T12:00:00+00:00",

@@ -1,12 +1,11 @@
 """A server under load: clients that wait for their answers, and requests at given rates up to the knee.
 
-`measure` loads a target and returns a `Load`; `tables` shows the document that it makes; `write_csv` writes it as
+`measure` loads a target and returns `LoadFindings`; `tables` shows the document of them; `write_csv` writes them as
 perf_analyzer does.
 """
 
-from ganport_bench.load.csv import write_csv
-from ganport_bench.load.measure import Load, measure
+from ganport_bench.load.measure import LoadFindings, measure
+from ganport_bench.load.output import tables, write_csv
 from ganport_bench.load.servers import LoadTarget, ServedBundle, target_of
-from ganport_bench.load.shown import tables
 
-__all__ = ["Load", "LoadTarget", "ServedBundle", "measure", "tables", "target_of", "write_csv"]
+__all__ = ["LoadFindings", "LoadTarget", "ServedBundle", "measure", "tables", "target_of", "write_csv"]

@@ -15,7 +15,7 @@ MILLI = 1e3
 
 
 @dataclass(frozen=True)
-class Load:
+class LoadFindings:
     """What was found."""
 
     target: str  # what was loaded
@@ -51,14 +51,11 @@ class Load:
         }
 
 
-def measure(target: LoadTarget, effort: Effort, on_step: OnStep, *, bound_seconds: float | None = None) -> Load:
+def measure(target: LoadTarget, effort: Effort, on_step: OnStep, *, bound_seconds: float | None = None) -> LoadFindings:
     """Load a server with clients that wait, which shows its capacity, then with rates around that.
 
     The load is made by a process of its own. An answer is in time within `bound_seconds`; None: within ten times the
-    median latency of a single client.
-
-    Raises:
-        BenchError: the server does not start, does not answer, or ends.
+    median latency of a single client. Raises BenchError if the server does not start, does not answer, or ends.
     """
     with target.open(on_step) as server, Worker("the load generator") as client:
         self_test(server)
@@ -69,4 +66,4 @@ def measure(target: LoadTarget, effort: Effort, on_step: OnStep, *, bound_second
         capacity, unloaded = max(row.answers.per_second for row in rows), rows[0].answers.latency.percentiles[MEDIAN]
         bound = Bound(FACTOR * unloaded if bound_seconds is None else bound_seconds, bound_seconds is not None)
         offered = list(rates(server, client, effort, capacity, bound.seconds, on_step))
-        return Load(target.text, server, rows, offered, unloaded, capacity, bound)
+        return LoadFindings(target.text, server, rows, offered, unloaded, capacity, bound)

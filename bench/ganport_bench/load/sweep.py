@@ -16,9 +16,8 @@ from ganport_bench.client.outcome import OK, REFUSED, Outcome
 from ganport_bench.client.processes import Worker
 from ganport_bench.effort import Effort, OnStep
 from ganport_bench.errors import BenchError
-from ganport_bench.load.servers import ReadyServer
-from ganport_bench.load.statistics import ServerTimes
-from ganport_bench.timing import Latency, latency_of
+from ganport_bench.load.servers import ReadyServer, ServerTimes
+from ganport_bench.timing import LatencyPercentiles, latency_of
 
 WINDOWS = 3
 THRESHOLD = 0.1
@@ -31,7 +30,7 @@ class Answers:
     """Good answers in the seconds that count; everything else of the whole load."""
 
     per_second: float  # good answers
-    latency: Latency  # of them, from when their requests were due
+    latency: LatencyPercentiles  # of them, from when their requests were due
     mean: float  # latency over the whole load, seconds; 0 without answers. The server's own times are parts of it
     send: float  # the part in which the request was written
     receive: float  # the part from the answer's first bytes to its last
@@ -180,8 +179,7 @@ class ConcurrencyRow:
 def sweep(server: ReadyServer, client: Worker, effort: Effort, on_step: OnStep) -> list[ConcurrencyRow]:
     """A row for each number of clients, ascending; one client is always measured first.
 
-    Raises:
-        BenchError: no clients, or a number of them below 1.
+    Raises BenchError if no clients, or a number of them below 1.
     """
     if not effort.levels or min(effort.levels) < 1:
         raise BenchError(f"clients {list(effort.levels)}: give numbers of 1 and more")
@@ -203,7 +201,7 @@ def _row(server: ReadyServer, client: Worker, effort: Effort, level: int, on_ste
             is_enough=rule,
         )
 
-    outcome, times = (load(), None) if server.statistics is None else server.statistics.during(load)
+    outcome, times = server.during(load)
     begin, end = rule.interval(outcome)
     answers = answers_of(outcome, outcome.came(begin, end), outcome.rate(begin, end))
     stable_after = rule.stable_after(outcome)

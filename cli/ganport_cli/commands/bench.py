@@ -16,7 +16,7 @@ from ganport_cli.terminal import Json, console, own_stdout, print_json, say
 
 if TYPE_CHECKING:
     from ganport_bench.compare import Regression
-    from ganport_bench.load import Load
+    from ganport_bench.load import LoadFindings
     from ganport_bench.run import BenchOptions
     from ganport_bench.tables import Table
 
@@ -178,7 +178,7 @@ def _options(
     from ganport_bench.effort import effort_of
     from ganport_bench.errors import BenchError
     from ganport_bench.run import BenchOptions
-    from ganport_runtime.cache import cache_folder
+    from ganport_runtime.machine import cache_folder
 
     try:
         sizes = tuple(int(word) for word in batches.split(","))
@@ -236,7 +236,7 @@ def _print(tables: "Iterable[Table]", last: str = "") -> None:
         console(WIDTH).print(last, markup=False)
 
 
-def _write_csv(found: "Load", path: Path) -> None:
+def _write_csv(found: "LoadFindings", path: Path) -> None:
     from ganport_bench.load import write_csv
 
     say(f"Wrote {', '.join(map(str, write_csv(found, path)))}")
@@ -262,7 +262,7 @@ def _kept(document: dict[str, Any], *, json: bool) -> Iterator[None]:
 
 def _keep(document: dict[str, Any], *, is_printed: bool) -> str:
     from ganport_runtime.atomic import write_bytes
-    from ganport_runtime.cache import cache_folder
+    from ganport_runtime.machine import cache_folder
 
     text = dumps(document, indent=2, default=str)  # it may be the document that is at fault
     try:

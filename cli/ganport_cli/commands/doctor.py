@@ -21,7 +21,7 @@ def doctor(json: Json = False) -> None:
 
 def _examine() -> dict[str, Any]:
     from ganport_runtime import __version__
-    from ganport_runtime.host import this_host
+    from ganport_runtime.machine import this_host
 
     from ganport_cli.packages import dependencies
 

@@ -7,8 +7,7 @@ from ganport_cli.terminal import Json, console, print_json, say, table
 
 if TYPE_CHECKING:
     from ganport_runtime import Bundle
-    from ganport_runtime.entries import Engine, Entry, Probe, Variant
-    from ganport_runtime.manifest import Manifest
+    from ganport_runtime.manifest import CompiledEngine, Entry, Manifest, Probe, Variant
 
 
 def info(bundle: BundleArgument, json: Json = False) -> None:
@@ -74,7 +73,7 @@ def _fidelity(variant: "Variant") -> str:
     return f"PSNR {figures['psnr_db_mean']:.1f} dB, worst {figures['psnr_db_worst']:.1f} dB"
 
 
-def _engine_cells(bundle: "Bundle", engine: "Engine") -> tuple[str, ...]:
+def _engine_cells(bundle: "Bundle", engine: "CompiledEngine") -> tuple[str, ...]:
     from ganport_runtime.backends import BACKENDS, load_backend
 
     library = f"{engine.library} {engine.library_version}"

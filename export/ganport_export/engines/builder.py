@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ganport_runtime.backends.tensorrt_fit import platform_name
-from ganport_runtime.backends.tensorrt_log import log_of
-from ganport_runtime.buckets import BUCKETS
-from ganport_runtime.manifest import Engine, Variant
-from ganport_runtime.text import one_line
+from ganport_runtime.backends.tensorrt import platform_name
+from ganport_runtime.backends.tensorrt_session import log_of
+from ganport_runtime.batches import BUCKETS
+from ganport_runtime.errors import one_line
+from ganport_runtime.manifest import CompiledEngine, Variant
 
 from ganport_export.engines.libraries import (
     Library,
@@ -19,8 +19,7 @@ from ganport_export.engines.libraries import (
     check_libraries,
     load_library,
 )
-from ganport_export.engines.products import network_products, shown
-from ganport_export.engines.verification import check_engine, check_network, read_back
+from ganport_export.engines.verification import check_engine, check_network, network_products, read_back, shown
 from ganport_export.errors import ExportError, Observer, Progress, log, quiet
 
 ANYWHERE = Target()
@@ -44,7 +43,7 @@ class BuildableGraph(Protocol):
 class BuiltEngine:
     """An engine and what the manifest says of it."""
 
-    engine: Engine
+    engine: CompiledEngine
     data: bytes
 
 
@@ -56,19 +55,7 @@ def build_engines(
     target: Target = ANYWHERE,
     progress: Progress = quiet,
 ) -> Sequence[BuiltEngine]:
-    """Build an engine of every graph that the libraries can run as it is meant.
-
-    Args:
-        variants: finished graphs.
-        libraries: of `LIBRARIES`; they are loaded before anything is built.
-        observer: told of every graph that gets no engine, and of what the libraries warn of.
-        target: what the engines are to run on.
-        progress: told what is being done, many times a second.
-
-    Raises:
-        ExportError: a library is not here or takes none of the graphs, a graph cannot be read, or an engine came out
-            in another precision than its graph's; the text has one line on which and why.
-    """
+    """Build an engine of every graph that the libraries can run as it is meant."""
     check_libraries(libraries)
     if not variants:
         raise ExportError("no graph is there to build engines of: export the form deconv or phase too")
@@ -83,14 +70,7 @@ def build_engines(
 
 
 class EngineBuilder:
-    """A library's builder and what its engines share.
-
-    Args:
-        library: a library that can build here.
-        target: what the engines are to run on.
-        observer: told in one line of what the library warns of.
-        progress: told what is being done, many times a second.
-    """
+    """A library's builder and what its engines share."""
 
     def __init__(self, library: Library, target: Target, observer: Observer, progress: Progress) -> None:
         self.library = library
@@ -100,13 +80,7 @@ class EngineBuilder:
         self._timing_cache: list[Any] = []
 
     def build(self, source: BuildableGraph) -> BuiltEngine:
-        """Build the engine of a graph.
-
-        Raises:
-            UnsupportedPrecisionError: the library would compute an int8 graph in floating point.
-            PrecisionError: the graph, or the engine, is of another precision than it is called.
-            ExportError: the library cannot read or build the graph, or not for the target.
-        """
+        """Build the engine of a graph."""
         variant, library = source.variant, self.library
         self._log.clear()
         network, _owner = _parse(self._builder, library, self._log, variant.id, source.data)
@@ -118,8 +92,8 @@ class EngineBuilder:
         profiles = _add_profiles(config, self._builder, network)
         data = self._run(network, config, variant)
         found = read_back(data, library, self._log, tf32=tf32, capabilities=capabilities)
-        verified = check_engine(variant.id, variant.precision, library, asked, found, len(profiles))
-        details = {"layers": shown(verified.products), "verified_by": verified.verified_by}
+        products, verified_by = check_engine(variant.id, variant.precision, library, asked, found, len(profiles))
+        details = {"layers": shown(products), "verified_by": verified_by}
         return BuiltEngine(self._record(variant, data, capabilities, profiles, details), data)
 
     def _run(self, network: Any, config: Any, variant: Variant) -> bytes:
@@ -141,7 +115,7 @@ class EngineBuilder:
         targets: tuple[str, ...],
         profiles: Profiles,
         details: Mapping[str, Any],
-    ) -> Engine:
+    ) -> CompiledEngine:
         identity = f"{variant.id}-{self.library.name}"
         made = {
             "platform": platform_name(),
@@ -150,7 +124,7 @@ class EngineBuilder:
             "hardware_compatible": self._target.hardware_compatible,
             "version_compatible": self._target.version_compatible,
         }
-        return Engine(
+        return CompiledEngine(
             id=identity,
             variant=variant.id,
             file=f"engines/{identity}.engine",
@@ -175,11 +149,7 @@ def _engines(variants: Sequence[BuildableGraph], builder: EngineBuilder, observe
 
 
 def _parse(builder: Any, library: Library, messages: Any, name: str, data: bytes) -> tuple[Any, Any]:
-    """A strongly typed network, whose precisions are the file's own, and the parser that owns its weights.
-
-    Raises:
-        ExportError: the parser refuses it, with the node that it stops at, or it has not one input with a free batch.
-    """
+    """A strongly typed network, whose precisions are the file's own, and the parser that owns its weights."""
     # Required of `tensorrt` 10, where a network is otherwise rounded as the builder sees fit; 11 knows no other kind.
     typed = 1 << int(library.module.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
     network = builder.create_network(typed)

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from ganport_runtime.backends import cuda
-from ganport_runtime.backends.tensorrt_fit import EXTRAS
+from ganport_runtime.backends.tensorrt import REMEDIES
 
 from ganport_export.errors import ExportError
 
@@ -58,17 +58,10 @@ def check_libraries(names: Sequence[str]) -> None:
 
 
 def load_library(name: str) -> Library:
-    """Load a library and see that it can build here.
-
-    Args:
-        name: one of `LIBRARIES`.
-
-    Raises:
-        ExportError: it is unknown, not installed, broken, or needs a GPU that is not here; the text has the remedy.
-    """
+    """Load a library and see that it can build here."""
     check_libraries([name])
     module_name = name.replace("-", "_")
-    remedy = f"pip install 'ganport[{EXTRAS[module_name]}]'"
+    remedy = REMEDIES[module_name]
     try:
         library = Library(import_module(module_name))
     except ModuleNotFoundError as error:
@@ -89,29 +82,15 @@ AMPERE_ON = "8.0+"  # 8.0 and every later compute capability
 
 @dataclass(frozen=True)
 class Target:
-    """What an engine is to run on, beside the machine that builds it.
+    """What an engine is to run on, beside the machine that builds it."""
 
-    Args:
-        compute_capabilities: such as `("8.6", "8.9")`, for TensorRT-RTX; none: every one that it names from 8.0 on.
-            `tensorrt` builds for the GPU that is here.
-        hardware_compatible: 8.0 and every later capability, also ones that the library does not know yet.
-        version_compatible: later versions of the library as well; `tensorrt` alone can do that.
-    """
-
-    compute_capabilities: tuple[str, ...] = ()
-    hardware_compatible: bool = False
-    version_compatible: bool = False
+    compute_capabilities: tuple[str, ...] = ()  # for TensorRT-RTX, such as 8.6; none: all that it knows from 8.0 on
+    hardware_compatible: bool = False  # 8.0 and every later capability, also ones that the library does not know yet
+    version_compatible: bool = False  # later versions of the library as well; `tensorrt` alone can do that
 
 
 def aim(config: Any, library: Library, target: Target) -> tuple[str, ...]:
-    """Set what a builder's configuration is to build for.
-
-    Returns:
-        The compute capabilities for the record: `8.9`, or `8.0+` for 8.0 and every later one.
-
-    Raises:
-        ExportError: the library cannot build for the target.
-    """
+    """Set what a builder's configuration is to build for."""
     if target.compute_capabilities and target.hardware_compatible:
         raise ExportError("engines for named compute capabilities are not for all later ones too: choose one of them")
     return (_aim_ahead if library.builds_ahead else _aim_here)(config, library, target)
@@ -123,7 +102,9 @@ def _aim_ahead(config: Any, library: Library, target: Target) -> tuple[str, ...]
     if target.hardware_compatible:  # what the library does where it is told no capability
         return (AMPERE_ON,)
     known = _known(library)
-    wanted = target.compute_capabilities or tuple(name for name in known if _pair(name) >= OLDEST_SHARED)
+    wanted = target.compute_capabilities or tuple(
+        name for name in known if tuple(map(int, name.split("."))) >= OLDEST_SHARED
+    )
     if unknown := [name for name in wanted if name not in known]:
         raise ExportError(f"{library} cannot build for {', '.join(unknown)}, it knows {', '.join(known)}")
     config.num_compute_capabilities = len(wanted)
@@ -150,7 +131,3 @@ def _known(library: Library) -> Mapping[str, Any]:
     return {
         f"{found[1]}.{found[2]}": member for name, member in members if (found := re.fullmatch(r"SM(\d+)(\d)", name))
     }
-
-
-def _pair(name: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in name.split("."))

@@ -8,11 +8,7 @@ import onnx_ir
 
 
 class Builder:
-    """Adds to one model's graph; a name that is taken gets a number after it.
-
-    Args:
-        model: whose names are kept clear of.
-    """
+    """Adds to one model's graph; a name that is taken gets a number after it."""
 
     def __init__(self, model: onnx_ir.Model) -> None:
         self._graph = model.graph
@@ -37,16 +33,7 @@ class Builder:
         attributes: Mapping[str, Any] | None = None,
         dtype: onnx_ir.DataType | None = None,
     ) -> onnx_ir.Value:
-        """The output of a new node of one output, both called `name`.
-
-        Args:
-            place: the node before which it is inserted; None: it becomes the last one.
-            op_type: one of ONNX's own operators.
-            inputs: its inputs, None for one left out.
-            name: wanted name.
-            attributes: its attributes.
-            dtype: of its output, where it is known.
-        """
+        """The output of a new node of one output, both called `name`."""
         fresh = self._fresh(name)
         output = onnx_ir.Value(name=fresh, type=None if dtype is None else onnx_ir.TensorType(dtype))
         node = onnx_ir.node(op_type, inputs, attributes, outputs=[output], name=fresh)

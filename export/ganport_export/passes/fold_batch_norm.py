@@ -40,11 +40,7 @@ class _UnfoldableError(Exception):
 
 
 def fold_batch_norm(model: onnx_ir.Model) -> tuple[str, ...]:
-    """Fold every batch norm that can be folded, in place. Needs no other pass before it.
-
-    Returns:
-        One line for each batch norm that stays, with the reason.
-    """
+    """Fold every batch norm that can be folded, in place. Needs no other pass before it."""
     infer_shapes(model)
     matmul_to_gemm(model)
     builder, left = Builder(model), []
@@ -133,13 +129,11 @@ def _probe_batch(layer: Layer) -> int:
 
 
 def _along(array: Integers, axis: int) -> Integers:
-    """An array of the same shape that counts up along one axis."""
     counting: Integers = np.indices(array.shape)[axis]
     return counting
 
 
 def _run(move: onnx_ir.Node, array: Integers) -> Integers:
-    """What a node that only moves values makes of an array."""
     others = [constant_array(value) for value in move.inputs[1:]]
     if any(other is None for other in others):
         raise _UnfoldableError(f"{move.op_type} {label(move)!r} before it takes a computed shape")

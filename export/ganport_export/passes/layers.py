@@ -19,20 +19,12 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution or dense layer with constant weights.
-
-    Args:
-        node: Conv, ConvTranspose or Gemm.
-        weight: float array as the node holds it.
-        bias: float64 [columns], zeros where the node has none.
-        column_of_weight: output channel (convolution) or output number (dense layer) that each weight belongs to,
-            in a shape that broadcasts to the weight's.
-    """
+    """A convolution or dense layer with constant weights."""
 
     node: onnx_ir.Node
     weight: npt.NDArray[Any]
-    bias: Floats
-    column_of_weight: Integers
+    bias: Floats  # float64 [columns], zeros where the node has none
+    column_of_weight: Integers  # output channel or number of each weight, in a shape that broadcasts to the weight's
 
     @property
     def columns(self) -> int:

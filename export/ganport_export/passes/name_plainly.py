@@ -66,5 +66,4 @@ def _input_name(node: onnx_ir.Node, index: int) -> str:
 
 
 def _snake_case(name: str) -> str:
-    """ConvTranspose -> conv_transpose."""
     return "".join(f"_{letter.lower()}" if letter.isupper() and i else letter.lower() for i, letter in enumerate(name))

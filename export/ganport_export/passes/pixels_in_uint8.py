@@ -28,11 +28,7 @@ def pixels_in_uint8(model: onnx_ir.Model) -> tuple[str, ...]:
     """Let uint8 outputs be rounded before their values are moved, in place.
 
     Treated is [Tanh,] Add 1, Mul 127.5, Round, Clip to 0..255, [Transpose,] Cast to uint8, after layers whose outputs
-    are interleaved, stacked, or neither. Comes after `to_phase` and before activations are moved: it looks for the
-    last one where the network has it.
-
-    Returns:
-        One line for each output that stays as it is, with the reason.
+    are interleaved, stacked, or neither. Comes after `to_phase` and before activations are moved.
     """
     infer_shapes(model)
     left = []
@@ -131,7 +127,6 @@ def _made_by(value: onnx_ir.Value | None, *op_types: str) -> onnx_ir.Node | None
 
 
 def _operand(value: onnx_ir.Value | None, op_type: str, constant: float) -> onnx_ir.Value | None:
-    """What a node adds to or multiplies with this constant."""
     node = _step(value, op_type)
     for one, other in (node.inputs, node.inputs[::-1]):
         if _number(other) == constant:

@@ -14,8 +14,14 @@ from onnx_ir.passes import common
 
 from ganport_export.passes.builder import Builder
 from ganport_export.passes.graph_view import infer_shapes, is_operator, label, nested_nodes, opset_version
-from ganport_export.passes.phase_arithmetic import AxisPhase, axis_phase, phase_kernel
-from ganport_export.passes.transposed_convolution import LeftError, TransposedConvolution, read_transposed_convolution
+from ganport_export.passes.transposed_convolution import (
+    AxisPhase,
+    LeftError,
+    TransposedConvolution,
+    axis_phase,
+    phase_kernel,
+    read_transposed_convolution,
+)
 
 OPERATOR = "ConvTranspose"
 OLDEST_OPSET = 11  # DepthToSpace has no mode before
@@ -29,12 +35,8 @@ Crop = Mapping[int, tuple[int, int]]  # how much an axis loses at its start and 
 def to_phase(model: onnx_ir.Model) -> tuple[str, ...]:
     """Replace every ConvTranspose of stride 2 by convolutions, in place: exact, up to the order of additions.
 
-    Kernels of any size, every way to write padding, output padding, groups and a computed bias are treated; heights
-    and widths may be dynamic. An output of odd size is made one row or column larger, and cropped. Best after
+    An output of odd size is made one row or column larger, and cropped. Best after
     `fold_batch_norm`, which folds into one transposed convolution and not into four convolutions.
-
-    Returns:
-        One line for each transposed convolution that stays, with the reason.
     """
     infer_shapes(model)
     builder, left = Builder(model), []

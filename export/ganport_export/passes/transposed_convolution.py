@@ -1,13 +1,79 @@
-"""Reads a ConvTranspose node as the transposed convolution of stride 2 that it is, or says why it is none."""
+"""Reads a ConvTranspose node of stride 2, and splits it into four ordinary convolutions, its phases.
 
+Along one axis, input i and kernel tap k of a transposed convolution of stride 2 meet in output 2 i + k - begin. Outputs
+of one parity p, numbered j = 2 m + p, thus see the taps of one parity alone, k = first + 2 t with
+first = (p + begin) mod 2, and input m + shift - t with shift = floor((p + begin) / 2): an ordinary convolution
+whose kernel is those taps in reverse. Dumoulin and Visin, "A guide to convolution arithmetic for deep learning" (2016),
+chapter 4, has the transposed convolution; Shi et al., "Is the deconvolution layer the same as a convolutional layer?"
+(2016), the equivalence.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import onnx_ir
 
 from ganport_export.passes.graph_view import constant_array
-from ganport_export.passes.phase_arithmetic import Axis, axis_phase
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A transposed convolution of stride 2 and no dilation, seen along one axis."""
+
+    kernel: int
+    begin: int  # outputs that its padding leaves out at the start, 0 or more
+    end: int  # outputs that its padding leaves out at the end, 0 or more
+    output_padding: int = 0  # outputs added at the end
+
+    @property
+    def excess(self) -> int:
+        """What the output has more than twice the input: 2 * input + excess is its size."""
+        return self.kernel - 2 + self.output_padding - self.begin - self.end
+
+    @property
+    def odd(self) -> bool:
+        """Whether the output's size is odd, so that odd positions are one fewer than even ones."""
+        return self.excess % 2 == 1
+
+
+@dataclass(frozen=True)
+class AxisPhase:
+    """The ordinary convolution that makes the outputs of one parity along one axis.
+
+    Both parities make ceil(output / 2) values; of an odd output the last one of parity 1 is past its end.
+    """
+
+    taps: tuple[int, ...]  # of the kernel, in the order in which the convolution applies them; there may be none
+    before: int  # zeros that the input needs before it; below zero, inputs that it leaves out
+    after: int  # the same after it
+
+    @property
+    def left_out(self) -> int:
+        """How many inputs it does not read, before and after those that it does."""
+        return -min(self.before, 0) - min(self.after, 0)
+
+
+def axis_phase(axis: Axis, parity: int) -> AxisPhase:
+    """The convolution of one parity, 0 or 1."""
+    shift, first = divmod(parity + axis.begin, 2)
+    taps = tuple(range(first, axis.kernel, 2))[::-1]
+    half_excess = -(-axis.excess // 2)  # rounded up
+    return AxisPhase(taps, before=len(taps) - 1 - shift, after=half_excess + shift)
+
+
+def phase_kernel(
+    weight: npt.NDArray[Any], groups: int, rows: Sequence[int], columns: Sequence[int]
+) -> npt.NDArray[Any]:
+    """An ordinary convolution's weights [out, in / groups, rows, columns] from a transposed one's taps."""
+    inputs, outputs = weight.shape[:2]
+    taken = weight[:, :, list(rows)][:, :, :, list(columns)]
+    grouped = taken.reshape(groups, inputs // groups, outputs, len(rows), len(columns))
+    swapped = grouped.swapaxes(1, 2).reshape(groups * outputs, inputs // groups, len(rows), len(columns))
+    return np.ascontiguousarray(swapped)
+
 
 RANK = 4  # of the weights of a convolution over height and width
 
@@ -18,17 +84,10 @@ class LeftError(Exception):
 
 @dataclass(frozen=True)
 class TransposedConvolution:
-    """A transposed convolution of stride 2 in both directions with constant weights.
+    """A transposed convolution of stride 2 in both directions with constant weights."""
 
-    Args:
-        weight: [in, out / groups, height, width].
-        groups: of its channels.
-        height: along the height.
-        width: along the width.
-    """
-
-    weight: npt.NDArray[Any]
-    groups: int
+    weight: npt.NDArray[Any]  # [in, out / groups, height, width]
+    groups: int  # of its channels
     height: Axis
     width: Axis
 
@@ -39,11 +98,7 @@ class TransposedConvolution:
 
 
 def read_transposed_convolution(node: onnx_ir.Node) -> TransposedConvolution:
-    """The layer of a ConvTranspose node.
-
-    Raises:
-        LeftError: its stride is another, or something that has to be known here is computed as the graph runs.
-    """
+    """The layer of a ConvTranspose node."""
     weight = constant_array(node.inputs[1])
     if weight is None:
         raise LeftError("its weights are computed, not constant")
@@ -110,7 +165,6 @@ def _integers(node: onnx_ir.Node, name: str, default: tuple[int, ...]) -> tuple[
 
 
 def _input_size(node: onnx_ir.Node, index: int) -> int | None:
-    """The input's height (0) or width (1) where it is fixed."""
     data = node.inputs[0]
     if data is None or data.shape is None or len(data.shape) != RANK:
         return None

@@ -1,4 +1,4 @@
-"""Finds by a recipe which layers of a graph run in int8, which values get a pair, and which of these share a scale."""
+"""Finds which layers run in int8 and which values get a QuantizeLinear pair, and writes the pairs."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -7,28 +7,22 @@ import numpy as np
 import onnx_ir
 from onnx_ir import DataType
 
-from ganport_export.passes.graph_view import MOVES, computed_inputs
-from ganport_export.passes.layers import read_layer
-from ganport_export.quantize.ranges import Codes
+from ganport_export.passes.builder import Builder
+from ganport_export.passes.graph_view import MOVES, computed_inputs, constant_array
+from ganport_export.passes.layers import WEIGHT, read_layer
+from ganport_export.quantize.ranges import Codes, Scale
 
 UNSIGNED, SIGNED = Codes(0, 255, symmetric=False), Codes(-128, 127, symmetric=True)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One kind of int8. What a layer in int8 reads always gets a pair.
-
-    Args:
-        kind: `u8s8` or `s8s8`: the types of activations and weights.
-        dtype: of activations: uint8 with a zero point of its own, or int8 around 0.
-        layers: operators with constant weights that are to run in int8.
-        around: operators that get pairs around them, where they are such layers or go on with what those made.
-    """
+    """One kind of int8. What a layer in int8 reads always gets a pair."""
 
     kind: str
-    dtype: DataType
-    layers: frozenset[str]
-    around: frozenset[str]
+    dtype: DataType  # of activations: uint8 with a zero point of its own, or int8 around 0
+    layers: frozenset[str]  # operators with constant weights that are to run in int8
+    around: frozenset[str]  # operators with pairs around them, where they are such layers or read what those made
 
     @property
     def codes(self) -> Codes:
@@ -66,15 +60,10 @@ Sources = Mapping[onnx_ir.Value, Values]
 
 @dataclass(frozen=True)
 class Group:
-    """Values that share a scale, since only moves and a Relu stand between them.
+    """Values that share a scale, since only moves and a Relu stand between them."""
 
-    Args:
-        values: their names, in the order in which the graph makes them.
-        ends: those whose range counts: nothing in the group is made of them.
-    """
-
-    values: tuple[str, ...]
-    ends: tuple[str, ...]
+    values: tuple[str, ...]  # their names, in the order in which the graph makes them
+    ends: tuple[str, ...]  # those whose range counts: nothing in the group is made of them
 
 
 @dataclass(frozen=True)
@@ -92,13 +81,7 @@ def layers_of(model: onnx_ir.Model, recipe: Recipe) -> tuple[onnx_ir.Node, ...]:
 
 
 def place(model: onnx_ir.Model, recipe: Recipe, kept_float: Collection[str] = ()) -> Placement:
-    """What a recipe quantizes in a graph.
-
-    Args:
-        model: every node and value has a name.
-        recipe: the kind of int8.
-        kept_float: names of layers that stay as they are.
-    """
+    """What a recipe quantizes in a graph."""
     layers = [node for node in layers_of(model, recipe) if node.name not in kept_float]
     wanted = _wanted(model, recipe, layers)
     known = set(wanted)
@@ -139,7 +122,6 @@ def _stays_in(value: onnx_ir.Value, graph: onnx_ir.Graph, carriers: Collection[s
 
 
 def _go_on(node: onnx_ir.Node, inputs: Values, recipe: Recipe, in_int8: Collection[onnx_ir.Node]) -> bool:
-    """Whether a node that is no layer goes on with what was made in int8."""
     takes_part = node.op_type in (recipe.around - recipe.layers) | MOVES
     return takes_part and bool(inputs) and all(value.producer() in in_int8 for value in inputs)
 
@@ -159,7 +141,6 @@ def _sources(value: onnx_ir.Value, known: Collection[onnx_ir.Value]) -> Iterator
 
 
 def _together(values: Values, sources: Sources) -> list[Values]:
-    """Values in groups, each with the values that it is made of."""
     group_of: dict[onnx_ir.Value, Values] = {}
     for value in values:
         members = [value]
@@ -175,3 +156,67 @@ def _group(members: Values, sources: Sources) -> Group:
     inner = {source for member in members for source in sources[member]}
     ends = [member for member in members if member not in inner]
     return Group(tuple(str(member.name) for member in members), tuple(str(end.name) for end in ends))
+
+
+LARGEST = 127  # of int8 weights; -128 stays unused, so that the codes lie evenly around 0
+
+Grid = tuple[onnx_ir.Value, onnx_ir.Value]  # scale and zero point, as constants
+
+
+def write_pairs(model: onnx_ir.Model, recipe: Recipe, placement: Placement, scales: Mapping[str, Scale]) -> None:
+    """Quantize what a placement names, in place."""
+    builder = Builder(model)
+    nodes = list(model.graph)
+    values = {str(value.name): value for value in (*model.graph.inputs, *(v for node in nodes for v in node.outputs))}
+    for node in nodes:
+        if node.name in placement.layers:
+            _quantize_weight(builder, node)
+    position = {node: index for index, node in enumerate(nodes)}
+    for group in placement.groups:
+        name = group.values[-1]
+        grid = _grid(builder, name, scales[name], recipe.dtype)
+        for name in group.values:
+            value = values[name]
+            _insert_pair(builder, value, grid, before=min(value.consumers(), key=position.__getitem__))
+
+
+def _grid(builder: Builder, name: str, scale: Scale, dtype: DataType) -> Grid:
+    return (
+        builder.constant(f"{name}.scale", np.array(scale.scale, np.float32)),
+        builder.constant(f"{name}.zero_point", np.array(scale.zero_point, dtype.numpy())),
+    )
+
+
+def _insert_pair(builder: Builder, value: onnx_ir.Value, grid: Grid, before: onnx_ir.Node) -> None:
+    """Let everything that reads `value` read what is left of it after quantizing."""
+    uses = value.uses()
+    codes = builder.before(before, "QuantizeLinear", [value, *grid], f"{value.name}.codes")
+    again = builder.before(before, "DequantizeLinear", [codes, *grid], f"{value.name}.again")
+    for use in uses:
+        use.node.replace_input_with(use.idx, again)
+
+
+def _quantize_weight(builder: Builder, layer: onnx_ir.Node) -> None:
+    """Let a layer read its weights from int8 codes, with a scale for each output channel and the zero point 0.
+
+    Biases stay as they are: TensorRT refuses quantized ones, and engines for CPUs quantize them as they need.
+    """
+    weight = constant_array(layer.inputs[WEIGHT])
+    assert weight is not None  # placements hold layers with constant weights alone
+    axis = _channel_axis(layer)
+    others = tuple(i for i in range(weight.ndim) if i != axis)
+    scale = (np.abs(weight).max(axis=others) / np.float32(LARGEST)).astype(np.float32)
+    scale[scale == 0] = 1
+    codes = np.round(weight / np.expand_dims(scale, others)).astype(np.int8)
+    parts = {"codes": codes, "scale": scale, "zero_point": np.zeros(scale.shape, np.int8)}
+    constants = [builder.constant(f"{layer.name}.weight.{word}", array) for word, array in parts.items()]
+    name = f"{layer.name}.weight.again"
+    again = builder.before(layer, "DequantizeLinear", constants, name, {"axis": axis}, DataType.FLOAT)
+    layer.replace_input_with(WEIGHT, again)
+
+
+def _channel_axis(layer: onnx_ir.Node) -> int:
+    """Where a layer's weights hold the output channels; those of a grouped ConvTranspose share scales across groups."""
+    if layer.op_type == "Gemm":
+        return 0 if layer.attributes.get_int("transB", 0) else 1
+    return {"Conv": 0, "ConvTranspose": 1}[layer.op_type]

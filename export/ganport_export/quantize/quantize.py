@@ -15,8 +15,7 @@ from ganport_export.errors import ExportError, QuantizeError
 from ganport_export.graph import to_bytes
 from ganport_export.inputs import Feed
 from ganport_export.passes.name_plainly import name_plainly
-from ganport_export.quantize.pairs import write_pairs
-from ganport_export.quantize.placement import RECIPES, Recipe, layers_of, place
+from ganport_export.quantize.placement import RECIPES, Recipe, layers_of, place, write_pairs
 from ganport_export.quantize.ranges import METHODS, Histogram, Scale, histograms
 from ganport_export.quantize.sensitivity import Step, blocks_of, keep_sensitive
 from ganport_export.session import OnnxSession, Range
@@ -25,15 +24,7 @@ PEAK = 255.0  # of pixels
 
 
 class _ErrorMeter:
-    """Compares graphs with one reference, on feeds that nothing else is decided on.
-
-    Args:
-        reference: the graph in float32.
-        feeds: inputs by name, batch by batch.
-
-    Raises:
-        ExportError: the reference cannot be run, gives NaN or infinity, or one value alone.
-    """
+    """Compares graphs with one reference, on feeds that nothing else is decided on."""
 
     def __init__(self, reference: onnx_ir.Model, feeds: Sequence[Feed]) -> None:
         self._feeds = feeds
@@ -41,28 +32,20 @@ class _ErrorMeter:
         outputs = [output for batch in self._wanted for output in batch]
         if not all(np.isfinite(output).all() for output in outputs):
             raise ExportError("int8 cannot be measured: the graph gives NaN or infinity in float32 already")
-        pixels = all(output.dtype == np.uint8 for output in outputs)
-        self._peak = PEAK if pixels else self._spread()
+        self._peak = PEAK
+        if any(output.dtype != np.uint8 for output in outputs):
+            self._peak = float(max(output.max() for output in outputs) - min(output.min() for output in outputs))
+        if not self._peak > 0:
+            raise ExportError("int8 cannot be measured: the graph gives one value, whatever its inputs are")
 
     def psnr_db(self, model: onnx_ir.Model) -> float:
-        """Peak signal-to-noise ratio over all values of all images together, in dB, 100 at most.
-
-        Together, not as a mean of the images' own ratios: an image that comes out badly weighs as much as it looks.
-        The peak is 255 for pixels, else the spread of the reference's values.
-        """
+        """PSNR over all values together, at most 100 dB: a bad image weighs more than in a mean of the images' own."""
         squares, values = 0.0, 0
         for wanted, made in zip(self._wanted, _outputs(model, self._feeds), strict=True):
             for w, m in zip(wanted, made, strict=True):
                 squares += float(np.square(np.subtract(w, m, dtype=np.float64)).sum())
                 values += w.size
         return float(psnr_db(squares / values, self._peak))
-
-    def _spread(self) -> float:
-        outputs = [output for batch in self._wanted for output in batch]
-        spread = float(max(output.max() for output in outputs) - min(output.min() for output in outputs))
-        if not spread > 0:
-            raise ExportError("int8 cannot be measured: the graph gives one value, whatever its inputs are")
-        return spread
 
 
 def _outputs(model: onnx_ir.Model, feeds: Sequence[Feed]) -> list[list[npt.NDArray[Any]]]:
@@ -72,25 +55,15 @@ def _outputs(model: onnx_ir.Model, feeds: Sequence[Feed]) -> list[list[npt.NDArr
 
 @dataclass(frozen=True)
 class Quantized:
-    """An int8 graph and how it came about.
+    """An int8 graph and how it came about."""
 
-    Args:
-        model: the graph, with plain names, which `kept_float` refers to.
-        kind: `u8s8` or `s8s8`.
-        range_method: how ranges were taken from what calibration saw.
-        tried: the PSNR in dB with every method, all layers in int8.
-        steps: what was put back to float, one block after the other.
-        psnr_db: of the graph on the held-out inputs, over all values together.
-        target_db: what was wanted of it.
-    """
-
-    model: onnx_ir.Model
+    model: onnx_ir.Model  # the graph, with plain names, which `kept_float` refers to
     kind: str
-    range_method: str
-    tried: Mapping[str, float]
+    range_method: str  # how ranges were taken from what calibration saw
+    tried: Mapping[str, float]  # the PSNR in dB with every method, all layers in int8
     steps: tuple[Step, ...]
-    psnr_db: float
-    target_db: float
+    psnr_db: float  # of the graph on the held-out inputs, over all values together
+    target_db: float  # what was wanted of it
 
     @property
     def kept_float(self) -> tuple[str, ...]:
@@ -113,19 +86,7 @@ class Quantized:
 def quantize(
     model: onnx_ir.Model, kind: str, *, calibration: Sequence[Feed], held_out: Sequence[Feed], target_db: float
 ) -> Quantized:
-    """Quantize a graph, which stays as it is.
-
-    Args:
-        model: in float32, with constant weights.
-        kind: `u8s8`, for ONNX Runtime on CPUs, or `s8s8`, for OpenVINO and TensorRT.
-        calibration: inputs by name, batch by batch, that ranges are taken from.
-        held_out: others, that every choice is measured on.
-        target_db: layers are put back to float until the PSNR is this, or none helps any more.
-
-    Raises:
-        QuantizeError: the graph has no layer that this kind can quantize.
-        ExportError: NaN or infinity appears, or ONNX Runtime cannot run the graph.
-    """
+    """Quantize a graph, which stays as it is."""
     recipe = RECIPES[kind]
     original = model.clone()
     name_plainly(original)

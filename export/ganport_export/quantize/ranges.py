@@ -1,5 +1,6 @@
 """The ranges of values inside a graph: counted in histograms, then chosen for the 8-bit codes to span."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,13 +30,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Codes:
-    """The integers that stand for values.
-
-    Args:
-        low: the smallest code.
-        high: the largest.
-        symmetric: whether 0 is always code 0; then the smallest code is left to values beyond the range.
-    """
+    """The integers that stand for values."""
 
     low: int
     high: int
@@ -56,15 +51,10 @@ class Codes:
 
 @dataclass(frozen=True)
 class Histogram:
-    """How often values of a tensor fall into bins of equal width.
+    """How often values of a tensor fall into bins of equal width."""
 
-    Args:
-        span: from the smallest value or 0 to the largest or 0: 0 must have a code of its own.
-        counts: int64 [bins].
-    """
-
-    span: Range
-    counts: npt.NDArray[np.int64]
+    span: Range  # from the smallest value or 0 to the largest or 0: 0 must have a code of its own
+    counts: npt.NDArray[np.int64]  # int64 [bins]
 
     @property
     def edges(self) -> Floats:
@@ -80,7 +70,6 @@ RangeMethod = Callable[[Histogram, Codes], Range]
 
 
 def _min_max(histogram: Histogram, _: Codes) -> Range:
-    """Every value that was seen."""
     return histogram.span
 
 
@@ -125,13 +114,13 @@ def histograms(model: onnx_ir.Model, names: Sequence[str], feeds: Sequence[Feed]
 
     What only a saturating function reads is cut off where that function has reached its end, or a network that paints
     its white very surely would leave few codes to everything else.
-
-    Raises:
-        ExportError: a value is NaN or infinite.
     """
     ranges = activation_ranges(model, names, feeds)
     limits = _limits(model, names)
-    spans = {name: _cut(ranges.get(name, ZERO).joined(ZERO), limits.get(name)) for name in names}
+    spans = {}
+    for name in names:
+        seen, limit = ranges.get(name, ZERO).joined(ZERO), limits.get(name, math.inf)
+        spans[name] = Range(max(seen.lowest, -limit), min(seen.highest, limit))
     counts = {name: np.zeros(BINS, np.int64) for name in names}
     for values in intermediate_values(model, names, feeds):
         for name, array in values.items():
@@ -148,10 +137,6 @@ def _limits(model: onnx_ir.Model, names: Sequence[str]) -> Mapping[str, float]:
             if value.name in names and readers and all(is_operator(reader, *SATURATED) for reader in readers):
                 limits[str(value.name)] = max(SATURATED[reader.op_type] for reader in readers)
     return limits
-
-
-def _cut(span: Range, limit: float | None) -> Range:
-    return span if limit is None else Range(max(span.lowest, -limit), min(span.highest, limit))
 
 
 def _count(values: npt.NDArray[Any], span: Range) -> npt.NDArray[np.int64]:

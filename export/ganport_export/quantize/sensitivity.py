@@ -18,30 +18,19 @@ Measure = Callable[[Collection[str]], float]  # names of layers kept in float ->
 
 @dataclass(frozen=True)
 class Block:
-    """Layers that read one value and are joined at once, as the phases of a transposed convolution are.
+    """Layers that read one value and are joined at once, as the phases of a transposed convolution are."""
 
-    Args:
-        layers: their nodes' names.
-        cost: multiplications an image as far as shapes are known, as a share of all blocks'.
-    """
-
-    layers: tuple[str, ...]
-    cost: float
+    layers: tuple[str, ...]  # their nodes' names
+    cost: float  # multiplications an image as far as shapes are known, as a share of all blocks'
 
 
 @dataclass(frozen=True)
 class Step:
-    """One block put back to float.
-
-    Args:
-        block: which.
-        psnr_db: of the images then.
-        tried: the PSNR with each block in its place, by the name of the block's first layer.
-    """
+    """One block put back to float."""
 
     block: Block
     psnr_db: float
-    tried: Mapping[str, float]
+    tried: Mapping[str, float]  # the PSNR with each block in its place, by the name of the block's first layer
 
     def to_json(self) -> dict[str, Any]:
         """The figures by name."""
@@ -71,12 +60,6 @@ def keep_sensitive(measure: Measure, blocks: Sequence[Block], psnr_db: float, ta
 
     Each time every block that may come next is tried, and the one that takes away the most squared error for its cost
     is put back. One block at least stays quantized.
-
-    Args:
-        measure: the PSNR with some layers kept in float.
-        blocks: all that can be.
-        psnr_db: with none of them.
-        target_db: what is wanted; beyond it, only blocks that cost next to nothing and gain much are put back.
     """
     steps: list[Step] = []
     left = list(blocks)
@@ -107,15 +90,12 @@ def _multiplications(model: onnx_ir.Model, names: Collection[str]) -> Mapping[st
     """By layer: weights times the positions at which each of them is used, one where shapes are not known."""
     copy = model.clone()
     infer_shapes(copy)
-    return {str(node.name): _weights(node) * _positions(node) for node in copy.graph if node.name in names}
+    return {str(node.name): _size(node) for node in copy.graph if node.name in names}
 
 
-def _weights(node: onnx_ir.Node) -> int:
+def _size(node: onnx_ir.Node) -> int:
     weight = constant_array(node.inputs[WEIGHT])
-    return 0 if weight is None else weight.size
-
-
-def _positions(node: onnx_ir.Node) -> int:
+    assert weight is not None  # the weights of a layer are constant
     value = node.inputs[0] if node.op_type == "ConvTranspose" else node.outputs[0]
     sizes = () if value is None or value.shape is None else value.shape[2:]
-    return math.prod(size for size in sizes if isinstance(size, int))
+    return weight.size * math.prod(size for size in sizes if isinstance(size, int))

@@ -15,7 +15,7 @@ from ganport_runtime.backends import cuda
 from ganport_runtime.backends.protocol import Backend, Package, check_options
 from ganport_runtime.batches import BUCKETS
 from ganport_runtime.errors import PlanError, shown
-from ganport_runtime.manifest import Engine, Entry
+from ganport_runtime.manifest import CompiledEngine, Entry
 
 if TYPE_CHECKING:
     from ganport_runtime.backends.tensorrt_session import TensorRTSession
@@ -53,7 +53,7 @@ class TensorRTBackend(Backend):
 
     def entry_refusal(self, entry: Entry, device: str) -> str | None:  # noqa: ARG002
         """Why this machine does not fit an engine: every misfit of its record, and the remedy."""
-        if not isinstance(entry, Engine):
+        if not isinstance(entry, CompiledEngine):
             return "tensorrt runs engines alone; build one with ganport export ... --engines tensorrt-rtx"
         return refusal_of(entry, this_machine())
 
@@ -74,7 +74,7 @@ class TensorRTBackend(Backend):
         check_options("tensorrt", options, OPTIONS)
         del threads  # one thread asks the GPU for its work
         reasons = [reason for reason in (self.entry_refusal(entry, device), self.refusal(device)) if reason]
-        if reasons or not isinstance(entry, Engine):
+        if reasons or not isinstance(entry, CompiledEngine):
             raise PlanError("; ".join(reasons))
         return load_engine(model, entry, {"cuda_graph": "on", **options})
 
@@ -87,18 +87,11 @@ REMEDIES = {package.module: package.remedy for package in TensorRTBackend.packag
 
 @dataclass(frozen=True)
 class Machine:
-    """What an engine's record is compared with.
+    """What an engine's record is compared with."""
 
-    Args:
-        versions: the version of each installed library of the family.
-        platform: such as `linux-x86_64`.
-        compute_capability: the GPU's, such as `8.9`; None where there is no GPU to ask.
-        without_gpu: why there is none.
-    """
-
-    versions: Mapping[str, str]
-    platform: str
-    compute_capability: str | None
+    versions: Mapping[str, str]  # of each installed library of the family
+    platform: str  # such as `linux-x86_64`
+    compute_capability: str | None  # such as `8.9`; None where there is no GPU to ask
     without_gpu: str = "there is no GPU here"
 
 
@@ -123,13 +116,13 @@ def installed() -> dict[str, str]:
     return {library: version for library, version in found.items() if version}
 
 
-def bucket_profiles(entry: Engine) -> dict[int, int]:
+def bucket_profiles(entry: CompiledEngine) -> dict[int, int]:
     """The number of the engine's profile for each bucket that its record has one for."""
     batches = [profile.get("bucket") for profile in entry.profiles]
     return {bucket: batches.index(bucket) for bucket in BUCKETS if bucket in batches}
 
 
-def refusal_of(entry: Engine, machine: Machine) -> str | None:
+def refusal_of(entry: CompiledEngine, machine: Machine) -> str | None:
     """Every misfit in one line, with the remedy where another engine would fit; None where this one does."""
     of_record = [*_library_misfits(entry, machine), *_other_misfits(entry, machine)]
     of_gpu = _misfit_of_gpu(entry, machine)
@@ -142,7 +135,7 @@ def refusal_of(entry: Engine, machine: Machine) -> str | None:
     return "; ".join(reasons) or None
 
 
-def _other_misfits(entry: Engine, machine: Machine) -> Iterator[str]:
+def _other_misfits(entry: CompiledEngine, machine: Machine) -> Iterator[str]:
     made_for = entry.details.get("platform")
     if made_for != machine.platform:
         yield f"it was built for {_said(made_for)}, this is {machine.platform}"
@@ -151,7 +144,7 @@ def _other_misfits(entry: Engine, machine: Machine) -> Iterator[str]:
         yield f"it has no profile for batch {', '.join(missing)}"
 
 
-def _misfit_of_gpu(entry: Engine, machine: Machine) -> str | None:
+def _misfit_of_gpu(entry: CompiledEngine, machine: Machine) -> str | None:
     has, wanted = machine.compute_capability, ", ".join(entry.compute_capabilities) or "no known one"
     if has is None:
         return f"it was built for compute capability {wanted}, {machine.without_gpu}"
@@ -179,7 +172,7 @@ def _version(library: str) -> str | None:
         return None
 
 
-def _library_misfits(entry: Engine, machine: Machine) -> Iterator[str]:
+def _library_misfits(entry: CompiledEngine, machine: Machine) -> Iterator[str]:
     library, built_by = entry.library, entry.library_version
     if library not in REMEDIES:
         yield f"it is an engine of {shown(library)}, wanted one of {', '.join(REMEDIES)}"
@@ -191,7 +184,7 @@ def _library_misfits(entry: Engine, machine: Machine) -> Iterator[str]:
         yield f"it was built by {library} {built_by}, here is {here}"
 
 
-def _version_compatible(entry: Engine) -> bool:
+def _version_compatible(entry: CompiledEngine) -> bool:
     """Whether later versions run it too; only `tensorrt` can build such engines."""
     return entry.library == "tensorrt" and entry.details.get("version_compatible") is True
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import lru_cache, partial
 from pathlib import Path
 
-from ganport_runtime.text import shown
+from ganport_runtime.errors import shown
 
 from ganport_serve.http import Headers, Request, Response, Route
 from ganport_serve.refusals import refuse

@@ -19,9 +19,9 @@ import grpc  # type: ignore[import-untyped]
 import numpy as np
 import ray
 from ganport_runtime import Bundle, BundleError, InputError, PlanError
-from ganport_runtime.buckets import TOP
-from ganport_runtime.plan import AUTO, Request
-from ganport_runtime.processor import cpu_quota, usable_cores
+from ganport_runtime.batches import TOP
+from ganport_runtime.machine import cpu_quota, usable_cores
+from ganport_runtime.plan import AUTO, PlanRequest
 from ganport_runtime.serving import BatchReport, DeadlineError, QueueFullError
 from ray import serve
 from ray.exceptions import RayError, RayTaskError
@@ -319,7 +319,7 @@ def build(args: dict[str, Any]) -> Application:
     if not isinstance(args.get("bundle"), str):
         raise InputError("args has no bundle, wanted the path of a bundle's directory on every machine")
     options = Options(**{name: args[name] for name in opening if name in args})
-    Request(**vars(options))  # checks the values
+    PlanRequest(**vars(options))  # checks the values
     settings = Settings(**{name: args[name] for name in batching if name in args})
     needs = Needs(cpus=float(options.threads or 1), gpus=float(options.device == "cuda"), threads=options.threads)
     return application(settings, options, needs, replicas=1, user_config={"bundle": args["bundle"]})

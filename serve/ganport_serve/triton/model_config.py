@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ganport_runtime.backends import Tensor
-from ganport_runtime.buckets import BUCKETS, TOP
+from ganport_runtime.batches import BUCKETS, TOP
 from google.protobuf import text_format  # type: ignore[import-untyped]
 from tritonclient.grpc import model_config_pb2 as schema  # type: ignore[import-untyped]
 

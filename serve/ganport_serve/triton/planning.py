@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 from ganport_runtime import Bundle, Discriminator, Generator
 from ganport_runtime.backends import Tensor
-from ganport_runtime.backends.tensorrt_fit import bucket_profiles
-from ganport_runtime.buckets import BUCKETS
-from ganport_runtime.entries import Engine, Entry, Role, Variant
-from ganport_runtime.plan import AUTO, PRECISIONS
-from ganport_runtime.survey import PREFERRED_FORM
+from ganport_runtime.backends.tensorrt import bucket_profiles
+from ganport_runtime.batches import BUCKETS
+from ganport_runtime.manifest import CompiledEngine, Entry, Role, Variant
+from ganport_runtime.plan import AUTO, PRECISIONS, PREFERRED_FORM
 
 from ganport_serve.triton.choices import BACKENDS, RepositoryError, TritonChoices
 from ganport_serve.triton.model_config import ModelDescription
@@ -92,7 +91,7 @@ def _ids(bundle: Bundle, backend: str, role: Role) -> list[str]:
 
 def _entries(bundle: Bundle, backend: str, role: Role) -> list[Entry]:
     """What a backend of Triton could load."""
-    kinds = {"onnxruntime": Variant, "tensorrt": Engine}
+    kinds = {"onnxruntime": Variant, "tensorrt": CompiledEngine}
     kind = kinds.get(backend)
     entries = [entry for entry in bundle.entries(role) if kind is not None and isinstance(entry, kind)]
     return [entry for entry in entries if isinstance(entry, Variant) or entry.library == "tensorrt"]
@@ -103,7 +102,7 @@ def _plan(bundle: Bundle, backend: str, role: Role, choices: TritonChoices) -> P
         return _python(bundle, role, choices)
     entries = sorted(_entries(bundle, backend, role), key=lambda entry: _preference(bundle, entry))
     entry = next((entry for entry in entries if entry.id in choices.variants), entries[0] if entries else None)
-    if isinstance(entry, Engine):
+    if isinstance(entry, CompiledEngine):
         return _tensorrt(bundle, role, entry)
     if entry is None:
         return LeftOut(backend, role, _lack_of_engines(bundle, role))
@@ -117,7 +116,7 @@ def _preference(bundle: Bundle, entry: Entry) -> tuple[int, bool]:
 
 
 def _lack_of_engines(bundle: Bundle, role: Role) -> str:
-    others = {entry.library for entry in bundle.entries(role) if isinstance(entry, Engine)}
+    others = {entry.library for entry in bundle.entries(role) if isinstance(entry, CompiledEngine)}
     if not others:
         return "the bundle holds no engine of it; ganport export --engines tensorrt builds one where there is a GPU"
     found = ", ".join(sorted(others))
@@ -140,7 +139,7 @@ def _onnxruntime(bundle: Bundle, role: Role, variant: Variant, choices: TritonCh
     return PlannedModel(role, description, variant, "")
 
 
-def _tensorrt(bundle: Bundle, role: Role, engine: Engine) -> PlannedModel | LeftOut:
+def _tensorrt(bundle: Bundle, role: Role, engine: CompiledEngine) -> PlannedModel | LeftOut:
     inputs, outputs = _tensors(bundle, role)
     profiles = bucket_profiles(engine)
     missing = [str(bucket) for bucket in BUCKETS if bucket not in profiles]
@@ -159,7 +158,7 @@ def _tensorrt(bundle: Bundle, role: Role, engine: Engine) -> PlannedModel | Left
     return PlannedModel(role, description, engine, _demands(engine))
 
 
-def _demands(engine: Engine) -> str:
+def _demands(engine: CompiledEngine) -> str:
     capabilities = ", ".join(engine.compute_capabilities) or "no known one"
     sizes = ", ".join(map(str, BUCKETS))
     return (

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import grpc  # type: ignore[import-untyped]
-from ganport_runtime.text import one_line
+from ganport_runtime.errors import one_line
 from google.protobuf.message import Message  # type: ignore[import-untyped]
 from tritonclient.grpc import service_pb2 as pb  # type: ignore[import-untyped]
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from ganport_runtime import InputError
-from ganport_runtime.text import shown
+from ganport_runtime.errors import shown
 
 from ganport_serve.errors import NotReadyError
 from ganport_serve.http import Request, Response, Route, check_json_size, json_response

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from ganport_runtime import __version__
-from ganport_runtime.text import shown
+from ganport_runtime.errors import shown
 
 from ganport_serve.engine import Served
 from ganport_serve.errors import UnknownModelError, no_discriminator

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-from ganport_runtime.text import shown
+from ganport_runtime.errors import shown
 from numpy.typing import NDArray
 
 from ganport_serve.http import Response, decode_json

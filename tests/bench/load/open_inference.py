@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from ganport_bench.effort import QUICK, Effort
-from ganport_bench.load import Load, LoadTarget, measure, target_of
+from ganport_bench.load import LoadFindings, LoadTarget, measure, target_of
 from ganport_bench.load.knee import RateRow
 from ganport_bench.load.sweep import ConcurrencyRow
 
@@ -52,12 +52,12 @@ def url_of(fake: Fake) -> str:
     return f"http://127.0.0.1:{fake.endpoint.port}"
 
 
-def measured(target: LoadTarget | Fake, effort: Effort = SHORT) -> Load:
+def measured(target: LoadTarget | Fake, effort: Effort = SHORT) -> LoadFindings:
     """What is found, without a word."""
     chosen = target_of(url_of(target)) if isinstance(target, Fake) else target
     return measure(chosen, effort, lambda _: None)
 
 
-def rows_of(load: Load) -> list[ConcurrencyRow | RateRow]:
+def rows_of(load: LoadFindings) -> list[ConcurrencyRow | RateRow]:
     """Of both loops."""
     return [*load.concurrency, *load.rates]

@@ -1,8 +1,8 @@
 from ganport_bench.load.knee import Bound, Knee, RateRow, knee_of
 from ganport_bench.load.sweep import Answers
-from ganport_bench.timing import Latency
+from ganport_bench.timing import LatencyPercentiles
 
-ANSWERS = Answers(100, Latency(1, {50: 0.01}), 0.01, 0, 0, 1, 0, {}, {}, {}, 0, 0.1)
+ANSWERS = Answers(100, LatencyPercentiles(1, {50: 0.01}), 0.01, 0, 0, 1, 0, {}, {}, {}, 0, 0.1)
 
 
 def rate(offered: float, in_time: float, *, void: str = "", lost: int = 0) -> RateRow:

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pytest
 from ganport_bench.errors import BenchError
-from ganport_bench.load import Load, ServedBundle, tables, write_csv
+from ganport_bench.load import LoadFindings, ServedBundle, tables, write_csv
 from ganport_bench.tables import to_markdown
 
 from tests.bench.client.fake_server import Fake, answer, image_of, running
@@ -23,12 +23,12 @@ HEADER = (
 DELAY = 0.01
 
 
-def shown(load: Load) -> str:
+def shown(load: LoadFindings) -> str:
     return "\n\n".join(to_markdown(table) for table in tables({"load": load.to_json()}))
 
 
 @pytest.fixture(scope="module")
-def load() -> Load:
+def load() -> LoadFindings:
     """Of a fake server that counts four stages."""
     fake = Fake(delay=lambda _: DELAY)
     stages = statistics(fake, queue=1000, compute_input=200, compute_infer=5000, compute_output=300)
@@ -37,7 +37,7 @@ def load() -> Load:
         return measured(fake)
 
 
-def test_the_document_holds_everything(load: Load) -> None:
+def test_the_document_holds_everything(load: LoadFindings) -> None:
     document = json.loads(json.dumps(load.to_json(), allow_nan=False))
     assert set(document) >= {"target", "rates", "knee", "concurrency"}
     assert document["system"] == "fake 1.0"
@@ -56,7 +56,7 @@ def test_the_document_holds_everything(load: Load) -> None:
         assert row["held"] == (row["in_time"] >= 0.99)
 
 
-def test_the_csv_is_read_as_perf_analyzers(load: Load, tmp_path: Path) -> None:
+def test_the_csv_is_read_as_perf_analyzers(load: LoadFindings, tmp_path: Path) -> None:
     files = write_csv(load, tmp_path / "made" / "load.csv")
     names = ["load.csv", "load-request-rate-poisson.csv", "load-request-rate-constant.csv"]
     assert [file.name for file in files] == names
@@ -74,7 +74,7 @@ def test_the_csv_is_read_as_perf_analyzers(load: Load, tmp_path: Path) -> None:
     assert sum(parts) == pytest.approx(mean, abs=10), "the columns between add up to the mean latency"
 
 
-def test_every_row_and_the_knee_are_shown(load: Load) -> None:
+def test_every_row_and_the_knee_are_shown(load: LoadFindings) -> None:
     clients, rates, knee = tables({"load": load.to_json()})
     assert [row[0] for row in clients.rows] == ["1", "4"]
     assert [row[0] for row in rates.rows] == ["poisson", "constant"]
@@ -84,7 +84,7 @@ def test_every_row_and_the_knee_are_shown(load: Load) -> None:
     assert load.bound.definition in knee.note
 
 
-def test_a_server_without_statistics_leaves_their_columns_empty_and_says_so(load: Load, tmp_path: Path) -> None:
+def test_a_server_without_statistics_leaves_their_columns_empty_and_says_so(load: LoadFindings, tmp_path: Path) -> None:
     without = replace(
         load,
         server=replace(load.server, no_statistics="the server has no statistics"),

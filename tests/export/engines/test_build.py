@@ -12,8 +12,7 @@ import onnx
 import pytest
 from ganport_export import ExportError
 from ganport_export.engines import BuiltEngine, PrecisionError, Target, build_engines
-from ganport_runtime.fields import Fields
-from ganport_runtime.manifest import Engine, Variant
+from ganport_runtime.manifest import CompiledEngine, Fields, Variant
 
 from tests.support.typed_graphs import LATENT, Source, graph, source
 
@@ -73,7 +72,7 @@ def test_the_record_says_what_was_built_of_what_for_what(engines: Mapping[str, B
 
 def test_the_record_survives_the_manifest(engines: Mapping[str, BuiltEngine]) -> None:
     for built in engines.values():
-        assert Engine.read(Fields(json.loads(json.dumps(built.engine.to_json())))) == built.engine
+        assert CompiledEngine.read(Fields(json.loads(json.dumps(built.engine.to_json())))) == built.engine
 
 
 def test_progress_is_told_as_lines_of_what_is_done() -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from ganport_runtime.manifest import Engine
+from ganport_runtime.manifest import CompiledEngine
 
 from tests.support.engine_bundles import make_engine_bundle
 from tests.support.typed_graphs import source
@@ -15,7 +15,7 @@ class EngineBundle:
     """To be read only."""
 
     path: Path
-    engine: Engine
+    engine: CompiledEngine
     data: bytes
 
 

@@ -9,7 +9,7 @@ import pytest
 from ganport_runtime import Bundle, BundleError, Generator, PlanError
 from ganport_runtime.backends import cuda, load_backend
 from ganport_runtime.backends.tensorrt_session import load_engine
-from ganport_runtime.manifest import Engine
+from ganport_runtime.manifest import CompiledEngine
 
 from tests.runtime.backends.conftest import EngineBundle
 from tests.support.typed_graphs import source
@@ -134,5 +134,5 @@ def test_the_library_has_the_last_word_on_an_engine(engine_bundle: EngineBundle)
 def test_the_record_in_the_bundle_is_the_engines(engine_bundle: EngineBundle) -> None:
     bundle = Bundle.open(engine_bundle.path)
     bundle.verify()
-    (entry,) = [entry for entry in bundle.entries("generator") if isinstance(entry, Engine)]
+    (entry,) = [entry for entry in bundle.entries("generator") if isinstance(entry, CompiledEngine)]
     assert entry == engine_bundle.engine

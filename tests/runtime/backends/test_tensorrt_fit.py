@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from ganport_runtime.backends.tensorrt import Machine, TensorRTBackend, bucket_profiles, refusal_of
-from ganport_runtime.manifest import Engine
+from ganport_runtime.manifest import CompiledEngine
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,11 +13,11 @@ BUCKETS = (1, 2, 4, 8, 16, 32, 64)
 HERE = Machine({"tensorrt_rtx": "1.7.1.116", "tensorrt": "11.4.0"}, "linux-x86_64", "8.9")
 
 
-def engine(**fields: Any) -> Engine:
+def engine(**fields: Any) -> CompiledEngine:
     """An engine that fits `HERE`, with some fields changed; `platform` and `version_compatible` are details."""
     details = {"platform": "linux-x86_64", "precision": "fp32", "version_compatible": False}
     changed = {key: fields.pop(key) for key in details.keys() & fields.keys()}
-    fits = Engine(
+    fits = CompiledEngine(
         id="generator-deconv-fp32-tensorrt_rtx",
         variant="generator-deconv-fp32",
         file="engines/e.engine",

@@ -11,7 +11,7 @@ from ganport_runtime import Bundle, BundleError, ClosedError, Generator, PlanErr
 from ganport_runtime.backends import Session, cuda, load_backend
 from ganport_runtime.batches import BUCKETS
 from ganport_runtime.latents import latents
-from ganport_runtime.manifest import Engine
+from ganport_runtime.manifest import CompiledEngine
 from numpy.typing import NDArray
 
 from tests.support.engine_bundles import make_engine_bundle
@@ -171,7 +171,7 @@ def cuda_free() -> int:
 
 def test_an_altered_engine_never_reaches_the_library(path: Path) -> None:
     bundle = Bundle.open(path)
-    entry: Engine = bundle.manifest.engines[0]
+    entry: CompiledEngine = bundle.manifest.engines[0]
     data = bytearray(bundle.read(entry))
     data[len(data) // 2] ^= 1
     with pytest.raises(BundleError, match="its SHA-256 is"):

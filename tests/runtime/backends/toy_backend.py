@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from ganport_runtime.backends import Backend, Package, Session, Tensor
 from ganport_runtime.backends.protocol import check_options
-from ganport_runtime.manifest import Engine, Entry
+from ganport_runtime.manifest import CompiledEngine, Entry
 from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
@@ -23,7 +23,7 @@ class Toy(Backend):
         return ({}, {"speed": "slow"})
 
     def entry_refusal(self, entry: Entry, device: str) -> str | None:
-        if not isinstance(entry, Engine) and entry.precision != "fp32":
+        if not isinstance(entry, CompiledEngine) and entry.precision != "fp32":
             return f"toy_backend runs fp32 alone, not {entry.precision}"
         return super().entry_refusal(entry, device)
 

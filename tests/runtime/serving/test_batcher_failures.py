@@ -1,16 +1,18 @@
 """How a batcher ends, and what it does where something fails: an engine, an observer, a thread, a fork."""
 
+import asyncio
 import gc
 import subprocess
 import sys
 import threading
 import weakref
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ganport_runtime import ClosedError, Generator, PlanError, latents
-from ganport_runtime.serving import Batcher, BatchReport
+from ganport_runtime.serving import Batcher, BatchReport, DeadlineError, QueueFullError
 
 from tests.runtime.serving.conftest import MARK, SHORT, Held, marked
 
@@ -160,6 +162,41 @@ def test_a_batcher_that_is_let_go_of_finishes_and_ends_its_threads(one_thread: G
     for thread in threads:
         thread.join(SHORT)
         assert not thread.is_alive()
+
+
+def test_no_request_leaves_anything_to_the_garbage_collector(gated: Generator, held: Held) -> None:
+    """A server may let it look seldom; what requests leave until then is memory that grows."""
+
+    async def main(batcher: Batcher) -> int:
+        gc.collect()
+        with held.shut():
+            running = batcher.submit(1)
+            await asyncio.to_thread(held.wait_for_run)
+            waiting, cancelled, late = batcher.submit(2), batcher.submit(1), []
+            with suppress(DeadlineError):  # now, or below
+                late.append(batcher.submit(1, timeout=0.5))
+            with suppress(QueueFullError):
+                batcher.submit(5)
+            with suppress(DeadlineError):
+                batcher.submit(1, timeout=0)
+            cancelled.cancel()
+            for answer in (cancelled, *late):
+                with suppress(DeadlineError, asyncio.CancelledError):
+                    await answer
+        bad = batcher.submit_latents(marked())
+        for answer in (running, waiting, bad):
+            with suppress(PlanError):
+                await answer
+        del late, cancelled, waiting, running, bad, answer
+        return gc.collect()
+
+    with Batcher(gated, max_queue=5) as batcher:
+        gc.disable()
+        try:
+            first, again = asyncio.run(main(batcher)), asyncio.run(main(batcher))
+        finally:
+            gc.enable()
+    assert min(first, again) == 0
 
 
 def test_a_callback_of_an_answer_may_close_the_batcher(one_thread: Generator) -> None:

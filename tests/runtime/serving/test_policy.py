@@ -1,7 +1,7 @@
 """The rule that decides between running and waiting, on engines of two kinds."""
 
 import pytest
-from ganport_runtime.buckets import BUCKETS
+from ganport_runtime.batches import BUCKETS
 from ganport_runtime.serving.policy import HANDLING, NOTHING, Costs, Decision, Forecast, Returns, Speeds, decide
 from hypothesis import given
 from hypothesis import strategies as st

@@ -4,7 +4,7 @@ from time import sleep
 from typing import Any
 
 import pytest
-from ganport_runtime.buckets import BUCKETS
+from ganport_runtime.batches import BUCKETS
 from ganport_runtime.serving import Answer, DeadlineError
 from ganport_runtime.serving.queue import LONGEST_SLEEP, Batch, InputQueue
 from hypothesis import given

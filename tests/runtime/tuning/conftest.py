@@ -13,7 +13,7 @@ def _short_turns() -> Iterator[None]:
     """Few turns, long enough for the tests' tiny networks."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ganport_runtime.tuning.tuner.TURN_SECONDS", 0.001)
-        patch.setattr("ganport_runtime.tuning.turns.MOST_ROUNDS", 2)
+        patch.setattr("ganport_runtime.tuning.timing.MOST_ROUNDS", 2)
         yield
 
 
