@@ -48,6 +48,7 @@ def test_a_lead_of_a_tenth_is_found_in_noise_of_a_tenth(seed: int) -> None:
     assert 1 < lead.low <= lead.ratio <= lead.high
 
 
+@pytest.mark.slow
 def test_of_plans_that_are_equally_fast_the_one_with_fewer_settings_is_taken_and_nothing_is_certain(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
