@@ -72,20 +72,14 @@ class TrainingTurns(Observer):
 
     The trainer asks after every step whether to stop; at the end of a block the answer waits until the other loop has
     done as many steps. The first block of each side does not count.
-
-    Args:
-        make_bare: makes the other loop's step from the effective settings and images.
-        rounds: blocks of each side that count.
-        steps: in a block.
-        clock: seconds.
     """
 
     def __init__(
         self,
         make_bare: Callable[[TrainingConfig, ImageSet], Callable[[], None]],
         *,
-        rounds: int,
-        steps: int = BLOCK_STEPS,
+        rounds: int,  # blocks of each side that count
+        steps: int = BLOCK_STEPS,  # in a block
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._make_bare, self._rounds, self._steps, self._clock = make_bare, rounds, steps, clock

@@ -31,17 +31,8 @@ BEGIN = re.compile(r"^<!-- bench: (?P<part>[a-z]+)(, (?P<title>.+))? -->$", re.M
 def refresh(page: Path, documents: Mapping[str, Path], report: Path | None) -> list[str]:
     """Write a page anew.
 
-    Args:
-        page: Markdown with places.
-        documents: files, by `whole` and the names of `SCRIPTS`.
-        report: the folder whose charts are copied beside the page, or None.
-
-    Returns:
-        The places that were written.
-
-    Raises:
-        BenchError: a document is none, a report has no charts, or a place has no end.
-        OSError: a file cannot be read or written.
+    Raises BenchError if a document is none, a report has no charts, or a place has no end. Raises OSError if a file
+    cannot be read or written.
     """
     tables = {part: found for kind, path in documents.items() for part, found in _read(kind, path).items()}
     charts = [] if report is None else sorted(report.rglob("*.png"))
@@ -83,8 +74,7 @@ def _machine(document: Mapping[str, Any]) -> Table:
 def replace_places(page: str, tables: Mapping[str, Sequence[Table]]) -> tuple[str, list[str]]:
     """The page with new tables, and the places that were replaced, in its order.
 
-    Raises:
-        BenchError: a place without its end, or one that begins inside another.
+    Raises BenchError if a place without its end, or one that begins inside another.
     """
     parts, places, at = [], list[str](), 0
     for found in BEGIN.finditer(page):

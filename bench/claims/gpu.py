@@ -85,13 +85,7 @@ def missing_gpu() -> str | None:
 def requirements(root: Path, which: str, wheels: Path | None) -> list[str]:
     """Lines for pip, each package once, without ganport itself and without the onnxruntime of CPUs.
 
-    Args:
-        root: the source tree.
-        which: `needed`, `welcome` or `all`.
-        wheels: a folder, which may have no wheel of what is welcome.
-
-    Raises:
-        GpuError: the folder is none, or lacks what is needed.
+    Raises GpuError if the folder is none, or lacks what is needed.
     """
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
@@ -146,8 +140,7 @@ def _normal(name: str) -> str:
 def measure(root: Path, run: Path | None, *, quick: bool) -> None:
     """Test, measure, and write the page; without a run one is trained.
 
-    Raises:
-        GpuError: tests fail or do not run, a command fails, or the page cannot be written.
+    Raises GpuError if tests fail or do not run, a command fails, or the page cannot be written.
     """
     page = root / "docs" / PAGE
     if not page.is_file() or "<!-- bench: gpu -->" not in page.read_text("utf-8"):  # before anything is measured
@@ -191,10 +184,8 @@ class CountedTests:
 def run_tests(root: Path, results: Path) -> CountedTests:
     """Run the tests marked `gpu`; pytest's own report goes to the terminal and to `results`/tests.xml.
 
-    Only files with such a test are collected: others may need what is not installed here.
-
-    Raises:
-        GpuError: pytest did not come to its end, or everything was skipped.
+    Only files with such a test are collected: others may need what is not installed here. Raises GpuError if pytest did
+    not come to its end, or everything was skipped.
     """
     files = sorted(path for path in (root / "tests").rglob("test_*.py") if MARK.search(path.read_text("utf-8")))
     record = results / "tests.xml"
@@ -220,8 +211,7 @@ def _reason(skipped: ET.Element) -> str:
 def run_benchmark(root: Path, results: Path, run: Path | None, *, quick: bool) -> dict[str, Any]:
     """Train unless a run is given, export with engines, and measure: the document of `ganport bench --json`.
 
-    Raises:
-        GpuError: a command failed; its own message is on the terminal.
+    Raises GpuError if a command failed; its own message is on the terminal.
     """
     measured, bundle = run or results / "run", results / BUNDLE
     if run is None:
@@ -261,18 +251,11 @@ def _lines(document: Mapping[str, Any], tests: CountedTests, bundle: Path) -> It
 
 
 def _gpu(gpu: Mapping[str, Any]) -> str:
-    limit, state = gpu.get("power_limit_watts"), gpu.get("after") or {}
+    limit, throttled = gpu.get("power_limit_watts"), gpu.get("throttled_seconds") or {}
     words = [gpu["name"], f"{gpu['memory_bytes'] / 2**30:.0f} GiB" if gpu["memory_bytes"] else ""]
     words += [f"compute capability {gpu['compute_capability']}", f"driver {gpu['driver']}"]
     words.append(f"power limit {limit:g} W" if limit else "")
-    held = {reason: seconds for reason, seconds in (gpu.get("throttled_seconds") or {}).items() if seconds}
-    words += [f"held back for {seconds:g} s by {reason.replace('_', ' ')}" for reason, seconds in held.items()]
-    reasons = state.get("throttle_reasons") or []  # read after the run, when the GPU may be idle
-    clock = (state.get("clock_mhz") or {}).get("sm")
-    if clock:
-        words.append(f"after the run {'idle ' if 'idle' in reasons else ''}at {clock} MHz")
-    holding = [reason for reason in reasons if reason != "idle"]
-    words.append(f"after the run held back by {' and '.join(holding)}" if holding else "")
+    words += [f"held back for {one:g} s by {why.replace('_', ' ')}" for why, one in throttled.items() if one]
     return ", ".join(word for word in words if word)
 
 

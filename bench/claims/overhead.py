@@ -23,9 +23,6 @@ from ganport_bench.records import own_cache
 from ganport_bench.tables import Table
 from ganport_bench.timing import Estimate, Seconds, difference, interleave, median, ratio, stopwatch
 
-PROGRAM = "overhead"
-WIDTH = 160  # columns if stderr is no terminal
-FORMAT = 1
 NAMES = ("import", "open", "sample", "train", "memory")
 
 IMPORT_MS = 20.0
@@ -36,11 +33,7 @@ TRAIN_PERCENT = 5.0
 MEMORY_RATIO = 1.3
 
 FEW = 1_000  # images of the smaller run whose memory is measured
-TRAINING = {
-    "data": "digits",
-    "resolution": 32,
-    "width": 32,
-}  # the smaller the networks, the more a loop's own cost weighs
+TRAINING = {"data": "digits", "resolution": 32, "width": 32}  # the smaller, the more a loop's own cost weighs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,16 +44,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="few rounds, and 10,000 images instead of 100,000")
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
     options = parser.parse_args(arguments)
-    return script.run(PROGRAM, partial(_findings, options), width=WIDTH, as_json=options.json)
+    return script.run("overhead", partial(_findings, options), width=160, as_json=options.json)
 
 
 def _findings(options: argparse.Namespace, folder: Path, on_step: OnStep) -> script.Findings:
     watch = Watch()  # first, or the load would be the benchmark's own
     with own_cache(folder / "cache"):  # the bundle is measured untuned
-        found = list(script.with_old_keys(measure(options.only, options.bundle, folder, on_step, options.quick)))
-    document = {"format": FORMAT, "is_quick": options.quick, "machine": watch.finished(), "figures": found}
+        found = measure(options.only, options.bundle, folder, on_step, options.quick)
+    facts = {"format": 1, "is_quick": options.quick, "machine": watch.finished()}
+    document = {**facts, "figures": [one.to_json() for one in found]}
     remarks = ["Quick: few rounds, fewer images."] if options.quick else []
-    return script.Findings(tables(document), remarks, document)
+    return tables(document), remarks, document
 
 
 def tables(document: Mapping[str, Any]) -> list[Table]:
@@ -245,8 +239,7 @@ def memory(bundle: Path, folder: Path, many: int) -> Figure:
 def peak_bytes(bundle: Path, folder: Path, number: int) -> int:
     """Peak resident bytes of `ganport generate` writing so many images to `folder`, which is deleted afterwards.
 
-    Raises:
-        BenchError: the command failed, or wrote another number of images.
+    Raises BenchError if the command failed, or wrote another number of images.
     """
     command = ["generate", str(bundle), "--count", str(number), "--seed", "7", "--out", str(folder)]
     try:

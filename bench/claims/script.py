@@ -4,50 +4,29 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ganport_bench.effort import OnStep
-from ganport_bench.figures import Figure
 from ganport_bench.machine import footer
 from ganport_bench.tables import Table, to_terminal
 from rich.console import Console
 
-
-@dataclass(frozen=True)
-class Findings:
-    """What was measured.
-
-    Attributes:
-        tables: for people.
-        remarks: lines below them.
-        document: all of it for programs; `machine` are the machine's facts.
-    """
-
-    tables: Sequence[Table]
-    remarks: Sequence[str]
-    document: Mapping[str, Any]
+Findings = tuple[Sequence[Table], Sequence[str], dict[str, Any]]  # tables, remarks, the document
 
 
 def run(program: str, measure: Callable[[Path, OnStep], Findings], *, width: int, as_json: bool) -> int:
-    """Measure, show tables on stderr and, on request, print the document on stdout.
+    """Measure, show tables on stderr and, on request, print the document on stdout; the exit status.
 
-    Args:
-        program: its name, with which a line about an error begins.
-        measure: called with an empty folder that is deleted afterwards, and with a function that shows a step.
-        width: columns if stderr is no terminal.
-        as_json: whether to print the document.
-
-    Returns:
-        The exit status: 0, 1 after an error of ganport's, 130 after an interrupt.
+    `measure` is given an empty folder, which is deleted afterwards, and a function that shows a step. `width` is in
+    columns, for a stderr that is no terminal.
     """
     terminal = Console(stderr=True, width=None if sys.stderr.isatty() else width, highlight=False)
     begun = time.perf_counter()
     try:
         with terminal.status("") as status, tempfile.TemporaryDirectory(prefix=f"ganport-{program}-") as folder:
-            found = measure(Path(folder), status.update)
+            tables, remarks, document = measure(Path(folder), status.update)
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         return 130
@@ -56,26 +35,9 @@ def run(program: str, measure: Callable[[Path, OnStep], Findings], *, width: int
             raise
         print(f"{program}: {error}", file=sys.stderr)
         return 1
-    for table in found.tables:
+    for table in tables:
         terminal.print(to_terminal(table))
-    lines = footer(found.document["machine"], found.remarks, time.perf_counter() - begun)
-    terminal.print(lines, markup=False)
+    terminal.print(footer(document["machine"], remarks, time.perf_counter() - begun), markup=False)
     if as_json:
-        print(json.dumps(found.document, indent=2, allow_nan=False))
+        print(json.dumps(document, indent=2, allow_nan=False))
     return 0
-
-
-def with_old_keys(figures: Sequence[Figure]) -> Iterator[dict[str, Any]]:
-    """Figures as documents have them, with the keys of older documents too."""
-    for figure in figures:
-        one = figure.to_json()
-        estimate = one["estimate"] or {"value": None, "low": None, "high": None}
-        yield {
-            **one,
-            "target": one["wanted"],
-            "measured": estimate["value"],
-            "low": estimate["low"],
-            "high": estimate["high"],
-            "reached": one["is_reached"],
-            "certain": one["is_certain"],
-        }

@@ -24,9 +24,9 @@ from ganport_bench.effort import OnStep
 from ganport_bench.errors import BenchError
 from ganport_bench.load.servers import GANPORT, ServerAddress, StartedServer, golden_images, start_ganport
 from ganport_bench.records import CACHE
+from ganport_bench.timing import Seconds
 from ganport_runtime import Generator
 from ganport_runtime.batches import TOP
-from numpy.typing import NDArray
 
 LITSERVE, TRITON = "LitServe", "Triton, python backend"
 HTTP, GRPC = "HTTP", "gRPC"
@@ -43,8 +43,7 @@ Starter = Callable[[Path, str], AbstractContextManager[StartedServer]]
 def start_litserve(bundle: Path, precision: str) -> Iterator[StartedServer]:
     """LitServe with the best settings that were tried: batches up to the top bucket, seeds as JSON, pixels as bytes.
 
-    Raises:
-        BenchError: it is not installed, or does not start.
+    Raises BenchError if it is not installed, or does not start.
     """
     try:
         from litserve_app import SETTINGS
@@ -74,20 +73,15 @@ def start_triton(bundle: Path, precision: str) -> Iterator[StartedServer]:
     Its batcher is woken for a request only if an instance is free at that moment, else within half a second, which one
     instance meets all the time; and with preferred sizes it sends small batches early. Two instances without preferred
     sizes, which wait a little to fill a batch, answered two to four times as many requests as any other settings.
-
-    Raises:
-        BenchError: there is no Triton server here, or it does not start.
+    Raises BenchError if there is no Triton server here, or it does not start.
     """
     from ganport_serve.errors import ServeError
     from ganport_serve.triton.choices import TritonChoices
     from ganport_serve.triton.repository import export_repository
     from google.protobuf import text_format  # type: ignore[import-untyped]
-    from triton_server import TritonError, find_tritonserver, running
+    from triton_server import TritonError, running
     from tritonclient.grpc.model_config_pb2 import ModelConfig  # type: ignore[import-untyped]
 
-    found = find_tritonserver()
-    if isinstance(found, str):
-        raise BenchError(found)
     choices = TritonChoices(
         backends=("python",), precision=precision, instances=TRITON_INSTANCES, max_delay=TRITON_DELAY
     )
@@ -119,43 +113,21 @@ BASELINES: Mapping[str, Starter] = {LITSERVE: start_litserve, TRITON: start_trit
 
 @dataclass(frozen=True)
 class GeneratorCalls:
-    """GeneratorCalls of the generator in a row."""
+    """Calls of the generator in a row."""
 
     images: int  # of one call
-    seconds: NDArray[np.float64]  # of each call, float64 [calls]
+    seconds: Seconds  # of each call, float64 [calls]
     cpu_seconds: float  # of the process during all of them
 
     @property
-    def images_per_second(self) -> float:
+    def seconds_per_image(self) -> float:
         """Over all calls."""
-        return self.images * len(self.seconds) / float(self.seconds.sum())
+        return float(self.seconds.sum()) / (self.images * len(self.seconds))
 
     @property
     def cpu_us(self) -> float:
         """CPU time of an image, microseconds."""
         return 1e6 * self.cpu_seconds / (self.images * len(self.seconds))
-
-
-class Offline:
-    """The generator without a server, in a process of its own, which the caller opens and closes.
-
-    Args:
-        worker: the process.
-        bundle: opened there.
-        precision: `auto`: the fastest plan known.
-
-    Attributes:
-        plan: as the runtime writes it.
-        precision: that the plan computes in.
-    """
-
-    def __init__(self, worker: Worker, bundle: Path, precision: str) -> None:
-        self._worker = worker
-        self.plan, self.precision = worker(_open, str(bundle), precision)
-
-    def calls(self, seconds: float, images: int = TOP) -> GeneratorCalls:
-        """`sample(images)` again and again, with another seed each time."""
-        return self._worker(_calls, seconds, images)
 
 
 _opened: list[Generator] = []  # in the worker's process
@@ -186,7 +158,9 @@ class Setup:
     """Everything that is measured around one plan."""
 
     asked: str  # the precision that was asked for
-    offline: Offline  # the generator without a server
+    plan: str  # of the generator, as the runtime writes it
+    precision: str  # that the plan computes in
+    alone: Worker  # the process of the generator without a server
     golden: GoldenImages  # what every answer is compared with
     client: Worker  # the process that makes the load
     servers: Mapping[str, StartedServer]  # by name
@@ -197,13 +171,22 @@ class Setup:
         """The project's own server."""
         return self.servers[GANPORT]
 
+    def sample(self, seconds: float, images: int = TOP) -> GeneratorCalls:
+        """`sample(images)` without a server again and again, with another seed each time."""
+        return self.alone(_calls, seconds, images)
+
+    def load(self, server: StartedServer, protocol: str, clients: int, seconds: float) -> Outcome:
+        """A closed loop of so many clients."""
+        if protocol == HTTP:
+            return self.client(closed_loop, server.endpoint, self.golden, clients=clients, seconds=seconds)
+        return self.client(grpc_loop, str(server.grpc), self.golden, clients=clients, seconds=seconds)
+
 
 @contextmanager
 def set_up(bundle: Path, asked: str, baselines: Mapping[str, Starter], known: int, on_step: OnStep) -> Iterator[Setup]:
     """Start everything around a bundle's generator; baselines may be missing. `known` seeds' images are compared.
 
-    Raises:
-        BenchError: `ganport serve` does not start, or makes other images than the generator alone.
+    Raises BenchError if `ganport serve` does not start, or makes other images than the generator alone.
     """
     servers: dict[str, StartedServer] = {}
     missing: dict[str, str] = {}
@@ -211,50 +194,33 @@ def set_up(bundle: Path, asked: str, baselines: Mapping[str, Starter], known: in
         on_step(f"{asked}: the generator without a server")
         alone = stack.enter_context(Worker("the generator without a server"))
         golden = alone(golden_images, str(bundle), asked, known)
-        offline = Offline(alone, bundle, asked)
+        plan, precision = alone(_open, str(bundle), asked)
         client = stack.enter_context(Worker("the load generator"))
+        setup = Setup(asked, plan, precision, alone, golden, client, servers, missing)
         for name, start in {GANPORT: start_ganport, **baselines}.items():
             on_step(f"{asked}: starting {name}")
             try:
-                server = _suspended(stack, start(bundle, asked))
-                _try_http(client, server, golden)
+                server = stack.enter_context(start(bundle, asked))
+                renice(server.pid)
+                suspend(server.pid)
+                stack.callback(resume, server.pid)  # a suspended process cannot be told to stop
+                requests = CHECKED * known  # one answer for each known image
+                with awake(server.pid):
+                    _must_be_right(client(closed_loop, server.endpoint, golden, clients=CLIENTS, requests=requests))
             except BenchError as error:
                 if name == GANPORT:
                     raise
                 missing[name] = str(error)
                 continue
-            fault = _grpc_fault(client, server, golden)
-            if fault is not None:
-                missing[f"{name}, {GRPC}"] = fault
+            try:
+                if server.grpc is not None:
+                    with awake(server.pid):
+                        _must_be_right(setup.load(server, GRPC, CLIENTS, GRPC_SECONDS))
+            except BenchError as error:
+                missing[f"{name}, {GRPC}"] = str(error)
                 server = replace(server, grpc=None)
             servers[name] = server
-        yield Setup(asked, offline, golden, client, servers, missing)
-
-
-def _suspended(stack: ExitStack, starting: AbstractContextManager[StartedServer]) -> StartedServer:
-    server = stack.enter_context(starting)
-    renice(server.pid)
-    suspend(server.pid)
-    stack.callback(resume, server.pid)  # a suspended process cannot be told to stop
-    return server
-
-
-def _try_http(client: Worker, server: StartedServer, golden: GoldenImages) -> None:
-    """One answer for each known image; a server that makes other images is no baseline."""
-    requests = CHECKED * len(golden.images)
-    with awake(server.pid):
-        _must_be_right(client(closed_loop, server.endpoint, golden, clients=CLIENTS, requests=requests))
-
-
-def _grpc_fault(client: Worker, server: StartedServer, golden: GoldenImages) -> str | None:
-    if server.grpc is None:
-        return None
-    try:
-        with awake(server.pid):
-            _must_be_right(client(grpc_loop, server.grpc, golden, clients=CLIENTS, seconds=GRPC_SECONDS))
-    except BenchError as error:
-        return str(error)
-    return None
+        yield setup
 
 
 def _must_be_right(outcome: Outcome) -> None:
@@ -264,56 +230,27 @@ def _must_be_right(outcome: Outcome) -> None:
         raise BenchError(f"it does not answer rightly: {'; '.join([*reasons, outcome.faults()]).strip('; ')}")
 
 
-@dataclass(frozen=True)
-class Cpu:
-    """CPU seconds of a server."""
-
-    total: float  # of all its processes
-    loop: float  # of its first process's first thread, where an asyncio server has its event loop
-
-    def __sub__(self, other: "Cpu") -> "Cpu":
-        return Cpu(self.total - other.total, self.loop - other.loop)
-
-
-def cpu_of(pid: int) -> Cpu:
+def cpu_seconds(pid: int) -> float:
     """What a process and its descendants have used so far; as coarse as the system counts, often 10 ms.
 
-    Raises:
-        BenchError: it has ended.
+    Raises BenchError if it has ended.
     """
-    processes, total = _living(pid), 0.0
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            times = process.cpu_times()
-            total += times.user + times.system
-    with suppress(psutil.NoSuchProcess):
-        loop = next((thread for thread in processes[0].threads() if thread.id == pid), None)
-        return Cpu(total, 0.0 if loop is None else loop.user_time + loop.system_time)
-    raise _ended(pid)
+    return _total(pid, lambda process: process.cpu_times().user + process.cpu_times().system)
 
 
-def resident_bytes(pid: int) -> int:
-    """Resident memory of a process and its descendants; shared pages count for each.
-
-    Raises:
-        BenchError: it has ended.
-    """
-    total = 0
-    for process in _living(pid):
-        with suppress(psutil.NoSuchProcess):
-            total += process.memory_info().rss
-    return total
+def resident_bytes(pid: int) -> float:
+    """Resident memory of a process and its descendants; shared pages count for each. BenchError if it has ended."""
+    return _total(pid, lambda process: process.memory_info().rss)
 
 
-def _living(pid: int) -> list[psutil.Process]:
-    processes = family(pid)
+def _total(pid: int, of: Callable[[psutil.Process], float]) -> float:
+    processes, total = family(pid), 0.0
     if not processes:
-        raise _ended(pid)
-    return processes
-
-
-def _ended(pid: int) -> BenchError:
-    return BenchError(f"the process {pid} that was measured has ended")
+        raise BenchError(f"the process {pid} that was measured has ended")
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):  # it ended just now
+            total += of(process)
+    return total
 
 
 def suspend(pid: int) -> None:

@@ -7,7 +7,7 @@ without a server, in turns), one client, three times the capacity, memory over m
 import argparse
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from ganport_bench.figures import WANTED_DB, Figure, figures_table
 from ganport_bench.load.servers import GANPORT
 from ganport_bench.machine import Watch
 from ganport_bench.records import own_cache, tuned, user_record
-from ganport_bench.tables import Table, between, listed, mebibytes, number, percent, reasons
+from ganport_bench.tables import Table, between, listed, number, percent, reasons
 from ganport_serve.settings import Settings
 from server_scenarios import (
     FULL,
@@ -34,32 +34,9 @@ from server_scenarios import (
 )
 from server_setup import BASELINES, CLIENTS, Starter, set_up
 
-PROGRAM = "servers"
-WIDTH = 220  # columns if stderr is no terminal
-FORMAT = 1
 SCENARIOS = ("clients", "one", "overload", "memory")
 
-
-@dataclass
-class Results:
-    """Rows and figures of all scenarios; servers that could not be measured, by plan."""
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    figures: list[Figure] = field(default_factory=list)
-    missing: dict[str, Mapping[str, str]] = field(default_factory=dict)
-
-    def add(self, rows: Sequence[dict[str, Any]], figures: Sequence[Figure]) -> None:
-        """What a scenario found."""
-        self.rows += rows
-        self.figures += figures
-
-    def to_json(self) -> dict[str, Any]:
-        """Its part of the document."""
-        rows = [row for scenario in ROWS for row in self.rows if row["scenario"] in scenario]
-        return {"rows": rows, "missing": self.missing, "targets": list(script.with_old_keys(self.figures))}
-
-
-ROWS = (("offline", "clients"), ("one client",), ("overload",), ("in a row",))  # scenarios in the document's order
+Row = Mapping[str, Any]
 
 
 def measure(
@@ -69,58 +46,58 @@ def measure(
     *,
     scenarios: Collection[str] = SCENARIOS,
     baselines: Mapping[str, Starter] = BASELINES,
-) -> Results:
-    """Measure the scenarios around each plan; memory around the first plan only.
+) -> dict[str, Any]:
+    """The document's rows, missing servers by plan, and figures; memory around the first plan only.
 
-    Raises:
-        BenchError: `ganport serve` does not start or gives no image.
+    Raises BenchError if `ganport serve` does not start or gives no image.
     """
-    results = Results()
+    rows, missing, figures = list[Row](), dict[str, Row](), list[Figure]()
     for asked in effort.plans:
-        beside = baselines if "clients" in scenarios else {}
-        with set_up(bundle, asked, beside, effort.known, on_step) as setup:
+        with set_up(bundle, asked, baselines if "clients" in scenarios else {}, effort.known, on_step) as setup:
             if "clients" in scenarios:
                 on_step(f"{asked}: {CLIENTS} clients, {len(setup.servers)} servers in turns")
                 clients = ClientsScenario(setup, effort)
-                results.missing[asked] = clients.missing
-                results.add(list(clients.rows()), list(clients.figures(list(baselines))))
+                missing[asked] = clients.missing
+                rows += clients.rows()
+                figures += clients.figures(list(baselines))
             if "one" in scenarios:
                 on_step(f"{asked}: one client")
-                results.add(*one_client(setup, effort))
+                figures += one_client(setup, effort)
             if "overload" in scenarios:
                 on_step(f"{asked}: {TIMES:g} times the capacity for {effort.overload_seconds:g} s")
-                one = measure_overload(setup, effort, Settings().max_queue)
-                results.add([one.row()], list(one.figures()))
+                overload = measure_overload(setup, effort, Settings().max_queue)
+                rows.append(overload.row())
+                figures += overload.figures()
             if "memory" in scenarios and asked == effort.plans[0]:
                 on_step(f"{asked}: {effort.requests:,} requests in a row")
-                results.add(*memory(setup, effort.requests))
-    return results
+                figures.append(memory(setup, effort.requests))
+    return {"rows": rows, "missing": missing, "targets": [figure.to_json() for figure in figures]}
 
 
 def tables(document: Mapping[str, Any]) -> list[Table]:
-    """Many clients around each plan, one client, overload, memory, and the figures last."""
+    """Many clients around each plan, overload, and the figures last."""
     rows = document["rows"]
-    found = []
-    for asked, missing in document["missing"].items():
-        found.append(_clients_table([row for row in rows if row["asked"] == asked], missing))
-    for scenario, make in (("one client", _one_table), ("overload", _overload_table), ("in a row", _memory_table)):
-        chosen = [row for row in rows if row["scenario"] == scenario]
-        if chosen:
-            found.append(make(chosen))
+    found = [
+        _clients_table([row for row in rows if row["asked"] == asked], missing)
+        for asked, missing in document["missing"].items()
+    ]
+    overloads = [_overload_cells(row) for row in rows if row["scenario"] == "overload"]
+    if overloads:
+        rates = ("offered/s", "images/s", "peak")
+        times = ("accepted p50 / p99 ms", "refused p99 / max ms", "sent late p99 / max ms")
+        columns = ("plan", *rates, "answers", "lost", *times, "note")
+        found.append(Table(f"{TIMES:g} times the capacity, Poisson arrivals", columns, overloads))
     return [*found, figures_table("Thresholds", document["targets"])]
-
-
-Row = Mapping[str, Any]
 
 
 def _clients_table(rows: Sequence[Row], missing: Mapping[str, str]) -> Table:
     alone = next(row for row in rows if row["scenario"] == "offline")
     served = sorted((row for row in rows if row["scenario"] == "clients"), key=lambda row: -row["images_per_second"])
     columns = ("system", "images/s", "95 % interval", "of offline", *(f"p{one} ms" for one in PERCENTILES))
-    cpu = ("client us", "server us", "server's own us", "its first thread us")
-    batch = f"{number(alone['batch_ms']['value'])} a batch"
+    cpu = ("client us", "server us", "server's own us")
+    batch = f"{number(alone['batch_ms'])} a batch"
     first = (alone["system"], *_rate(alone), "", batch, "", "", number(alone["cpu_us"]["client"]))
-    notes = [f"{_name(row)}: {row['note']}" for row in served if row["note"]]
+    notes = [f"{row['system']}, {row['protocol']}: {row['note']}" for row in served if row["note"]]
     return Table(
         f"{CLIENTS} clients of one image each: {alone['plan']}",
         (*columns, *cpu, "checked", "settings"),
@@ -131,48 +108,21 @@ def _clients_table(rows: Sequence[Row], missing: Mapping[str, str]) -> Table:
 
 
 def _served_cells(row: Row) -> tuple[str, ...]:
-    cpu, share, own = row["cpu_us"], row["share_of_offline"], row.get("own_cpu_us")
+    share = row["share_of_offline"]
     return (
-        _name(row),
+        f"{row['system']}, {row['protocol']}",
         *_rate(row),
         f"{percent(share['value'])} ({percent(share['low'])} to {percent(share['high'])})",
         *(number(row["latency_ms"][f"p{one}"]) for one in PERCENTILES),
-        *(number(cpu[name]) for name in ("client", "server")),
-        "" if own is None else number(own["value"]),
-        number(cpu["loop"]) if cpu["loop"] >= 1 else "",
+        *(number(row["cpu_us"][name]) for name in ("client", "server")),
+        number(row["own_cpu_us"]["value"]),
         f"{row['checked']:,}" + ("" if row["correct"] else " WRONG"),
         listed(row["settings"]),
     )
 
 
-def _name(row: Row) -> str:
-    return f"{row['system']}, {row['protocol']}"
-
-
 def _rate(row: Row) -> tuple[str, str]:
     return number(row["images_per_second"]), between(row["low"], row["high"])
-
-
-def _one_table(rows: Sequence[Row]) -> Table:
-    columns = ("system", "plan", "bare call ms", "request ms", "added ms", "95 % interval", "note")
-    cells = [
-        (
-            _name(row),
-            row["asked"],
-            *(number(row[name]["value"]) for name in ("bare_ms", "request_ms", "added_ms")),
-            between(row["added_ms"]["low"], row["added_ms"]["high"]),
-            row["note"],
-        )
-        for row in rows
-    ]
-    return Table("One client, one image at a time: medians", columns, cells)
-
-
-def _overload_table(rows: Sequence[Row]) -> Table:
-    rates = ("offered/s", "images/s", "peak")
-    times = ("accepted p50 / p99 ms", "images meanwhile p99 / bound", "refused p99 / max ms", "sent late p99 / max ms")
-    columns = ("plan", *rates, "answers", "lost", *times, "cores: client / server / its first thread", "note")
-    return Table(f"{TIMES:g} times the capacity, Poisson arrivals", columns, [*map(_overload_cells, rows)])
 
 
 def _overload_cells(row: Row) -> tuple[str, ...]:
@@ -182,32 +132,14 @@ def _overload_cells(row: Row) -> tuple[str, ...]:
         ", ".join(f"{status}: {count:,}" for status, count in row["answers"].items()),
         f"{row['lost']:,}",
         _pair(row["accepted_ms"], "p50", "p99"),
-        "none" if row["passed_p99"] is None else f"{row['passed_p99']:,.0f} / {row['bound']:,}",
         _pair(row["refused_ms"], "p99", "max"),
         _pair(row["late_ms"], "p99", "max"),
-        " / ".join(f"{row['cores'][name]:.2f}" for name in ("client", "server", "loop")),
         row["note"],
     )
 
 
 def _pair(values: Mapping[str, float] | None, first: str, second: str) -> str:
     return "none" if values is None else f"{number(values[first])} / {number(values[second])}"
-
-
-def _memory_table(rows: Sequence[Row]) -> Table:
-    columns = ("plan", "requests", "images/s", "warm MiB", "last MiB", "change", "note")
-    cells = [
-        (
-            row["asked"],
-            f"{row['requests']:,}",
-            number(row["images_per_second"]),
-            *(mebibytes(row[name]) for name in ("warm_bytes", "last_bytes")),
-            f"{row['growth'] - 1:+.2%}",
-            row["note"],
-        )
-        for row in rows
-    ]
-    return Table("Requests in a row: resident memory", columns, cells)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -221,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="few rounds, a short overload, fewer requests")
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
     options = parser.parse_args(arguments)
-    return script.run(PROGRAM, partial(_findings, options), width=WIDTH, as_json=options.json)
+    return script.run("servers", partial(_findings, options), width=220, as_json=options.json)
 
 
 def _findings(options: argparse.Namespace, folder: Path, on_step: OnStep) -> script.Findings:
@@ -238,13 +170,13 @@ def _findings(options: argparse.Namespace, folder: Path, on_step: OnStep) -> scr
         baselines = {} if options.no_peers else BASELINES
         results = measure(bundle, effort, on_step, scenarios=options.only, baselines=baselines)
     document = {
-        "format": FORMAT,
+        "format": 1,
         "is_quick": options.quick,
         "machine": watch.finished(),
         "model": {"bundle": str(bundle), "is_trained": subject.is_trained, "tuned": how},
-        **results.to_json(),
+        **results,
     }
-    return script.Findings(tables(document), list(_remarks(document)), document)
+    return tables(document), list(_remarks(document)), document
 
 
 def _remarks(document: Mapping[str, Any]) -> Iterator[str]:

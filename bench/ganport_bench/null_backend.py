@@ -44,14 +44,7 @@ class Overhead:
 def measure_overhead(
     image_shape: tuple[int, int, int], latent_dim: int, batches: Sequence[int], *, rounds: int = ROUNDS
 ) -> list[Overhead]:
-    """Time calls of every batch size in turns.
-
-    Args:
-        image_shape: height, width, channels.
-        latent_dim: numbers in one latent.
-        batches: images a call, each 1 or more; none need be a bucket.
-        rounds: turns of each that count.
-    """
+    """Time calls of every batch size, none of which need be a bucket, in turns. A shape is height, width, channels."""
     with null_generator(image_shape, latent_dim) as generator:
         calls = {batch: partial(generator, latents(7, 0, batch, latent_dim)) for batch in batches}
         systems = {str(batch): stopwatch(call, calls=CALLS) for batch, call in calls.items()}
@@ -69,12 +62,7 @@ def null_generator(image_shape: tuple[int, int, int], latent_dim: int) -> Genera
 
 
 class NullSession:
-    """A session whose run does nothing; batches are padded to buckets, as on a GPU.
-
-    Args:
-        latents: the graph's input.
-        image: the graph's output.
-    """
+    """A session whose run does nothing; batches are padded to buckets, as on a GPU."""
 
     provider, precision = SYSTEM, "fp32"
     options: Mapping[str, str] = MappingProxyType({})

@@ -23,18 +23,10 @@ clock = time.perf_counter
 
 
 def grpc_loop(address: str, check: AnswerCheck, *, clients: int, seconds: float, model: str = "generator") -> Outcome:
-    """Load a server for some seconds; then wait for every answer.
+    """Load a server for some seconds, each client with one request in flight; then wait for every answer.
 
-    Args:
-        address: host and port.
-        check: chooses what is asked for, and checks the answers.
-        clients: connections, each with one request in flight at all times. A single one uses the blocking stub, as
-            most programs that need one image at a time do; its latency is lower than that of an event loop.
-        seconds: for how long requests are sent.
-        model: name of the model.
-
-    Raises:
-        BenchError: the server takes no connection.
+    A single client uses the blocking stub, as most programs that need one image at a time do; its latency is lower than
+    that of an event loop. Raises BenchError if the server at `address`, `HOST:PORT`, takes no connection.
     """
     calls = _Calls(check, model)
     if clients == 1:

@@ -11,7 +11,6 @@ import socket
 import time
 from collections.abc import Iterator
 from errno import EMFILE, ENFILE
-from types import TracebackType
 from typing import Self
 
 from ganport_bench.client.outcome import OK, AnswerCheck, Outcome, OutcomeLog
@@ -35,17 +34,7 @@ class BrokenError(Exception):
 
 
 class Connection:
-    """A keep-alive connection with at most one request in flight, and the answer that arrives on it.
-
-    Attributes:
-        number: of the request in flight; -1 if there is none.
-        seed: that it asks for.
-        buffer: the answer.
-        begin: where its body begins.
-        end: where it ends; 0 until the head is complete.
-        first: the clock when its first bytes arrived.
-        stays: whether the server keeps the connection open after it.
-    """
+    """A keep-alive connection with at most one request in flight, and the answer that arrives on it."""
 
     __slots__ = ("_filled", "_status", "_view", "begin", "buffer", "end", "first", "number", "seed", "socket", "stays")
 
@@ -55,20 +44,17 @@ class Connection:
         self.socket.setblocking(False)
         self.buffer = bytearray(SPACE)
         self._view = memoryview(self.buffer)
-        self._filled = self._status = self.begin = self.end = self.seed = 0
-        self.number = -1
-        self.first = 0.0
-        self.stays = True
+        self._filled = self._status = 0
+        self.begin = self.end = 0  # of the answer's body in `buffer`; `end` is 0 until the head is complete
+        self.number, self.seed = -1, 0  # of the request in flight; -1 if there is none
+        self.first = 0.0  # the clock when the answer's first bytes arrived
+        self.stays = True  # whether the server keeps the connection open after it
 
     def fileno(self) -> int:  # noqa: D102
         return self.socket.fileno()
 
     def send(self, request: bytes) -> None:
-        """Send all of a request.
-
-        Raises:
-            BrokenError: the server closed the connection, or does not read.
-        """
+        """Send all of a request. Raises BrokenError if the server closed the connection, or does not read."""
         self._filled = self.end = 0
         try:
             sent = self.socket.send(request)
@@ -82,8 +68,7 @@ class Connection:
     def receive(self) -> int:
         """Read what has arrived; the status once the answer is complete, else 0.
 
-        Raises:
-            BrokenError: the connection was closed, or what arrived is no answer.
+        Raises BrokenError if the connection was closed, or what arrived is no answer.
         """
         try:
             received = self.socket.recv_into(self._view[self._filled :])
@@ -153,19 +138,7 @@ def _reason(error: OSError) -> str:
 class HttpClient:
     """Sends requests and receives, times and checks the answers; a context manager.
 
-    Args:
-        endpoint: the server.
-        check: chooses what is asked for, and checks the answers.
-        connections: how many are open, each with at most one request in flight.
-        patience: seconds without any answer after which all missing answers are lost.
-
-    Attributes:
-        idle: connections without a request when the client is entered.
-        in_the_air: requests without an answer.
-        begun: the clock when the client was entered.
-
-    Raises:
-        BenchError: the server takes no connection.
+    Raises BenchError if the server takes no connection.
     """
 
     def __init__(self, endpoint: Endpoint, check: AnswerCheck, connections: int, patience: float = PATIENCE) -> None:
@@ -173,8 +146,8 @@ class HttpClient:
         self._request, self._seed_of = endpoint.encoder.request, check.seed_of
         self._log = OutcomeLog()
         self._selector = selectors.DefaultSelector()
-        self.idle: list[Connection] = []
-        self.in_the_air = 0
+        self.idle: list[Connection] = []  # without a request when the client is entered
+        self.in_the_air = 0  # requests without an answer
         _allow_files(connections)
         try:
             self.idle += [self._connected() for _ in range(connections)]
@@ -191,9 +164,7 @@ class HttpClient:
         self.begun, self._cpu = clock(), time.process_time()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         gc.enable()
         self.close()
 
@@ -203,12 +174,7 @@ class HttpClient:
         return len(self._log.sent)
 
     def send(self, connection: Connection, due: float | None = None) -> None:
-        """Send the next request on an idle connection.
-
-        Args:
-            connection: idle.
-            due: when it should have been sent, by the clock; None: now.
-        """
+        """Send the next request, which was due at `due` by the clock (None: now), on an idle connection."""
         now = clock()
         if not self.in_the_air:
             self._latest = now
@@ -233,10 +199,7 @@ class HttpClient:
             try:
                 status = connection.receive()
             except BrokenError as error:
-                if connection.number >= 0:
-                    self._lose(connection, str(error))
-                else:
-                    self._unasked(connection, str(error))
+                (self._lose if connection.number >= 0 else self._unasked)(connection, str(error))
                 yield self._again(connection)
             else:
                 if status:

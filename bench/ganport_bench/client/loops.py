@@ -22,30 +22,18 @@ def closed_loop(
     check: AnswerCheck,
     *,
     clients: int,
-    seconds: float = NEVER,
+    seconds: float = NEVER,  # for which requests are sent
     requests: int = MOST_REQUESTS,
     patience: float = PATIENCE,
-    look_seconds: float = NEVER,
-    is_enough: Callable[[Outcome], bool] = lambda _: False,
+    look_seconds: float = NEVER,  # between two calls of `is_enough`
+    is_enough: Callable[[Outcome], bool] = lambda _: False,  # given the outcome so far, whether to stop sending
 ) -> Outcome:
     """Load a server with clients that each send the next request when the last one is answered.
 
-    It ends when the time is over or the requests are sent, whichever is first; then every answer is awaited. A slow
-    answer delays its client's next request, so a server that stalls is asked less meanwhile. For what people would
-    have waited, see `open_loop`.
-
-    Args:
-        endpoint: the server.
-        check: chooses what is asked for, and checks the answers.
-        clients: connections, each with one request in flight at all times.
-        seconds: for how long requests are sent.
-        requests: how many are sent at most.
-        patience: seconds without any answer after which the missing ones are lost.
-        look_seconds: how often `is_enough` is called.
-        is_enough: given the outcome so far, whether to stop sending.
-
-    Raises:
-        BenchError: the server takes no connection.
+    It ends when the time is over or the requests are sent, whichever is first; then every answer is awaited. After
+    `patience` seconds without any answer, those that are missing are lost. A slow answer delays its client's next
+    request, so a server that stalls is asked less meanwhile. For what people would have waited, see `open_loop`.
+    Raises BenchError if the server takes no connection.
     """
     with HttpClient(endpoint, check, clients, patience) as client:
         end, look = client.begun + seconds, client.begun + look_seconds
@@ -64,27 +52,16 @@ def closed_loop(
 def open_loop(
     endpoint: Endpoint,
     check: AnswerCheck,
-    due: NDArray[np.float64],
+    due: NDArray[np.float64],  # seconds from the start, ascending, float64 [requests]
     *,
-    connections: int,
-    patience: float = PATIENCE,
-    tick: float = TICK,
+    connections: int,  # the most requests in flight
+    patience: float = PATIENCE,  # as for a closed loop
+    tick: float = TICK,  # seconds between two looks at what is due and what was answered
 ) -> Outcome:
     """Send every request when it is due, whether or not the server keeps up; then wait for every answer.
 
     Latency counts from when a request was due, with a resolution of `tick`. If all connections wait for answers, the
-    next request is sent late, which shows in its latency and in `slowness`.
-
-    Args:
-        endpoint: the server.
-        check: chooses what is asked for, and checks the answers.
-        due: seconds from the start, ascending, float64 [requests].
-        connections: the most requests in flight.
-        patience: seconds without any answer after which the missing ones are lost.
-        tick: seconds between two looks at what is due and what was answered.
-
-    Raises:
-        BenchError: the server takes no connection.
+    next request is sent late, which shows in its latency and in `slowness`. BenchError as for a closed loop.
     """
     with HttpClient(endpoint, check, connections, patience) as client:
         begun, idle = client.begun, client.idle

@@ -12,8 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from multiprocessing import get_context
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Generic, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
 
 from ganport_bench.errors import BenchError
 
@@ -31,11 +30,7 @@ T = TypeVar("T")
 
 
 class Worker:
-    """A fresh interpreter that runs one call at a time and is idle in between; a context manager.
-
-    Args:
-        name: for messages.
-    """
+    """A fresh interpreter that runs one call at a time and is idle in between; a context manager."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -44,17 +39,11 @@ class Worker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
     def __call__(self, work: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> T:
-        """Run a module's function there and wait; raises what it raises.
-
-        Raises:
-            BenchError: the process ended.
-        """
+        """Run a module's function there and wait; raises what it raises, and BenchError if the process ended."""
         return self.result(self.begin(work, *arguments, **keywords))
 
     def begin(self, work: Callable[P, T], /, *arguments: P.args, **keywords: P.kwargs) -> Future[T]:
@@ -62,11 +51,7 @@ class Worker:
         return self._pool.submit(work, *arguments, **keywords)
 
     def result(self, future: Future[T]) -> T:
-        """Wait for what was begun; raises what it raises.
-
-        Raises:
-            BenchError: the process ended.
-        """
+        """Wait for what was begun."""
         try:
             return future.result()
         except BrokenProcessPool as error:
@@ -76,39 +61,23 @@ class Worker:
 class ServerProcess(Generic[T]):
     """A command that serves until it is stopped; a context manager.
 
-    Args:
-        name: for messages.
-        command: what to run.
-        ready: given what the command has printed so far, what is known of it once it is ready; None before.
-        environment: added to this process's; None as a value removes a variable.
-
-    Attributes:
-        pid: of the command.
-        facts: what `ready` returned.
-
-    Raises:
-        BenchError: it ended, or was not ready in time; with the end of its stderr.
+    Raises BenchError if it ended, or was not ready in time; with the end of its stderr.
     """
 
     def __init__(
         self,
         name: str,
         command: Sequence[str],
-        ready: Callable[[str], T | None],
-        environment: Mapping[str, str | None] | None = None,
+        ready: Callable[[str], T | None],  # from what it has printed so far, its `facts`; None: it is not ready
+        environment: Mapping[str, str | None] | None = None,  # added to this process's; None removes a variable
     ) -> None:
         self._name = name
         self._folder = tempfile.TemporaryDirectory(prefix="ganport-server-")
         self._stderr, stdout = Path(self._folder.name, "stderr"), Path(self._folder.name, "stdout")
         with stdout.open("wb") as out, self._stderr.open("wb") as err:
-            self._process = subprocess.Popen(
-                list(command),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                env=_environment(environment or {}),
-                start_new_session=True,
-            )
+            pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": err}
+            variables = _environment(environment or {})
+            self._process = subprocess.Popen(list(command), env=variables, start_new_session=True, **pipes)
         self.pid = self._process.pid
         try:
             self.facts = self._await(stdout, ready)
@@ -119,9 +88,7 @@ class ServerProcess(Generic[T]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def stop(self) -> int:

@@ -4,9 +4,8 @@
 perf_analyzer does.
 """
 
-from ganport_bench.load.csv import write_csv
 from ganport_bench.load.measure import LoadFindings, measure
+from ganport_bench.load.output import tables, write_csv
 from ganport_bench.load.servers import LoadTarget, ServedBundle, target_of
-from ganport_bench.load.shown import tables
 
 __all__ = ["LoadFindings", "LoadTarget", "ServedBundle", "measure", "tables", "target_of", "write_csv"]

@@ -26,8 +26,7 @@ from ganport_bench.client.loops import LATE_SECONDS, constant, open_loop, poisso
 from ganport_bench.client.outcome import OK, Outcome
 from ganport_bench.client.processes import Worker
 from ganport_bench.effort import Effort, OnStep
-from ganport_bench.load.servers import ReadyServer
-from ganport_bench.load.statistics import ServerTimes
+from ganport_bench.load.servers import ReadyServer, ServerTimes
 from ganport_bench.load.sweep import Answers, answers_of
 
 ARRIVALS: dict[str, Callable[[float, float], NDArray[np.float64]]] = {"poisson": poisson, "constant": constant}
@@ -155,7 +154,7 @@ def rates(
                     open_loop, server.endpoint, server.check, schedule.due, connections=connections, tick=TICK
                 )
 
-            outcome, times = (load(), None) if server.statistics is None else server.statistics.during(load)
+            outcome, times = server.during(load)
             row = schedule.row(outcome, times, capacity, bound)
             if not row.void:
                 break

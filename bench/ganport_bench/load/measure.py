@@ -55,10 +55,7 @@ def measure(target: LoadTarget, effort: Effort, on_step: OnStep, *, bound_second
     """Load a server with clients that wait, which shows its capacity, then with rates around that.
 
     The load is made by a process of its own. An answer is in time within `bound_seconds`; None: within ten times the
-    median latency of a single client.
-
-    Raises:
-        BenchError: the server does not start, does not answer, or ends.
+    median latency of a single client. Raises BenchError if the server does not start, does not answer, or ends.
     """
     with target.open(on_step) as server, Worker("the load generator") as client:
         self_test(server)

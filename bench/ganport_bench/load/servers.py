@@ -1,9 +1,12 @@
-"""What can be loaded: a bundle, for which a server is started, or a server that runs already."""
+"""What can be loaded: a bundle, for which a server is started, or a server that runs already.
+
+A server's own times come from the statistics extension of the Open Inference Protocol.
+"""
 
 import json
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPResponse
@@ -13,7 +16,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 from ganport_runtime import Generator
 
-from ganport_bench.client.outcome import OK, AnswerCheck, AnyAnswer, GoldenImages
+from ganport_bench.client.outcome import OK, AnswerCheck, AnyAnswer, GoldenImages, Outcome
 from ganport_bench.client.processes import NICENESS, ServerProcess, Worker, renice
 from ganport_bench.client.requests import (
     ITEM_BYTES,
@@ -26,7 +29,6 @@ from ganport_bench.client.requests import (
 )
 from ganport_bench.effort import OnStep
 from ganport_bench.errors import BenchError
-from ganport_bench.load.statistics import Statistics
 
 MODEL = "generator"
 GANPORT = "ganport serve"
@@ -38,6 +40,58 @@ KNOWN = 64  # seeds whose images are compared
 GET_SECONDS = 30.0
 FIRST_SECONDS = 60.0  # for the first answer, before which a server may have to warm up
 SHOWN_CHARACTERS = 300  # of what a server says
+STAGES = ("queue", "compute_input", "compute_infer", "compute_output")
+NANO, MICRO = 1e-9, 1e6
+
+Counters = Mapping[str, tuple[int, int]]  # count and nanoseconds of each stage since the server started
+
+
+@dataclass(frozen=True)
+class ServerTimes:
+    """Mean seconds of a request in each stage of the server; 0 where it counted nothing."""
+
+    queue: float  # waiting
+    compute_input: float  # preparing inputs
+    compute_infer: float  # in the engine
+    compute_output: float  # preparing outputs
+
+    @property
+    def total(self) -> float:
+        """The sum of all stages."""
+        return self.queue + self.compute_input + self.compute_infer + self.compute_output
+
+    def to_json(self) -> dict[str, float]:
+        """Microseconds."""
+        return {name: MICRO * getattr(self, name) for name in STAGES}
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Reads a model's counters by `get`, which returns status and document of a path."""
+
+    get: Callable[[str], tuple[int, Any]]
+    model: str
+
+    def read(self) -> Counters:
+        """The counters of all versions of the model together. Raises BenchError if the server has none."""
+        path = f"/v2/models/{quote(self.model, safe='')}/stats"
+        status, document = self.get(path)
+        if status != OK:
+            raise BenchError(f"the server has no statistics: it answers {status} to GET {path}")
+        try:
+            versions = [version["inference_stats"] for version in document["model_stats"]]
+            return {name: _sum(versions, name) for name in STAGES}
+        except (KeyError, TypeError, ValueError):
+            raise BenchError(f"{path} holds no statistics of the Open Inference Protocol") from None
+
+
+def _sum(versions: list[Any], name: str) -> tuple[int, int]:
+    return sum(int(one[name]["count"]) for one in versions), sum(int(one[name]["ns"]) for one in versions)
+
+
+def _mean(after: tuple[int, int], before: tuple[int, int]) -> float:
+    count = after[0] - before[0]
+    return NANO * (after[1] - before[1]) / count if count > 0 else 0.0
 
 
 @dataclass(frozen=True)
@@ -52,6 +106,17 @@ class ReadyServer:
     no_statistics: str = ""  # why there are none, or empty
     facts: Mapping[str, str] = field(default_factory=dict)  # model, plan, settings, as far as they are known
 
+    def during(self, load: Callable[[], Outcome]) -> tuple[Outcome, ServerTimes | None]:
+        """Run a load, and the means of what the server counted meanwhile.
+
+        Counters are read before and after the whole load only: reading costs the server milliseconds, which would be
+        latency.
+        """
+        if self.statistics is None:
+            return load(), None
+        before, outcome, after = self.statistics.read(), load(), self.statistics.read()
+        return outcome, ServerTimes(**{name: _mean(after[name], before[name]) for name in STAGES})
+
 
 class LoadTarget(Protocol):
     """What can be loaded."""
@@ -61,24 +126,14 @@ class LoadTarget(Protocol):
         """Its name in the document."""
 
     def open(self, on_step: OnStep) -> AbstractContextManager[ReadyServer]:
-        """Start it if necessary, and find out how it is asked.
-
-        Raises:
-            BenchError: it cannot be loaded; says why.
-        """
+        """Start it if necessary, and find out how it is asked. Raises BenchError if it cannot be loaded; says why."""
 
 
 def target_of(text: str, *, model: str = MODEL) -> LoadTarget:
-    """The server at an address, or one that is started for a bundle.
+    """The server at an address, or one that is started for a bundle, whose folder is given.
 
-    Args:
-        text: `http://HOST:PORT` of any server of the Open Inference Protocol, `litserve+http://HOST:PORT/PATH` of a
-            LitServe server (the default path is `/predict`), or the folder of a bundle, for which `ganport serve` is
-            started with its default settings and stopped afterwards.
-        model: name of the model on an Open Inference Protocol server.
-
-    Raises:
-        BenchError: it is none of these.
+    An address is `http://HOST:PORT` of any server of the Open Inference Protocol, which is asked for `model`, or
+    `litserve+http://HOST:PORT/PATH` (default `/predict`). Raises BenchError if `text` is none of these.
     """
     try:
         parts = urlsplit(text)
@@ -115,8 +170,7 @@ class ServerAddress:
     def get(self, path: str) -> tuple[int, Any]:
         """Status and JSON document of a GET; None for a body that is no JSON.
 
-        Raises:
-            BenchError: no HTTP server answers there.
+        Raises BenchError if no HTTP server answers there.
         """
         connection = HTTPConnection(self.host, self.port, timeout=GET_SECONDS)
         try:
@@ -189,8 +243,7 @@ class StartedServer:
 def start_ganport(bundle: Path, precision: str) -> Iterator[StartedServer]:
     """`ganport serve` with its default settings, on free ports, without a token.
 
-    Raises:
-        BenchError: it does not start.
+    Raises BenchError if it does not start.
     """
     options = ["--port", "0", "--grpc-port", "0", "--precision", precision, "--json"]
     command = [sys.executable, "-m", "ganport_cli", "serve", str(bundle), *options]
@@ -323,8 +376,7 @@ def _input(name: str, datatype: str, shape: Sequence[int], *, is_binary: bool) -
 def self_test(server: ReadyServer) -> None:
     """Send one request before all others, so that a refusal is reported in the server's own words.
 
-    Raises:
-        BenchError: the server does not answer, refuses, or answers with a wrong image.
+    Raises BenchError if the server does not answer, refuses, or answers with a wrong image.
     """
     endpoint, seed = server.endpoint, server.check.seed_of(0)
     try:

@@ -16,8 +16,7 @@ from ganport_bench.client.outcome import OK, REFUSED, Outcome
 from ganport_bench.client.processes import Worker
 from ganport_bench.effort import Effort, OnStep
 from ganport_bench.errors import BenchError
-from ganport_bench.load.servers import ReadyServer
-from ganport_bench.load.statistics import ServerTimes
+from ganport_bench.load.servers import ReadyServer, ServerTimes
 from ganport_bench.timing import LatencyPercentiles, latency_of
 
 WINDOWS = 3
@@ -180,8 +179,7 @@ class ConcurrencyRow:
 def sweep(server: ReadyServer, client: Worker, effort: Effort, on_step: OnStep) -> list[ConcurrencyRow]:
     """A row for each number of clients, ascending; one client is always measured first.
 
-    Raises:
-        BenchError: no clients, or a number of them below 1.
+    Raises BenchError if no clients, or a number of them below 1.
     """
     if not effort.levels or min(effort.levels) < 1:
         raise BenchError(f"clients {list(effort.levels)}: give numbers of 1 and more")
@@ -203,7 +201,7 @@ def _row(server: ReadyServer, client: Worker, effort: Effort, level: int, on_ste
             is_enough=rule,
         )
 
-    outcome, times = (load(), None) if server.statistics is None else server.statistics.during(load)
+    outcome, times = server.during(load)
     begin, end = rule.interval(outcome)
     answers = answers_of(outcome, outcome.came(begin, end), outcome.rate(begin, end))
     stable_after = rule.stable_after(outcome)

@@ -9,7 +9,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 from ganport_bench.client.processes import renice
 from ganport_bench.errors import BenchError
-from server_setup import cpu_of, resident_bytes, resume, suspend
+from server_setup import cpu_seconds, resident_bytes, resume, suspend
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_a_child_that_ends_just_now_is_passed_over(
     suspend(living)
     resume(living)
     renice(living)
-    assert cpu_of(living).total >= 0
+    assert cpu_seconds(living) >= 0
     assert resident_bytes(living) > 0
 
 
@@ -47,6 +47,6 @@ def test_a_thread_that_ends_just_now_is_passed_over(living: int, monkeypatch: py
 def test_of_a_server_that_has_ended_nothing_is_measured(ended: psutil.Process) -> None:
     for passes in (suspend, resume, renice):
         passes(ended.pid)
-    for measures in (cpu_of, resident_bytes):
+    for measures in (cpu_seconds, resident_bytes):
         with pytest.raises(BenchError, match=f"the process {ended.pid} that was measured has ended"):
             measures(ended.pid)

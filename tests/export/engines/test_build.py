@@ -12,8 +12,7 @@ import onnx
 import pytest
 from ganport_export import ExportError
 from ganport_export.engines import BuiltEngine, Target, build_engines
-from ganport_runtime.fields import Fields
-from ganport_runtime.manifest import CompiledEngine, Variant
+from ganport_runtime.manifest import CompiledEngine, Fields, Variant
 
 from tests.support.typed_graphs import LATENT, Source, graph, source
 
