@@ -25,6 +25,7 @@ from PIL import Image
 from tritonclient.grpc import service_pb2 as pb  # type: ignore[import-untyped]
 
 from tests.serve.v2.messages import request_of, stub_of
+from tests.serve.v2.tensors import Array
 from tests.support.bundles import Weights, make_bundle, make_weights
 from tests.support.http2 import Http2Connection, message_head
 from tests.support.http_client import (
@@ -209,7 +210,7 @@ def test_answers_of_grpc_that_nobody_reads_are_charged_until_their_time_is_over(
     large_bundle: Path, large_weights: Weights, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(grpc_server, "SLOWEST", MIB)
-    many = {"seed": np.array([1], np.uint64), "count": np.array([200], np.uint32)}  # 2.3 MiB
+    many: dict[str, Array] = {"seed": np.array([1], np.uint64), "count": np.array([200], np.uint32)}  # 2.3 MiB
     asked = request_of(many).SerializeToString()
     settings: dict[str, Any] = {"write_timeout": 2.0, "max_bodies": 8 * MIB, "max_body": 8 * MIB}
     with serving_here(large_bundle, grpc_port=0, **settings) as here, ExitStack() as stack:
