@@ -560,19 +560,12 @@ STYLE: dict[Any, Any] = {  # no text is a formula, text in SVG stays text, and S
 
 @dataclass(frozen=True)
 class Picture:
-    """One chart as the bytes of its files.
+    """One chart as the bytes of its files."""
 
-    Attributes:
-        name: of the files, without their ending.
-        caption: in words.
-        png: in pixels.
-        svg: in lines and text.
-    """
-
-    name: str
-    caption: str
-    png: bytes
-    svg: str
+    name: str  # of the files, without their ending
+    caption: str  # in words
+    png: bytes  # in pixels
+    svg: str  # in lines and text
 
     def for_page(self) -> str:
         """The SVG with the page's colors, light or dark, and ids that no other picture has."""

@@ -42,25 +42,15 @@ NOT_OURS = "ganport has no part in it"
 
 @dataclass(frozen=True)
 class Change:
-    """One thing, before and now.
+    """One thing, before and now."""
 
-    Attributes:
-        what: is compared.
-        old: value, or None.
-        new: value, or None.
-        verdict: `worse` is a regression.
-        why: in words, where the numbers do not say it.
-        ratio_low: of the interval of new over old; None where it was not judged.
-        ratio_high: likewise.
-    """
-
-    what: str
-    old: float | None
-    new: float | None
-    verdict: Verdict
-    why: str = ""
-    ratio_low: float | None = None
-    ratio_high: float | None = None
+    what: str  # is compared
+    old: float | None  # value, or None
+    new: float | None  # value, or None
+    verdict: Verdict  # `worse` is a regression
+    why: str = ""  # in words, where the numbers do not say it
+    ratio_low: float | None = None  # of the interval of new over old; None where it was not judged
+    ratio_high: float | None = None  # likewise
 
     @property
     def ratio(self) -> float | None:
@@ -74,15 +64,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Regression:
-    """What changed.
+    """What changed."""
 
-    Attributes:
-        changes: all that was compared.
-        remarks: what a reader must know of it, a line each.
-    """
-
-    changes: Sequence[Change]
-    remarks: Sequence[str]
+    changes: Sequence[Change]  # all that was compared
+    remarks: Sequence[str]  # what a reader must know of it, a line each
 
     @property
     def is_regression(self) -> bool:
@@ -122,15 +107,10 @@ def _ratio_text(change: Change) -> str:
 
 @dataclass(frozen=True)
 class Noise:
-    """What is to be expected of a ratio.
+    """What is to be expected of a ratio."""
 
-    Attributes:
-        scatter: between the runs, a standard deviation of the ratio's natural logarithm.
-        deviations: that an interval takes to either side.
-    """
-
-    scatter: float = 0.0
-    deviations: float = USUAL
+    scatter: float = 0.0  # between the runs, a standard deviation of the ratio's natural logarithm
+    deviations: float = USUAL  # that an interval takes to either side
 
     def ratio(self, old: Estimate, new: Estimate) -> Estimate:
         """New over old, with its interval."""
@@ -173,11 +153,7 @@ def _scatter(controls: Sequence[Pair]) -> float:
 
 
 def read_document(path: Path) -> Document:
-    """Read what `ganport bench --json` printed.
-
-    Raises:
-        BenchError: it cannot be read, or is no such document.
-    """
+    """Read what `ganport bench --json` printed. Raises BenchError: it cannot be read, or is no such document."""
     wanted = "wanted what `ganport bench --json` prints"
     try:
         document = json.loads(path.read_bytes())
@@ -235,11 +211,6 @@ def compare_documents(old: Document, new: Document, *, threshold: float = THRESH
 
     Speeds and starts are judged on one machine alone; on another one, how many times as fast as a peer the plans are.
     Images that became wrong or worse, and plans that are gone, are regressions anywhere.
-
-    Args:
-        old: as `read_document` gives it.
-        new: likewise.
-        threshold: share of the old value that a change must exceed; of the start's at least `START_THRESHOLD`.
     """
     others = _other_hardware(old["machine"], new["machine"])
     is_comparable = not others

@@ -43,15 +43,10 @@ class AccuracyCheck:
 
 @dataclass(frozen=True)
 class ReferenceImages:
-    """What images should be.
+    """What images should be."""
 
-    Args:
-        latents: float32 [n, latent_dim].
-        pixels: what the network makes of them in float64, uint8 [n, height, width, channels].
-    """
-
-    latents: Latents
-    pixels: Pixels
+    latents: Latents  # float32 [n, latent_dim]
+    pixels: Pixels  # what the network makes of them in float64, uint8 [n, height, width, channels]
 
     def check(self, session: ImageSession, batch: int, images: int) -> AccuracyCheck:
         """Run the first `images` latents, at least one batch, `batch` at a time."""
@@ -72,14 +67,10 @@ class ReferenceImages:
 
 @dataclass(frozen=True)
 class RoundTimes:
-    """What a system's turns took.
+    """What a system's turns took."""
 
-    Attributes:
-        seconds: of a call, float64 [rounds].
-        rounds: the number of each round, int64 [rounds]: systems are compared over the rounds that they share.
-    """
-
-    seconds: Seconds
+    seconds: Seconds  # of a call, float64 [rounds]
+    # the number of each round, int64 [rounds]: systems are compared over the rounds that they share.
     rounds: NDArray[np.int64]
 
     def then(self, more: "RoundTimes") -> "RoundTimes":
@@ -94,35 +85,20 @@ class RoundTimes:
 
 @dataclass(frozen=True)
 class Measured:
-    """One system at one batch size.
+    """One system at one batch size."""
 
-    Attributes:
-        name: the system's.
-        kind: `peer` or `plan`.
-        precision: what it computed with.
-        batch: images a call.
-        settings: the best of `tried`.
-        tried: how many settings were compared.
-        transfers: what of copies to a device and back is timed, in words.
-        note: what else there is to say.
-        check: of its images.
-        taken: seconds of a call, round by round.
-        calls: seconds of every single call, float64 [calls].
-        is_wide: whether the interval was still too wide when time was over.
-    """
-
-    name: str
-    kind: Kind
-    precision: str
-    batch: int
-    settings: Settings
-    tried: int
-    transfers: str
-    note: str
-    check: AccuracyCheck
-    taken: RoundTimes
-    calls: Seconds
-    is_wide: bool = False
+    name: str  # the system's
+    kind: Kind  # `peer` or `plan`
+    precision: str  # what it computed with
+    batch: int  # images a call
+    settings: Settings  # the best of `tried`
+    tried: int  # how many settings were compared
+    transfers: str  # what of copies to a device and back is timed, in words
+    note: str  # what else there is to say
+    check: AccuracyCheck  # of its images
+    taken: RoundTimes  # seconds of a call, round by round
+    calls: Seconds  # seconds of every single call, float64 [calls]
+    is_wide: bool = False  # whether the interval was still too wide when time was over
 
     @property
     def device(self) -> str:
@@ -152,16 +128,7 @@ def compare_at(
     on_step: OnStep = lambda _: None,
     clock: Clock = time.monotonic,
 ) -> Comparison:
-    """Choose every system's setting, then time them all in turns.
-
-    Args:
-        systems: of different names.
-        batch: images a call.
-        reference: what images should be.
-        effort: how long.
-        on_step: called with a few words before each step.
-        clock: seconds, by which further rounds end.
-    """
+    """Choose every system's setting, then time them all in turns."""
     missing: dict[str, str] = {}
     with ExitStack() as open_sessions:
         chosen: list[ChosenSetting] = []
@@ -222,30 +189,20 @@ def _measured(one: "ChosenSetting", check: AccuracyCheck, batch: int, taken: Rou
 
 @dataclass(frozen=True)
 class ChosenSetting:
-    """A system at its best setting, open.
+    """A system at its best setting, open."""
 
-    Attributes:
-        system: which.
-        settings: the best.
-        session: of it; whoever holds this closes it.
-        check: of the images of all settings' first comparison.
-        tried: how many settings ran.
-        refused: why the others did not.
-    """
-
-    system: SystemUnderTest
-    settings: Settings
-    session: ImageSession
-    check: AccuracyCheck
-    tried: int
-    refused: Sequence[str]
+    system: SystemUnderTest  # which
+    settings: Settings  # the best
+    session: ImageSession  # of it; whoever holds this closes it
+    check: AccuracyCheck  # of the images of all settings' first comparison
+    tried: int  # how many settings ran
+    refused: Sequence[str]  # why the others did not
 
 
 def choose(system: SystemUnderTest, batch: int, reference: ReferenceImages, effort: Effort) -> ChosenSetting:
     """The fastest of the settings whose images are right, those of the wanted PSNR first; the others are closed.
 
-    Raises:
-        BenchError: the system cannot run here, or none of its settings can be opened; says why.
+    Raises BenchError: the system cannot run here, or none of its settings can be opened; says why.
     """
     if reason := system.refusal():
         raise BenchError(reason)
@@ -311,12 +268,6 @@ def take_rounds(
     """Rounds of all systems, then more of those whose interval is too wide and of the best, until time is over.
 
     The best are always among them, so drift of the machine meets both sides of a ratio alike.
-
-    Args:
-        systems: at least one.
-        effort: how many rounds, and until when.
-        best: names, given all rounds so far, of those that stay to the end.
-        clock: seconds.
     """
     end = clock() + effort.batch_seconds
     first = interleave(systems, rounds=effort.rounds, warmup=WARMUP, pause=PAUSE_SECONDS)
@@ -345,19 +296,12 @@ def speedup(plan: Measured | None, peer: Measured | None) -> Estimate | None:
 
 @dataclass(frozen=True)
 class Best:
-    """The fastest of each kind at one batch size whose images are right; None where there is none.
+    """The fastest of each kind at one batch size whose images are right; None where there is none."""
 
-    Attributes:
-        best_peer_fp32: of the baselines that compute in float32.
-        best_peer: of the baselines of any precision.
-        best_plan: of ganport's plans of any precision that reach the wanted PSNR.
-        best_exact_plan: of ganport's plans that compute in float32.
-    """
-
-    best_peer_fp32: Measured | None
-    best_peer: Measured | None
-    best_plan: Measured | None
-    best_exact_plan: Measured | None
+    best_peer_fp32: Measured | None  # of the baselines that compute in float32
+    best_peer: Measured | None  # of the baselines of any precision
+    best_plan: Measured | None  # of ganport's plans of any precision that reach the wanted PSNR
+    best_exact_plan: Measured | None  # of ganport's plans that compute in float32
 
     @classmethod
     def of(cls, measured: Sequence[Measured]) -> "Best":

@@ -17,67 +17,35 @@ FULL_SECONDS, QUICK_SECONDS = 720.0, 300.0
 
 @dataclass(frozen=True)
 class Effort:
-    """Rounds, seconds and counts.
+    """Rounds, seconds and counts."""
 
-    Attributes:
-        is_quick: few rounds.
-        tuning_seconds: for tuning a bundle that has no record on this machine.
-
-        rounds: speed: turns of every system that count.
-        turn_seconds: of one of them, about.
-        screening_rounds: turns of every setting of a system, before its best one is known.
-        screening_seconds: of one of them.
-        batch_seconds: time limit for each batch size. Systems whose interval is still too wide are measured again until
-            then.
-        images: compared with the reference before a system is timed.
-        screening_images: compared for every setting.
-
-        imports: start: fresh processes for each module.
-        lives: fresh processes for each way to open the bundle, and as many in which it is opened for the first time.
-        builds: fresh processes for each engine.
-        calls: at each batch size, after its first.
-
-        limit_seconds: scenarios: a run is ended after this; None: at LoadGen's own minimum. LoadGen calls shorter runs
-            INVALID.
-        search_seconds: of each step of the search for the Server scenario's rate.
-        checked: responses of a run that LoadGen keeps and that are compared, about.
-
-        levels: load: numbers of clients that wait for their answers.
-        window_seconds: of the windows that are compared with each other.
-        most_windows: a level is called unstable after so many.
-        fractions: of the closed loop's best rate, offered in the open loop, rising.
-        rate_seconds: for how long requests are due at each rate.
-        samples: requests of a rate, for which it goes on longer, but not for more than `most_rate_seconds`.
-        most_rate_seconds: of one rate.
-        lead_seconds: at the beginning of each rate that do not count.
-        beyond: rates in a row that do not hold, after which the search for the knee ends.
-    """
-
-    is_quick: bool
-    tuning_seconds: float
-    rounds: int
-    turn_seconds: float
-    screening_rounds: int
-    screening_seconds: float
+    is_quick: bool  # few rounds
+    tuning_seconds: float  # for tuning a bundle that has no record on this machine
+    rounds: int  # speed: turns of every system that count
+    turn_seconds: float  # of one of them, about
+    screening_rounds: int  # turns of every setting of a system, before its best one is known
+    screening_seconds: float  # of one of them
+    # time limit for each batch size. Systems whose interval is still too wide are measured again until then.
     batch_seconds: float
-    images: int
-    screening_images: int
-    imports: int
-    lives: int
-    builds: int
-    calls: int
+    images: int  # compared with the reference before a system is timed
+    screening_images: int  # compared for every setting
+    imports: int  # start: fresh processes for each module
+    lives: int  # fresh processes for each way to open the bundle, and as many in which it is opened for the first time
+    builds: int  # fresh processes for each engine
+    calls: int  # at each batch size, after its first
+    # scenarios: a run is ended after this; None: at LoadGen's own minimum. LoadGen calls shorter runs INVALID.
     limit_seconds: float | None
-    search_seconds: float
-    checked: int
-    levels: tuple[int, ...]
-    window_seconds: float
-    most_windows: int
-    fractions: tuple[float, ...]
-    rate_seconds: float
-    samples: int
-    most_rate_seconds: float
-    lead_seconds: float
-    beyond: int
+    search_seconds: float  # of each step of the search for the Server scenario's rate
+    checked: int  # responses of a run that LoadGen keeps and that are compared, about
+    levels: tuple[int, ...]  # load: numbers of clients that wait for their answers
+    window_seconds: float  # of the windows that are compared with each other
+    most_windows: int  # a level is called unstable after so many
+    fractions: tuple[float, ...]  # of the closed loop's best rate, offered in the open loop, rising
+    rate_seconds: float  # for how long requests are due at each rate
+    samples: int  # requests of a rate, for which it goes on longer, but not for more than `most_rate_seconds`
+    most_rate_seconds: float  # of one rate
+    lead_seconds: float  # at the beginning of each rate that do not count
+    beyond: int  # rates in a row that do not hold, after which the search for the knee ends
 
 
 FULL = Effort(
@@ -134,13 +102,7 @@ QUICK = replace(
 
 
 def effort_of(seconds: float | None, *, is_quick: bool, batches: int = len(BATCHES)) -> Effort:
-    """The effort that takes about so long on two cores.
-
-    Args:
-        seconds: in all; None: twelve minutes, or five if quick.
-        is_quick: few rounds, whatever the seconds.
-        batches: how many batch sizes share the time of the rounds.
-    """
+    """The effort that takes about so long on two cores."""
     total = seconds or (QUICK_SECONDS if is_quick else FULL_SECONDS)
     effort = QUICK if is_quick or total < QUICK_BELOW else FULL
     return replace(effort, tuning_seconds=TUNING * total, batch_seconds=ROUNDS * total / batches)

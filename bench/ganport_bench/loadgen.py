@@ -39,11 +39,7 @@ class QueryServer(Protocol):
 
 
 def require_loadgen() -> Any:
-    """LoadGen's module.
-
-    Raises:
-        BenchError: it is not installed.
-    """
+    """LoadGen's module. Raises BenchError: it is not installed."""
     try:
         return import_module("mlperf_loadgen")
     except ModuleNotFoundError:
@@ -66,15 +62,7 @@ def run(
     The first Ctrl-C ends a run within LoadGen's minimum duration, a search after its next few runs; the second ends the
     process.
 
-    Args:
-        system: what is measured.
-        scenario: LoadGen's name of it.
-        values: of the run's settings.
-        folder: for the logs; made where it is not there.
-        is_search: whether to search.
-
-    Raises:
-        BenchError: LoadGen is not installed, the system failed, or there is no readable log.
+    Raises BenchError: LoadGen is not installed, the system failed, or there is no readable log.
     """
     loadgen = require_loadgen()
     folder.mkdir(parents=True, exist_ok=True)
@@ -131,14 +119,6 @@ class Callbacks:
 
     After the first failure every open and every further query is answered with nothing, so that the run ends soon; in a
     search late, or LoadGen would take the system for infinitely fast.
-
-    Args:
-        system: what is measured.
-        loadgen: LoadGen's module.
-        late: seconds before a query is answered after a failure.
-
-    Attributes:
-        failure: the first error, or None.
     """
 
     def __init__(self, system: QueryServer, loadgen: Any, late: float = 0.0) -> None:
@@ -193,27 +173,16 @@ class Callbacks:
 
 @dataclass(frozen=True)
 class LoadGenLog:
-    """The detailed log of one run.
+    """The detailed log of one run."""
 
-    Attributes:
-        values: by LoadGen's keys, the last of each.
-        errors: that LoadGen logged, such as that it ended early.
-        warnings: that it logged.
-        responses: the seed and the bytes of every response that it kept.
-    """
-
-    values: Mapping[str, Any]
-    errors: tuple[str, ...]
-    warnings: tuple[str, ...]
-    responses: tuple[tuple[int, bytes], ...]
+    values: Mapping[str, Any]  # by LoadGen's keys, the last of each
+    errors: tuple[str, ...]  # that LoadGen logged, such as that it ended early
+    warnings: tuple[str, ...]  # that it logged
+    responses: tuple[tuple[int, bytes], ...]  # the seed and the bytes of every response that it kept
 
     @classmethod
     def read(cls, folder: Path) -> "LoadGenLog":
-        """Read what LoadGen left in a folder.
-
-        Raises:
-            BenchError: something is missing there or cannot be read.
-        """
+        """Read what LoadGen left in a folder. Raises BenchError: something is missing there or cannot be read."""
         try:
             lines = (folder / DETAIL).read_text("utf-8").splitlines()
             events = [json.loads(line.removeprefix(PREFIX)) for line in lines if line.startswith(PREFIX)]

@@ -131,16 +131,11 @@ def _thermal_events(root: Path) -> int | None:
 
 @dataclass(frozen=True)
 class GpuState:
-    """One GPU at one moment.
+    """One GPU at one moment."""
 
-    Attributes:
-        fixed: what does not change: name, driver, the CUDA version that it supports, memory, limits.
-        state: clocks, power, temperature, use and what holds it back, just now; empty without NVML.
-        throttled_ns: since the driver was loaded, by reason; None where the GPU does not count it.
-    """
-
-    fixed: Mapping[str, Any]
-    state: Mapping[str, Any]
+    fixed: Mapping[str, Any]  # what does not change: name, driver, the CUDA version that it supports, memory, limits
+    state: Mapping[str, Any]  # clocks, power, temperature, use and what holds it back, just now; empty without NVML
+    # since the driver was loaded, by reason; None where the GPU does not count it.
     throttled_ns: Mapping[str, int | None]
 
     def to_json(self) -> dict[str, Any]:
@@ -266,11 +261,7 @@ def _watts(milliwatts: int | None) -> float | None:
 
 
 class Watch:
-    """The machine around a measurement: made before anything else happens, `finished` when it is over.
-
-    Attributes:
-        facts: as they were before; plain values for a document, None for what cannot be told here.
-    """
+    """The machine around a measurement: made before anything else happens, `finished` when it is over."""
 
     def __init__(self) -> None:
         load = _load()  # first: asking for GPUs would add to it
@@ -294,14 +285,7 @@ class Watch:
         }
 
     def finished(self) -> dict[str, Any]:
-        """The facts, with load and clocks as they are now, and what was taken from processor and GPUs since then.
-
-        Returns:
-            `facts` and beside them `load_average_1min_after`, `clock_mhz_after`, and `lost`: seconds that other
-            machines took from this one's processor (`stolen_seconds`) and for which a container's limit halted it
-            (`halted_seconds`), and how often it slowed down for heat (`thermal_events`). Each of `gpus` has its state
-            `after`, and in `throttled_seconds` how long it was held back since, by reason.
-        """
+        """The facts, with load and clocks as they are now, and what was taken from processor and GPUs since then."""
         looked, note = _look(this_host())
         after = {
             "load_average_1min_after": _load(),

@@ -64,9 +64,8 @@ def check_folder(folder: Path) -> None:
 
     An earlier report that a killed run had moved aside gets its name again.
 
-    Raises:
-        BenchError: it is a file, holds what is of no report, or cannot be replaced; or matplotlib is missing.
-        OSError: it cannot be read.
+    Raises BenchError: it is a file, holds what is of no report, or cannot be replaced; or matplotlib is missing;
+    OSError: it cannot be read.
     """
     if find_spec("matplotlib") is None:
         raise BenchError("matplotlib, which draws a report's charts, is missing: pip install 'ganport[bench]'")
@@ -108,15 +107,7 @@ def _is_report(page: Path) -> bool:
 def write_report(document: Document, folder: Path) -> Path:
     """Write page, charts and document; they take the place of an earlier report as a whole.
 
-    Args:
-        document: of `ganport bench --json`; parts that are absent are named on the page with the reason.
-        folder: new, empty or of an earlier report.
-
-    Returns:
-        The page.
-
-    Raises:
-        BenchError: the folder holds something else, or cannot be written; then it is as it was.
+    Raises BenchError: the folder holds something else, or cannot be written; then it is as it was.
     """
     pictures = {picture.name: picture for picture in draw(document)}
     text, logs = page(document, pictures), folder / LOGS

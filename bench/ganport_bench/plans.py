@@ -39,13 +39,7 @@ def _name(candidate: Candidate) -> str:
 
 
 def plans_of(bundle: Bundle, record: TuningRecord | None = None) -> tuple[SystemUnderTest, ...]:
-    """A system for every candidate, through the runtime as its users call it; options are its settings.
-
-    Args:
-        bundle: whose plans.
-        record: what tuning found here, which spares trying every option again; a plan of which it says nothing (it
-            was far slower than others, or there was no time for it) is measured with its default options alone.
-    """
+    """A system for every candidate, through the runtime as its users call it; options are its settings."""
     return tuple(
         SystemUnderTest(
             name,

@@ -54,20 +54,8 @@ def tuned(
 ) -> tuple[TuningRecord, str]:
     """Leave a record in the cache folder in use.
 
-    Args:
-        bundle: what is tuned.
-        mine: the user's record, which is copied; None: the bundle is tuned now.
-        seconds: about how long tuning may take.
-        on_step: called with a few words before each step.
-        least_db: the accuracy budget's mean PSNR; None: as `ganport tune` has it.
-
-    Returns:
-        The record, and where it comes from, in words.
-
-    Raises:
-        BenchError: no plan is within the budget.
-        PlanError: nothing here runs the bundle in fp32.
-        OSError: the folder cannot be written.
+    Raises BenchError: no plan is within the budget; PlanError: nothing here runs the bundle in fp32; OSError: the
+    folder cannot be written.
     """
     if mine is not None:
         save(mine, bundle)

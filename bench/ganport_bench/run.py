@@ -32,26 +32,14 @@ LARGEST_BATCH = 4096
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """What to measure.
+    """What to measure."""
 
-    Args:
-        target: a bundle or a run directory.
-        effort: how long.
-        logs: where LoadGen's logs go.
-        bundle: what was exported from the run, or None.
-        parts: of `PARTS`, each once, in any order; None: all that can run here.
-        batches: images a call.
-
-    Raises:
-        BenchError: parts or batch sizes that there are not.
-    """
-
-    target: Path
-    effort: Effort
-    logs: Path
-    bundle: Path | None = None
-    parts: Sequence[str] | None = None
-    batches: Sequence[int] = BATCHES
+    target: Path  # a bundle or a run directory
+    effort: Effort  # how long
+    logs: Path  # where LoadGen's logs go
+    bundle: Path | None = None  # what was exported from the run, or None
+    parts: Sequence[str] | None = None  # of `PARTS`, each once, in any order; None: all that can run here
+    batches: Sequence[int] = BATCHES  # images a call
 
     def __post_init__(self) -> None:
         parts = list(self.parts or ())
@@ -72,11 +60,7 @@ class BenchOptions:
         return tuple(part for part in PARTS if part in (self.parts or PARTS))
 
     def lacking(self) -> dict[str, str]:
-        """The parts that cannot run here, and why.
-
-        Raises:
-            BenchError: one of them was asked for by name.
-        """
+        """The parts that cannot run here, and why. Raises BenchError: one of them was asked for by name."""
         missing = {part: [name for name in NEEDS.get(part, ()) if find_spec(name) is None] for part in self.in_order}
         found = {
             part: f"{', '.join(names)} is not installed: pip install 'ganport[bench]'"
@@ -90,15 +74,10 @@ class BenchOptions:
 
 @dataclass(frozen=True)
 class BenchRun:
-    """What one run of the benchmark found.
+    """What one run of the benchmark found."""
 
-    Attributes:
-        document: all of it, for `--json`; everything that people read is made of it.
-        found: by part, as it measured it.
-    """
-
-    document: dict[str, Any]
-    found: Mapping[str, Any]
+    document: dict[str, Any]  # all of it, for `--json`; everything that people read is made of it
+    found: Mapping[str, Any]  # by part, as it measured it
 
 
 @dataclass
@@ -119,14 +98,8 @@ class _Stage:
 def run(options: BenchOptions, folder: Path, on_step: OnStep) -> BenchRun:
     """Measure every part that is asked for, around the bundle as `ganport tune --min-psnr 38` leaves or left it.
 
-    Args:
-        options: what.
-        folder: empty; for a bundle that is made and for tuning records, so that the user's records stay.
-        on_step: called with a few words before each step.
-
-    Raises:
-        BenchError: nothing could be measured; the text says why of each part.
-        BundleError, PlanError: the bundle is damaged, or nothing runs it here.
+    Raises BenchError: nothing could be measured; the text says why of each part; BundleError, PlanError: the bundle is
+    damaged, or nothing runs it here.
     """
     watch = Watch()  # first, or the load would be the benchmark's own
     skipped, took = options.lacking(), dict[str, float]()

@@ -48,25 +48,15 @@ Make = Callable[[Sequence[int]], Pixels]  # images of seeds, uint8 [seeds, heigh
 
 @dataclass(frozen=True)
 class Scenario:
-    """A way to send queries.
+    """A way to send queries."""
 
-    Attributes:
-        name: LoadGen's.
-        metric: what it is judged by.
-        unit: of the metric.
-        key: of the metric in LoadGen's detailed log.
-        factor: from the log's unit to `unit`.
-        batch: images of a call to the generator; where a batcher puts the batches together, of a query.
-        per_query: what marks latencies of whole queries in the log, where they are not those of samples.
-    """
-
-    name: str
-    metric: str
-    unit: str
-    key: str
-    factor: float
-    batch: int
-    per_query: str = ""
+    name: str  # LoadGen's
+    metric: str  # what it is judged by
+    unit: str  # of the metric
+    key: str  # of the metric in LoadGen's detailed log
+    factor: float  # from the log's unit to `unit`
+    batch: int  # images of a call to the generator; where a batcher puts the batches together, of a query
+    per_query: str = ""  # what marks latencies of whole queries in the log, where they are not those of samples
 
 
 # One image after another.
@@ -148,16 +138,11 @@ def nothing(generator: Generator, batch: int) -> InTurn:
 
 @dataclass(frozen=True)
 class ResponseCheck:
-    """The responses that LoadGen kept of a timed run, compared with `Generator.sample` bit for bit.
+    """The responses that LoadGen kept of a timed run, compared with `Generator.sample` bit for bit."""
 
-    Attributes:
-        checked: responses that LoadGen kept.
-        differing: of them that are not the same bytes.
-        difference: of those that are images at all, from what they should be; None where there are none.
-    """
-
-    checked: int
-    differing: int
+    checked: int  # responses that LoadGen kept
+    differing: int  # of them that are not the same bytes
+    # of those that are images at all, from what they should be; None where there are none.
     difference: Difference | None
 
     @classmethod
@@ -178,19 +163,12 @@ class ResponseCheck:
 
 @dataclass(frozen=True)
 class RateTrial:
-    """The search for the Server scenario's rate, or one run that confirms it.
+    """The search for the Server scenario's rate, or one run that confirms it."""
 
-    Attributes:
-        rate: target, queries a second.
-        log: LoadGen's.
-        logs: its folder, below that of all logs.
-        is_confirmation: a run of full length, not the search.
-    """
-
-    rate: float
-    log: LoadGenLog
-    logs: str
-    is_confirmation: bool
+    rate: float  # target, queries a second
+    log: LoadGenLog  # LoadGen's
+    logs: str  # its folder, below that of all logs
+    is_confirmation: bool  # a run of full length, not the search
 
     def to_json(self) -> dict[str, Any]:
         """Its part of the document."""
@@ -230,26 +208,17 @@ class RateSearch:
 
 @dataclass(frozen=True)
 class ScenarioResult:
-    """One scenario.
+    """One scenario."""
 
-    Attributes:
-        scenario: which.
-        log: LoadGen's, of the run that counts.
-        logs: the folder of that run's logs, below that of all logs.
-        null_microseconds: of a query, of a sample in Offline, where the system makes nothing: LoadGen's own cost and
-            that of the way to it.
-        check: of its responses.
-        plan: what ran.
-        search: of the Server scenario.
-    """
-
-    scenario: Scenario
-    log: LoadGenLog
-    logs: str
+    scenario: Scenario  # which
+    log: LoadGenLog  # LoadGen's, of the run that counts
+    logs: str  # the folder of that run's logs, below that of all logs
+    # of a query, of a sample in Offline, where the system makes nothing: LoadGen's own cost and that of the way
+    # to it.
     null_microseconds: float
-    check: ResponseCheck
-    plan: Plan
-    search: RateSearch | None = None
+    check: ResponseCheck  # of its responses
+    plan: Plan  # what ran
+    search: RateSearch | None = None  # of the Server scenario
 
     @property
     def value(self) -> float | None:
@@ -310,14 +279,7 @@ def measure(bundle: Path, effort: Effort, logs: Path, on_step: OnStep) -> Scenar
     Each scenario but Server calls the generator with the plan of its own batch size; Server sends every sample to a
     `Batcher` of one plan.
 
-    Args:
-        bundle: whose generator.
-        effort: how long.
-        logs: a folder for LoadGen's logs; each scenario's folder in it is replaced as a whole.
-        on_step: called with a few words before each step.
-
-    Raises:
-        BenchError: LoadGen is not installed, logs cannot be written, or the generator failed.
+    Raises BenchError: LoadGen is not installed, logs cannot be written, or the generator failed.
     """
     require_loadgen()
     with Generator.open(bundle) as generator:
@@ -378,13 +340,7 @@ def _expecting(generator: Generator, bucket: int) -> Callable[[int], Pixels]:
 
 
 def in_turn_values(scenario: Scenario, call_seconds: float, effort: Effort) -> dict[str, float]:
-    """What LoadGen is told for queries one after another, or a single one.
-
-    Args:
-        scenario: any but Server.
-        call_seconds: of one call to the generator at its fastest. LoadGen draws its queries beforehand.
-        effort: how long.
-    """
+    """What LoadGen is told for queries one after another, or a single one."""
     rate, limit = scenario.batch / call_seconds, effort.limit_seconds
     expected: dict[str, float]
     if scenario is OFFLINE:
@@ -476,8 +432,7 @@ def _arrivals(rate: float, bound_seconds: float) -> dict[str, float]:
 def log_folder(place: Path) -> Iterator[Path]:
     """A folder to write logs into that replaces `place` as the block ends.
 
-    Raises:
-        BenchError: the system refused, or something that is no folder is there.
+    Raises BenchError: the system refused, or something that is no folder is there.
     """
     if place.is_symlink() or (place.exists() and not place.is_dir()):
         raise BenchError(f"{place} is no folder, and logs are to be kept there; choose another place for them")

@@ -45,21 +45,13 @@ SHARE_PERCENT = 60.0
 
 @dataclass(frozen=True)
 class Speed:
-    """What was found.
+    """What was found."""
 
-    Attributes:
-        standard: what images were compared with.
-        stock_note: what the graph is that ONNX Runtime and OpenVINO run as baselines, where it is no plain export.
-        ceilings: of this machine.
-        comparisons: one a batch size.
-        overhead: what ganport's own code takes of a call, by batch size.
-    """
-
-    standard: str
-    stock_note: str
-    ceilings: Ceilings
-    comparisons: Sequence[Comparison]
-    overhead: Sequence[Overhead]
+    standard: str  # what images were compared with
+    stock_note: str  # what the graph is that ONNX Runtime and OpenVINO run as baselines, where it is no plain export
+    ceilings: Ceilings  # of this machine
+    comparisons: Sequence[Comparison]  # one a batch size
+    overhead: Sequence[Overhead]  # what ganport's own code takes of a call, by batch size
 
     @property
     def peaks(self) -> Mapping[str, Peak]:
@@ -129,15 +121,7 @@ def _few_calls(wanted: Mapping[float, int], samples: int) -> str:
 def measure(
     subject: BenchSubject, record: TuningRecord, effort: Effort, on_step: OnStep, batches: Sequence[int] = BATCHES
 ) -> Speed:
-    """Measure the machine, then every system, then the machine again, for its limits are the higher of two.
-
-    Args:
-        subject: what.
-        record: what tuning found here; `Generator.open` finds it too.
-        effort: how long.
-        on_step: called with a few words before each step.
-        batches: images a call.
-    """
+    """Measure the machine, then every system, then the machine again, for its limits are the higher of two."""
     source, image = subject.source, subject.opened.manifest.generator.image
     on_step("the images that everyone is compared with")
     reference = ReferenceImages(*source.reference(SEED, max(effort.images, *batches)))

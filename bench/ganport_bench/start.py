@@ -79,27 +79,16 @@ Part = Literal["import", "start", "warm-up", "memory", "bundle", "installed"]
 
 @dataclass(frozen=True)
 class Quantity:
-    """A median over repetitions with its 95 % interval.
+    """A median over repetitions with its 95 % interval."""
 
-    Attributes:
-        part: which table it belongs to.
-        system: who takes or holds it.
-        what: for people.
-        unit: of the estimate; `x` is times as much.
-        estimate: smaller is better.
-        repetitions: fresh processes; what is counted and not timed has one.
-        batch: images a call, where it is about one batch size.
-        note: what else there is to know, or empty.
-    """
-
-    part: Part
-    system: str
-    what: str
-    unit: Literal["ms", "bytes", "x"]
-    estimate: Estimate
-    repetitions: int
-    batch: int | None = None
-    note: str = ""
+    part: Part  # which table it belongs to
+    system: str  # who takes or holds it
+    what: str  # for people
+    unit: Literal["ms", "bytes", "x"]  # of the estimate; `x` is times as much
+    estimate: Estimate  # smaller is better
+    repetitions: int  # fresh processes; what is counted and not timed has one
+    batch: int | None = None  # images a call, where it is about one batch size
+    note: str = ""  # what else there is to know, or empty
 
     @classmethod
     def of_seconds(cls, part: Part, system: str, what: str, seconds: Seconds, **more: Any) -> Self:
@@ -120,26 +109,17 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Way:
-    """One way to come from a fresh process to images: what a process opens and runs.
+    """One way to come from a fresh process to images: what a process opens and runs."""
 
-    Attributes:
-        name: for people.
-        kind: `ganport`, or `bare` for a session that is written by hand.
-        runs: what runs the images, in words; several where batch sizes differ.
-        task: of `child.py`.
-        words: what it is told after batch sizes and calls.
-        cache: ganport's cache folder, this way's alone: its tuning record, and the plans that have passed the probe;
-            None where none is used.
-        peer: the bare way on the same file, or empty.
-    """
-
-    name: str
-    kind: Literal["ganport", "bare"]
-    runs: tuple[str, ...]
-    task: str
-    words: tuple[str, ...]
+    name: str  # for people
+    kind: Literal["ganport", "bare"]  # `ganport`, or `bare` for a session that is written by hand
+    runs: tuple[str, ...]  # what runs the images, in words; several where batch sizes differ
+    task: str  # of `child.py`
+    words: tuple[str, ...]  # what it is told after batch sizes and calls
+    # ganport's cache folder, this way's alone: its tuning record, and the plans that have passed the probe; None
+    # where none is used.
     cache: Path | None = None
-    peer: str = ""
+    peer: str = ""  # the bare way on the same file, or empty
 
     def live(self, batches: Sequence[int], calls: int, gpus: UsedGpuMemory | None) -> list[ProcessStep]:
         """A process's steps; `calls` at each batch size after its first."""
@@ -173,14 +153,7 @@ class Start:
 def measure(bundle: Path, effort: Effort, on_step: OnStep) -> Start:
     """Measure imports, openings, warm-up, memory and sizes.
 
-    Args:
-        bundle: its generator is opened.
-        effort: how often.
-        on_step: called with a few words before each step.
-
-    Raises:
-        BundleError: the bundle is missing, malformed or altered.
-        PlanError: nothing on this machine can run it.
+    Raises BundleError: the bundle is missing, malformed or altered; PlanError: nothing on this machine can run it.
     """
     missing: dict[str, str] = {}
     opened, on_missing = Bundle.open(bundle), missing.__setitem__
@@ -211,12 +184,7 @@ def imported_modules() -> tuple[str, ...]:
 
 
 def measure_imports(rounds: int, on_missing: OnMissing) -> Iterator[Quantity]:
-    """What imports take in fresh interpreters, their own start not counted.
-
-    Args:
-        rounds: fresh interpreters for each.
-        on_missing: told a module that is installed and cannot be imported, and why.
-    """
+    """What imports take in fresh interpreters, their own start not counted."""
     systems = {}
     for name in imported_modules():
         try:
@@ -235,15 +203,7 @@ def measure_imports(rounds: int, on_missing: OnMissing) -> Iterator[Quantity]:
 def ways_of(bundle: Bundle, folder: Path, tuning_seconds: float, on_missing: OnMissing) -> tuple[Way, ...]:
     """A bundle untuned, by each backend, tuned, and bare sessions on the same files.
 
-    Args:
-        bundle: whose generator.
-        folder: for cache folders.
-        tuning_seconds: for tuning, where the caller's cache has no record of this bundle and machine.
-        on_missing: told of every way that there is not.
-
-    Raises:
-        BundleError: the bundle is altered.
-        PlanError: nothing here can run it.
+    Raises BundleError: the bundle is altered; PlanError: nothing here can run it.
     """
     untuned, plans = _opened(bundle, "ganport", folder / "untuned")
     found = {untuned.runs: (untuned, plans)}
@@ -310,13 +270,7 @@ def _words(plan: Plan) -> str:
 
 
 class ProcessRuns:
-    """A system whose turn is a whole process of a way; it keeps the steps of each, and of first openings.
-
-    Attributes:
-        way: what the process does.
-        usual: the steps of every process, to the largest batch.
-        first: the steps of every process that opened the bundle for the first time on this machine, to one image.
-    """
+    """A system whose turn is a whole process of a way; it keeps the steps of each, and of first openings."""
 
     def __init__(self, way: Way, calls: int, gpus: UsedGpuMemory | None) -> None:
         self.way = way

@@ -95,15 +95,10 @@ def least_samples(percent: float) -> int:
 
 @dataclass(frozen=True)
 class LatencyPercentiles:
-    """Of one load.
+    """Of one load."""
 
-    Attributes:
-        samples: how many answers.
-        percentiles: of all answers, however few, seconds; empty where there is none.
-    """
-
-    samples: int
-    percentiles: Mapping[float, float]
+    samples: int  # how many answers
+    percentiles: Mapping[float, float]  # of all answers, however few, seconds; empty where there is none
 
     @property
     def known(self) -> dict[float, float]:
@@ -125,19 +120,12 @@ def latency_of(seconds: Seconds) -> LatencyPercentiles:
 
 @dataclass(frozen=True)
 class Throughput:
-    """One system at one batch size.
+    """One system at one batch size."""
 
-    Attributes:
-        system: its name.
-        batch: images a call.
-        images_per_second: median over rounds with its 95 % interval.
-        speedup: times as fast as PyTorch in the same rounds, with its 95 % interval.
-    """
-
-    system: str
-    batch: int
-    images_per_second: Estimate
-    speedup: Estimate
+    system: str  # its name
+    batch: int  # images a call
+    images_per_second: Estimate  # median over rounds with its 95 % interval
+    speedup: Estimate  # times as fast as PyTorch in the same rounds, with its 95 % interval
 
 
 def compare(run: Path, bundle: Path, *, rounds: int = 15, batches: Sequence[int] = (1, 8, 64)) -> list[Throughput]:
@@ -145,12 +133,6 @@ def compare(run: Path, bundle: Path, *, rounds: int = 15, batches: Sequence[int]
 
     Both draw their own latents in every call and end with finished pixels, uint8 in the computer's memory; both take
     as many threads as they choose.
-
-    Args:
-        run: a run directory.
-        bundle: a bundle exported from it.
-        rounds: turns of every system at every batch size.
-        batches: images a call.
     """
     from ganport_runtime import Generator
 

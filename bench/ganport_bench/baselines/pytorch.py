@@ -34,13 +34,7 @@ def baselines(source: BaselineSource) -> Iterator[SystemUnderTest]:
 
 
 class PyTorchSession:
-    """A module, or what it was compiled to.
-
-    Args:
-        call: latents float32 [n, latent_dim] to pixels uint8 [n, height, width, channels].
-        threads: of the CPU; they are the process's, so each run sets them anew where another system changed them.
-        precision: `bf16` runs it under autocast.
-    """
+    """A module, or what it was compiled to."""
 
     transfers, note = TRANSFERS["cpu"], ""
 

@@ -62,11 +62,7 @@ def set_float32_kind(precision: str) -> None:
 
 
 class PinnedCopies:
-    """Copies of one batch size to the GPU and back, through page-locked memory, from which they are fastest.
-
-    Attributes:
-        z: the latents on the GPU, float32 [batch, latent_dim]; their address never changes.
-    """
+    """Copies of one batch size to the GPU and back, through page-locked memory, from which they are fastest."""
 
     def __init__(self, batch: int, latent_dim: int) -> None:
         self.z = torch.zeros(batch, latent_dim, device="cuda")

@@ -273,11 +273,7 @@ def _write_csv(found: "LoadFindings", path: Path) -> None:
 
 @contextmanager
 def _kept(document: dict[str, Any], *, json: bool) -> Iterator[None]:
-    """Print the document, then run the block that shows and writes it; if any of it fails, the document is kept.
-
-    Raises:
-        BenchError: the system refused something; the text says where the document is.
-    """
+    """Print the document, then run the block that shows and writes it; if any of it fails, the document is kept."""
     from ganport_bench.errors import BenchError
 
     try:
