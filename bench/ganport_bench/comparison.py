@@ -160,7 +160,7 @@ def _measure(
         ]
 
     def best(taken: Mapping[str, RoundTimes]) -> list[str]:
-        return [one.name for one in Best.of(all_measured(taken)).all if one is not None]
+        return [one.name for one in best_of(all_measured(taken)).values() if one is not None]
 
     return all_measured(take_rounds(turns, effort, best, clock))
 
@@ -182,9 +182,6 @@ def _measured(one: "ChosenSetting", check: AccuracyCheck, batch: int, taken: Rou
         calls=turns.calls(WARMUP),
         is_wide=is_wide,
     )
-
-
-# ---- a system's best setting -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -218,8 +215,10 @@ def choose(system: SystemUnderTest, batch: int, reference: ReferenceImages, effo
                 refused.append(str(error).strip().partition("\n")[0] or type(error).__name__)
         if not opened:
             raise BenchError("; ".join(dict.fromkeys(refused)) or "it has no setting for this batch size")
+        # Right before wrong, then at the wanted PSNR before below it; `False` comes first.
+        ranks = [(bool(check.wrong), check.psnr_db is None or check.psnr_db < WANTED_DB) for *_, check in opened]
         seconds = _screen([session for _, session, _ in opened], reference.latents[:batch], effort)
-        best = min(range(len(opened)), key=lambda index: (*_rank(opened[index][2]), seconds[index]))
+        best = min(range(len(opened)), key=lambda index: (*ranks[index], seconds[index]))
         sessions.pop_all()
     for index, (_, session, _) in enumerate(opened):
         if index != best:
@@ -251,14 +250,6 @@ def _screen(sessions: Sequence[ImageSession], z: Latents, effort: Effort) -> lis
     return [float(np.median(seconds)) for seconds in taken.values()]
 
 
-def _rank(check: AccuracyCheck) -> tuple[bool, bool]:
-    """Right before wrong, then at the wanted PSNR before below it; `False` comes first."""
-    return bool(check.wrong), check.psnr_db is None or check.psnr_db < WANTED_DB
-
-
-# ---- rounds ------------------------------------------------------------------------------------------------------
-
-
 def take_rounds(
     systems: Mapping[str, System],
     effort: Effort,
@@ -271,19 +262,19 @@ def take_rounds(
     """
     end = clock() + effort.batch_seconds
     first = interleave(systems, rounds=effort.rounds, warmup=WARMUP, pause=PAUSE_SECONDS)
-    taken = {name: _numbered(seconds, 0) for name, seconds in first.items()}
+
+    def numbered(seconds: Seconds, number: int) -> RoundTimes:
+        return RoundTimes(seconds, np.arange(number, number + len(seconds), dtype=np.int64))
+
+    taken = {name: numbered(seconds, 0) for name, seconds in first.items()}
     count = effort.rounds
     while clock() < end and (wide := {name for name, one in taken.items() if one.is_wide}):
         names = wide.union(best(taken))
         among = {name: system for name, system in systems.items() if name in names}
         more = interleave(among, rounds=MORE_ROUNDS, warmup=0, pause=PAUSE_SECONDS, seed=count)
-        taken |= {name: taken[name].then(_numbered(seconds, count)) for name, seconds in more.items()}
+        taken |= {name: taken[name].then(numbered(seconds, count)) for name, seconds in more.items()}
         count += MORE_ROUNDS
     return taken
-
-
-def _numbered(seconds: Seconds, first: int) -> RoundTimes:
-    return RoundTimes(seconds, np.arange(first, first + len(seconds), dtype=np.int64))
 
 
 def speedup(plan: Measured | None, peer: Measured | None) -> Estimate | None:
@@ -294,31 +285,19 @@ def speedup(plan: Measured | None, peer: Measured | None) -> Estimate | None:
     return ratio(peer.taken.seconds[theirs], plan.taken.seconds[ours])
 
 
-@dataclass(frozen=True)
-class Best:
-    """The fastest of each kind at one batch size whose images are right; None where there is none."""
+def best_of(measured: Sequence[Measured]) -> dict[str, Measured | None]:
+    """The fastest of each kind at one batch size whose images are right; None where there is none.
 
-    best_peer_fp32: Measured | None  # of the baselines that compute in float32
-    best_peer: Measured | None  # of the baselines of any precision
-    best_plan: Measured | None  # of ganport's plans of any precision that reach the wanted PSNR
-    best_exact_plan: Measured | None  # of ganport's plans that compute in float32
+    Plans of any precision must reach the wanted PSNR; exact ones compute in float32.
+    """
 
-    @classmethod
-    def of(cls, measured: Sequence[Measured]) -> "Best":
-        """The best of those that were measured at one batch size."""
+    def fastest(is_wanted: Callable[[Measured], bool]) -> Measured | None:
+        wanted = [one for one in measured if not one.check.wrong and is_wanted(one)]
+        return max(wanted, key=lambda one: one.images_per_second.value, default=None)
 
-        def fastest(is_wanted: Callable[[Measured], bool]) -> Measured | None:
-            wanted = [one for one in measured if not one.check.wrong and is_wanted(one)]
-            return max(wanted, key=lambda one: one.images_per_second.value, default=None)
-
-        return cls(
-            best_peer_fp32=fastest(lambda one: one.kind == "peer" and one.precision == "fp32"),
-            best_peer=fastest(lambda one: one.kind == "peer"),
-            best_plan=fastest(lambda one: one.kind == "plan" and (one.check.psnr_db or 0) >= WANTED_DB),
-            best_exact_plan=fastest(lambda one: one.kind == "plan" and one.precision == "fp32"),
-        )
-
-    @property
-    def all(self) -> tuple[Measured | None, ...]:
-        """Of every kind."""
-        return self.best_peer_fp32, self.best_peer, self.best_plan, self.best_exact_plan
+    return {
+        "best_peer_fp32": fastest(lambda one: one.kind == "peer" and one.precision == "fp32"),
+        "best_peer": fastest(lambda one: one.kind == "peer"),
+        "best_plan": fastest(lambda one: one.kind == "plan" and (one.check.psnr_db or 0) >= WANTED_DB),
+        "best_exact_plan": fastest(lambda one: one.kind == "plan" and one.precision == "fp32"),
+    }

@@ -9,11 +9,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import IO
 
 from ganport_bench.errors import BenchError
@@ -117,24 +116,19 @@ def watching_gpus() -> Iterator[UsedGpuMemory | str]:
     except ModuleNotFoundError:
         yield "nvidia-ml-py is not installed; pip install 'ganport[bench]'"
         return
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
-        yield f"no NVIDIA driver to ask for it ({error})"
-        return
-    try:
-        yield _used_memory(pynvml)
-    finally:
-        pynvml.nvmlShutdown()
 
-
-def _used_memory(nvml: ModuleType) -> UsedGpuMemory | str:
     def used() -> int:
-        return sum(int(nvml.nvmlDeviceGetMemoryInfo(gpu).used) for gpu in gpus)
+        return sum(int(pynvml.nvmlDeviceGetMemoryInfo(gpu).used) for gpu in gpus)
 
-    try:
-        gpus = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
-        used()  # some GPUs, such as parts of one, do not tell
-    except nvml.NVMLError as error:
-        return f"the NVIDIA driver does not tell ({error})"
-    return used if gpus else "the NVIDIA driver finds no GPU"
+    with ExitStack() as stack:
+        found: UsedGpuMemory | str = used
+        try:
+            pynvml.nvmlInit()
+            stack.callback(pynvml.nvmlShutdown)
+            gpus = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+            used()
+            if not gpus:
+                found = "the NVIDIA driver finds no GPU"
+        except pynvml.NVMLError as error:  # some GPUs, such as parts of one, do not tell either
+            found = f"the NVIDIA driver does not tell it ({error})"
+        yield found

@@ -102,9 +102,6 @@ def _size(data_type: int) -> int:
     return helper.tensor_dtype_to_np_dtype(data_type).itemsize
 
 
-# ---- multiply-adds -----------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class NodeWork:
     """One node that multiplies matrices."""
@@ -118,10 +115,7 @@ class NodeWork:
 
 
 def multiply_adds(model: bytes) -> int:
-    """Multiply-adds for one image of an ONNX model whose first dimension of every input is the batch.
-
-    Raises BenchError: a shape that is needed cannot be inferred.
-    """
+    """Multiply-adds for one image of an ONNX model whose first dimension of every input is the batch."""
     return sum(node.multiply_adds for node in work_of(model))
 
 
@@ -203,9 +197,6 @@ def _padding_before(told: Mapping[str, Any], axis: int, total: int) -> int:
     return half if way == "SAME_UPPER" else max(total, 0) - half
 
 
-# ---- the whole network -------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Demand:
     """What an engine cannot do without that keeps every activation where it computes."""
@@ -231,10 +222,7 @@ class Demand:
 
 
 def demand_of(model: bytes) -> Demand:
-    """The demand of a generator's graph, of whatever form.
-
-    Raises BenchError: a shape that is needed cannot be inferred.
-    """
+    """The demand of a generator's graph, of whatever form."""
     one = OneImage.of(model)
     work, products = _work(one), [node for node in one.graph.node if node.op_type in PRODUCTS]
     weights = {tensor.name: tensor for node in products for tensor in one.weights(node)}.values()

@@ -64,12 +64,12 @@ def run(
 
     Raises BenchError: LoadGen is not installed, the system failed, or there is no readable log.
     """
-    loadgen = require_loadgen()
+    loadgen, nothing = require_loadgen(), lambda *_: None
     folder.mkdir(parents=True, exist_ok=True)
     late = LATE * values["server_target_latency_ns"] / 1e9 if is_search else 0.0
     callbacks = Callbacks(system, loadgen, late)
-    sut = loadgen.ConstructFastSUT(callbacks.issue, _do_nothing)
-    samples = loadgen.ConstructQSL(SAMPLES, SAMPLES, _do_nothing, _do_nothing)  # latents are made when asked for
+    sut = loadgen.ConstructFastSUT(callbacks.issue, nothing)
+    samples = loadgen.ConstructQSL(SAMPLES, SAMPLES, nothing, nothing)  # latents are made when asked for
     test, logs = loadgen.TestSettings(), loadgen.LogSettings()
     test.scenario = getattr(loadgen.TestScenario, scenario)
     test.mode = loadgen.TestMode.FindPeakPerformance if is_search else loadgen.TestMode.PerformanceOnly
@@ -92,10 +92,6 @@ def run(
     raise BenchError(f"the system failed under LoadGen's {scenario}: {text}") from failure
 
 
-def _do_nothing(*_: object) -> None:
-    pass
-
-
 @contextmanager
 def _interrupts_of(callbacks: "Callbacks") -> Iterator[None]:
     """Let Ctrl-C end the system's work, not raise an exception through LoadGen's frames."""
@@ -104,7 +100,8 @@ def _interrupts_of(callbacks: "Callbacks") -> Iterator[None]:
         return
 
     def interrupt(*_: object) -> None:
-        callbacks.interrupt()
+        if callbacks.failure is None:  # between any two steps of what happens there: the next query ends it
+            callbacks.failure = KeyboardInterrupt()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     before = signal.signal(signal.SIGINT, interrupt)
@@ -137,7 +134,7 @@ class Callbacks:
         elif self._late:
             time.sleep(self._late)
         if self.failure is not None:  # or another thread failed after it had looked for what is open
-            self._answer_with_nothing()
+            self._answer((one, 0, 0) for one in list(self._open))
 
     def complete(self, ids: Sequence[int], outcome: "Pixels | BaseException") -> None:
         """Images for these, or the error that came instead; from any thread."""
@@ -151,18 +148,10 @@ class Callbacks:
         except BaseException as error:
             self.fail(error)
 
-    def interrupt(self) -> None:
-        """Ctrl-C, between any two steps of what happens here: the next query ends it."""
-        if self.failure is None:
-            self.failure = KeyboardInterrupt()
-
     def fail(self, error: BaseException) -> None:
         """Remember the first error and be done; from any thread."""
         if self.failure is None:
             self.failure = error
-        self._answer_with_nothing()
-
-    def _answer_with_nothing(self) -> None:
         self._answer((one, 0, 0) for one in list(self._open))
 
     def _answer(self, responses: Iterable[tuple[int, int, int]]) -> None:

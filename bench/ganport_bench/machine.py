@@ -5,8 +5,7 @@ Linux and NVIDIA's management library (NVML) tell it; what a machine does not te
 
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,23 +39,9 @@ REASONS = {  # bits, by NVML's `nvmlClocksEventReason...`
 }
 POLICIES = {"power": 0, "heat": 1, "sync_boost": 2, "board_limit": 3, "reliability": 5}  # NVML_PERF_POLICY_...
 PACKAGES = (  # beside those of the backends
-    "numpy",
-    "torch",
-    "triton",
-    "onnx",
-    "nvidia-cuda-runtime",
-    "nvidia-cudnn-cu12",
-    "nvidia-cudnn-cu13",
-    "nvidia-ml-py",
-    "mlcommons-loadgen",
-    "granian",
-    "msgspec",
-    "uvloop",
-    "grpcio",
-    "litserve",
-    "tritonclient",
-    "nvidia-pytriton",
-)
+    "numpy", "torch", "triton", "onnx", "nvidia-cuda-runtime", "nvidia-cudnn-cu12", "nvidia-cudnn-cu13", "nvidia-ml-py",
+    "mlcommons-loadgen", "granian", "msgspec", "uvloop", "grpcio", "litserve", "tritonclient", "nvidia-pytriton",
+)  # fmt: skip
 
 
 def versions() -> dict[str, str | None]:
@@ -89,11 +74,10 @@ def lost(root: Path = ROOT) -> Lost:
 
 def since(before: Lost, after: Lost) -> dict[str, float | None]:
     """What was lost between two looks."""
-    return {name: _difference(before[name], value) for name, value in after.items()}
-
-
-def _difference(before: float | None, after: float | None) -> float | None:
-    return None if before is None or after is None else round(after - before, 3)
+    pairs = {name: (value, after.get(name)) for name, value in before.items()}
+    return {
+        name: None if first is None or last is None else round(last - first, 3) for name, (first, last) in pairs.items()
+    }
 
 
 def _fields(path: Path, name: str) -> list[float]:
@@ -134,9 +118,9 @@ class GpuState:
     """One GPU at one moment."""
 
     fixed: Mapping[str, Any]  # what does not change: name, driver, the CUDA version that it supports, memory, limits
-    state: Mapping[str, Any]  # clocks, power, temperature, use and what holds it back, just now; empty without NVML
-    # since the driver was loaded, by reason; None where the GPU does not count it.
-    throttled_ns: Mapping[str, int | None]
+    # clocks, power, temperature, use and what holds it back, just now; empty without NVML
+    state: Mapping[str, Any]
+    throttled: Lost  # seconds since the driver was loaded, by reason; None where the GPU does not count it
 
     def to_json(self) -> dict[str, Any]:
         """Its part of the document before a measurement."""
@@ -150,9 +134,12 @@ def _look(host: Host) -> tuple[tuple[GpuState, ...], str]:
     except ModuleNotFoundError:
         return _of_host(host), NO_NVML if host.gpus else host.gpu_note
     try:
-        with _library(pynvml) as nvml:
-            handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
-            return tuple(_gpu(nvml, handle) for handle in handles), "" if handles else host.gpu_note
+        pynvml.nvmlInit()
+        try:
+            handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+            return tuple(_gpu(pynvml, handle) for handle in handles), "" if handles else host.gpu_note
+        finally:
+            pynvml.nvmlShutdown()
     except pynvml.NVMLError as error:
         is_bare = not host.gpus and isinstance(error, pynvml.NVMLError_LibraryNotFound)
         return _of_host(host), host.gpu_note if is_bare else f"NVML failed: {error}"
@@ -160,49 +147,22 @@ def _look(host: Host) -> tuple[tuple[GpuState, ...], str]:
 
 def _compared(before: Sequence[GpuState], after: Sequence[GpuState]) -> list[dict[str, Any]]:
     """Each GPU with its state before and after, and the seconds for which it was held back in between."""
-    seen = [(gpu, after[index] if index < len(after) else None) for index, gpu in enumerate(before)]
+    none = GpuState({}, {}, {})
+    seen = [(gpu, after[index] if index < len(after) else none) for index, gpu in enumerate(before)]
     return [
-        {
-            **gpu.to_json(),
-            "after": dict(then.state) if then else {},
-            "throttled_seconds": _seconds(gpu.throttled_ns, then.throttled_ns if then else {}),
-        }
+        {**gpu.to_json(), "after": dict(then.state), "throttled_seconds": since(gpu.throttled, then.throttled)}
         for gpu, then in seen
     ]
-
-
-def _seconds(before: Mapping[str, int | None], after: Mapping[str, int | None]) -> dict[str, float | None]:
-    pairs = {name: (begun, after.get(name)) for name, begun in before.items()}
-    return {
-        name: None if begun is None or ended is None else round((ended - begun) / 1e9, 3)
-        for name, (begun, ended) in pairs.items()
-    }
-
-
-@contextmanager
-def _library(nvml: ModuleType) -> Iterator[ModuleType]:
-    nvml.nvmlInit()
-    try:
-        yield nvml
-    finally:
-        nvml.nvmlShutdown()
 
 
 def _of_host(host: Host) -> tuple[GpuState, ...]:
     """What `nvidia-smi` told."""
     return tuple(
-        GpuState(
-            {
-                "name": gpu.name,
-                "driver": gpu.driver,
-                "memory_bytes": None if gpu.memory_mib is None else gpu.memory_mib * 2**20,
-                "compute_capability": gpu.compute_capability,
-            },
-            {},
-            {},
-        )
+        GpuState({"name": gpu.name, "driver": gpu.driver,
+                  "memory_bytes": None if gpu.memory_mib is None else gpu.memory_mib * 2**20,
+                  "compute_capability": gpu.compute_capability}, {}, {})
         for gpu in host.gpus
-    )
+    )  # fmt: skip
 
 
 def _gpu(nvml: ModuleType, handle: object) -> GpuState:
@@ -210,7 +170,7 @@ def _gpu(nvml: ModuleType, handle: object) -> GpuState:
         """What a function says of this GPU, or None where this GPU has no such thing."""
         return _known(nvml, lambda: getattr(nvml, function)(handle, *arguments))
 
-    return GpuState(_fixed(nvml, ask), _state(nvml, ask), _throttled_ns(ask))
+    return GpuState(_fixed(nvml, ask), _state(nvml, ask), _throttled(ask))
 
 
 def _known(nvml: ModuleType, question: Callable[[], Any]) -> Any:
@@ -247,9 +207,9 @@ def _state(nvml: ModuleType, ask: Ask) -> dict[str, Any]:
     }
 
 
-def _throttled_ns(ask: Ask) -> dict[str, int | None]:
+def _throttled(ask: Ask) -> dict[str, float | None]:
     found = {name: ask("nvmlDeviceGetViolationStatus", policy) for name, policy in POLICIES.items()}
-    return {name: None if status is None else int(status.violationTime) for name, status in found.items()}
+    return {name: None if status is None else status.violationTime / 1e9 for name, status in found.items()}
 
 
 def _clocks(nvml: ModuleType, ask: Ask, function: str) -> dict[str, int | None]:
@@ -285,7 +245,12 @@ class Watch:
         }
 
     def finished(self) -> dict[str, Any]:
-        """The facts, with load and clocks as they are now, and what was taken from processor and GPUs since then."""
+        """The facts, with load and clocks as they are now, and what was taken from processor and GPUs since then.
+
+        `lost`: seconds that other machines took from this processor, for which a container's limit halted it, and how
+        often it slowed down for heat. Each GPU has its state `after`, and in `throttled_seconds` how long it was held
+        back since, by reason.
+        """
         looked, note = _look(this_host())
         after = {
             "load_average_1min_after": _load(),

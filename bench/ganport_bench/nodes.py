@@ -102,18 +102,7 @@ class Profile:
         return {**asdict(self), "summary": self.summary}
 
 
-@dataclass(frozen=True)
-class Nodes:
-    """The profiles of the fastest plans."""
-
-    profiles: Sequence[Profile]
-
-    def to_json(self) -> list[dict[str, Any]]:
-        """The part `nodes` of the document."""
-        return [profile.to_json() for profile in self.profiles]
-
-
-def measure(bundle: Path, speed: Speed) -> Nodes:
+def measure(bundle: Path, speed: Speed) -> "Nodes":
     """Run the fastest right plan of each engine that tells of its nodes again, at every batch size, counters on."""
     opened = Bundle.open(bundle)
     plans = {name: candidate for name, candidate in candidates_of(opened).items() if candidate.device == DEVICE}
@@ -124,13 +113,19 @@ def measure(bundle: Path, speed: Speed) -> Nodes:
         return max(those, key=lambda one: one.images_per_second.value, default=None)
 
     return Nodes(
-        [
-            _profile(opened, plans[best.name], best, speed)
-            for comparison in speed.comparisons
-            for engine in PROFILERS
-            if (best := fastest(comparison, engine)) is not None
-        ]
+        _profile(opened, plans[best.name], best, speed)
+        for comparison in speed.comparisons
+        for engine in PROFILERS
+        if (best := fastest(comparison, engine)) is not None
     )
+
+
+class Nodes(tuple[Profile, ...]):
+    """The profiles of the fastest plans."""
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The part `nodes` of the document."""
+        return [profile.to_json() for profile in self]
 
 
 def _profile(bundle: Bundle, plan: Candidate, measured: Measured, speed: Speed) -> Profile:
@@ -190,9 +185,6 @@ class Products:
         while node is not None and node.output[0] not in self._work:
             node = self._makers.get(node.input[0]) if node.input else None
         return None if node is None else self._work[node.output[0]]
-
-
-# ---- ONNX Runtime: the library's own profiler --------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -257,14 +249,8 @@ def _executed(node: TracedNode, products: Products, batch: int) -> ExecutedNode:
     return ExecutedNode(node.name, node.operator, precision, spent, *counts, node.bytes + weights)
 
 
-# ---- OpenVINO: the library's own counters ------------------------------------------------------------------------
-
-
 def executed_by_openvino(graph: bytes, settings: Mapping[str, str], z: NDArray[np.float32]) -> tuple[ExecutedNode, ...]:
-    """Run a graph on the CPU with counters on, the batch size fixed, in one stream.
-
-    `z`: float32 [batch, latent_dim].
-    """
+    """Run a graph on the CPU with counters on, the batch size fixed, in one stream."""
     from ganport_runtime.backends.openvino import openvino_core
 
     model = openvino_core().read_model(graph)

@@ -25,7 +25,6 @@ PAGE, RESULTS, FIGURES, LOGS = "index.html", "results.json", "figures", "loadgen
 MARK = '<meta name="generator" content="ganport bench">'  # by which a report is recognized
 HEAD_BYTES = 1000  # of the page, within which the mark stands
 GLANCE = ("The best", "Thresholds")  # titles of speed's tables that stand first
-SPEED_CHARTS = ("throughput", "latency-against-throughput", "percentiles", "fidelity-against-speed", "share-of-ceiling")
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Section:
 
 SECTIONS = (
     Section("glance", "At a glance"),
-    Section("speed", "Speed", SPEED_CHARTS),
+    Section("speed", "Speed", ("throughput", "percentiles", "fidelity-against-speed", "share-of-ceiling")),
     Section("nodes", "Nodes", ("time-by-node",)),
     Section("start", "Start", ("start-to-first-image",)),
     Section("scenarios", "Scenarios"),

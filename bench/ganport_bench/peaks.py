@@ -112,9 +112,6 @@ def higher_bandwidth(first: Bandwidth, second: Bandwidth) -> Bandwidth:
     return Bandwidth(higher([first.memory, second.memory]), higher(caches) if caches else None, first.cache_bytes)
 
 
-# ---- matrix products ---------------------------------------------------------------------------------------------
-
-
 def measure_peaks(
     *,
     rounds: int,

@@ -103,20 +103,14 @@ def _integers(left: Tensor, right: Tensor, device: str) -> Callable[[], Tensor]:
 
 
 def measure_cuda_peaks(*, rounds: int, turn_seconds: float, shapes: Sequence[ProductShape] = SHAPES) -> dict[str, Peak]:
-    """The GPU's peak of every precision that it has; see `measure_peaks`.
-
-    Raises BenchError: PyTorch finds no GPU here; says why.
-    """
+    """The GPU's peak of every precision that it has; see `measure_peaks`."""
     _check_gpu()
     makers = {precision: {how: partial(cuda_product, precision=precision)} for precision, how in HOW.items()}
     return measure_peaks(rounds=rounds, turn_seconds=turn_seconds, shapes=shapes, makers=makers, timed=EventTurns)
 
 
 def measure_cuda_bandwidth(*, rounds: int, turn_seconds: float) -> Bandwidth:
-    """The bandwidth of the GPU's own memory and of its last cache.
-
-    Raises BenchError: PyTorch finds no GPU here; says why.
-    """
+    """The bandwidth of the GPU's own memory and of its last cache."""
     _check_gpu()
     gpu = torch.cuda.get_device_properties(0)
     cache = int(getattr(gpu, "L2_cache_size", 0))

@@ -67,10 +67,3 @@ def tuned(
     budget = Budget() if least_db is None else Budget(min_psnr_db=least_db)
     record = tune(bundle.path, budget=budget, seconds=seconds, on_progress=show).record
     return record, f"now, in {seconds:.0f} s, within {budget}"
-
-
-def tuned_copy(bundle: Bundle, cache: Path, seconds: float) -> None:
-    """Leave a record of this bundle and machine in a cache folder; raises as `tuned` does."""
-    mine = user_record(bundle)
-    with own_cache(cache):
-        tuned(bundle, mine, seconds)

@@ -2,9 +2,10 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -90,10 +91,6 @@ class _Stage:
     on_step: OnStep
     found: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def effort(self) -> Effort:
-        return self.options.effort
-
 
 def run(options: BenchOptions, folder: Path, on_step: OnStep) -> BenchRun:
     """Measure every part that is asked for, around the bundle as `ganport tune --min-psnr 38` leaves or left it.
@@ -130,7 +127,7 @@ def run(options: BenchOptions, folder: Path, on_step: OnStep) -> BenchRun:
 def _run_part(part: str, stage: _Stage, skipped: dict[str, str]) -> None:
     """Run a part; if it fails, the others still run, and what they found is kept."""
     try:
-        stage.found[part] = MEASURES[part](stage)
+        stage.found[part] = _measure(part, stage)
     except (BenchError, PlanError) as error:
         skipped[part] = str(error)
     except Exception as error:
@@ -147,43 +144,17 @@ def _timed(name: str, took: dict[str, float]) -> Iterator[None]:
         took[name] = time.monotonic() - begun
 
 
-def _speed(stage: _Stage) -> object:
-    from ganport_bench import speed
-
-    return speed.measure(stage.subject, stage.record, stage.effort, stage.on_step, stage.options.batches)
-
-
-def _nodes(stage: _Stage) -> object:
-    from ganport_bench import nodes
-
-    if "speed" not in stage.found:
-        raise BenchError("the part speed finds the fastest plans, whose nodes are looked at; it did not run")
-    stage.on_step("the nodes of the fastest plans")
-    return nodes.measure(stage.subject.bundle, stage.found["speed"])
-
-
-def _start(stage: _Stage) -> object:
-    from ganport_bench import start
-
-    return start.measure(stage.subject.bundle, stage.effort, stage.on_step)
-
-
-def _scenarios(stage: _Stage) -> object:
-    from ganport_bench import scenarios
-
-    return scenarios.measure(stage.subject.bundle, stage.effort, stage.options.logs, stage.on_step)
-
-
-def _load(stage: _Stage) -> object:
-    from ganport_bench import load
-
-    return load.measure(load.ServedBundle(stage.subject.bundle), stage.effort, stage.on_step)
-
-
-MEASURES: Mapping[str, Callable[[_Stage], object]] = {
-    "speed": _speed,
-    "nodes": _nodes,
-    "start": _start,
-    "scenarios": _scenarios,
-    "load": _load,
-}
+def _measure(part: str, stage: _Stage) -> Any:
+    """The measurement of a part, whose module may need packages that are not installed."""
+    options, bundle, effort, on_step = stage.options, stage.subject.bundle, stage.options.effort, stage.on_step
+    module = import_module(f"ganport_bench.{part}")
+    if part == "speed":
+        return module.measure(stage.subject, stage.record, effort, on_step, options.batches)
+    if part == "nodes":
+        if "speed" not in stage.found:
+            raise BenchError("the part speed finds the fastest plans, whose nodes are looked at; it did not run")
+        on_step("the nodes of the fastest plans")
+        return module.measure(bundle, stage.found["speed"])
+    if part == "scenarios":
+        return module.measure(bundle, effort, options.logs, on_step)
+    return module.measure(module.ServedBundle(bundle) if part == "load" else bundle, effort, on_step)

@@ -43,6 +43,8 @@ CONFIRMATIONS, BACK_OFF = 6, 0.92  # runs of full length at most, and the rate o
 ENOUGH_QUERIES = 900  # of which two may be late by LoadGen's early stopping; it wants 459 where none is
 QUEUE = 1_000_000  # images: answers may be late, none is refused
 
+QUERY_SIZE = {"MultiStream": {"multi_stream_samples_per_query": 8}}
+
 Make = Callable[[Sequence[int]], Pixels]  # images of seeds, uint8 [seeds, height, width, channels]
 
 
@@ -59,29 +61,17 @@ class Scenario:
     per_query: str = ""  # what marks latencies of whole queries in the log, where they are not those of samples
 
 
-# One image after another.
+# One image after another; eight at once, one query after another; one image a query, Poisson arrivals, the highest rate
+# of which 99 % of the answers come within a bound; all images in one query.
 SINGLE_STREAM = Scenario(
     "SingleStream", "90th percentile latency", "ms", "result_90.00_percentile_latency_ns", 1e-6, batch=1
 )
-# Eight images at once, one query after another.
-MULTI_STREAM = Scenario(
-    "MultiStream",
-    "99th percentile latency of 8 samples",
-    "ms",
-    "result_99.00_percentile_per_query_latency_ns",
-    1e-6,
-    batch=8,
-    per_query="per_query_",
-)
-# One image a query, Poisson arrivals: the highest rate of which 99 % of the answers come within a bound.
+_PER_QUERY = "result_99.00_percentile_per_query_latency_ns"
+MULTI_STREAM = Scenario("MultiStream", "99th percentile latency of 8 samples", "ms", _PER_QUERY, 1e-6, 8, "per_query_")
 SERVER = Scenario(
     "Server", "highest target rate within the latency bound", "queries/s", "effective_target_qps", 1.0, batch=1
 )
-# All images in one query.
 OFFLINE = Scenario("Offline", "throughput", "samples/s", "result_samples_per_second", 1.0, batch=TOP)
-
-
-# ---- systems -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -107,13 +97,13 @@ class ThroughBatcher:
 
     def issue(self, ids: Sequence[int], seeds: Sequence[int], complete: Complete) -> None:
         """Queue them."""
+
+        def hand_over(one: int, answer: Future[Pixels]) -> None:
+            error = answer.exception()
+            complete((one,), answer.result() if error is None else error)
+
         for one, seed in zip(ids, seeds, strict=True):
-            self.batcher.submit(seed=seed).add_done_callback(partial(_hand_over, one, complete))
-
-
-def _hand_over(one: int, complete: Complete, answer: Future[Pixels]) -> None:
-    error = answer.exception()
-    complete((one,), answer.result() if error is None else error)
+            self.batcher.submit(seed=seed).add_done_callback(partial(hand_over, one))
 
 
 def drawing(generator: Generator) -> Make:
@@ -131,9 +121,6 @@ def nothing(generator: Generator, batch: int) -> InTurn:
     """Answers at once with the same black images: what remains is LoadGen and the way to it."""
     black = np.zeros((batch, *generator.image_shape), np.uint8)
     return InTurn(lambda _seeds: black, batch)
-
-
-# ---- results -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -182,28 +169,19 @@ class RateTrial:
         }
 
 
-@dataclass(frozen=True)
-class RateSearch:
-    """How the Server scenario's rate was found: within which bound in seconds, and every trial; the last one counts."""
-
-    bound: float
-    search_seconds: float
-    trials: Sequence[RateTrial]
-
-    def to_json(self) -> dict[str, Any]:
-        """Its part of the document."""
-        how = (
-            f"LoadGen's own search from {START:g} times the Offline throughput, in runs of {self.search_seconds:g} s, "
-            f"{SEARCHES} times at most, each from half the rate of the one before where that did not keep the bound; "
-            f"then runs of full length, each at {BACK_OFF:.0%} of the rate before, until one keeps the bound, "
-            f"{CONFIRMATIONS} at most"
-        )
-        return {
-            "latency_bound_ms": 1e3 * self.bound,
-            "latency_bound": f"{BOUND_BATCHES:g} times the median of MultiStream, at least {1e3 * LEAST_BOUND:g} ms",
-            "how": how,
-            "trials": [trial.to_json() for trial in self.trials],
-        }
+def _search_json(bound: float, effort: Effort, trials: Sequence[RateTrial]) -> dict[str, Any]:
+    how = (
+        f"LoadGen's own search from {START:g} times the Offline throughput, in runs of {effort.search_seconds:g} s, "
+        f"{SEARCHES} times at most, each from half the rate of the one before where that did not keep the bound; "
+        f"then runs of full length, each at {BACK_OFF:.0%} of the rate before, until one keeps the bound, "
+        f"{CONFIRMATIONS} at most"
+    )
+    return {
+        "latency_bound_ms": 1e3 * bound,
+        "latency_bound": f"{BOUND_BATCHES:g} times the median of MultiStream, at least {1e3 * LEAST_BOUND:g} ms",
+        "how": how,
+        "trials": [trial.to_json() for trial in trials],
+    }
 
 
 @dataclass(frozen=True)
@@ -218,7 +196,7 @@ class ScenarioResult:
     null_microseconds: float
     check: ResponseCheck  # of its responses
     plan: Plan  # what ran
-    search: RateSearch | None = None  # of the Server scenario
+    search: Mapping[str, Any] | None = None  # of the Server scenario
 
     @property
     def value(self) -> float | None:
@@ -254,7 +232,7 @@ class ScenarioResult:
             "warnings": list(self.log.warnings),
             "settings": self.log.settings,
             "logs": self.logs,
-            **({} if self.search is None else {"search": self.search.to_json()}),
+            **({} if self.search is None else {"search": self.search}),
         }
 
 
@@ -270,16 +248,11 @@ class Scenarios:
         return {"settings": dict(self.settings), "results": [result.to_json() for result in self.results]}
 
 
-# ---- measuring ---------------------------------------------------------------------------------------------------
-
-
 def measure(bundle: Path, effort: Effort, logs: Path, on_step: OnStep) -> Scenarios:
     """Send a bundle's generator the queries of LoadGen's four scenarios, in this process.
 
     Each scenario but Server calls the generator with the plan of its own batch size; Server sends every sample to a
     `Batcher` of one plan.
-
-    Raises BenchError: LoadGen is not installed, logs cannot be written, or the generator failed.
     """
     require_loadgen()
     with Generator.open(bundle) as generator:
@@ -312,7 +285,7 @@ def _measure_in_turn(
     on_step(f"LoadGen, {scenario.name}")
     batch, make = scenario.batch, drawing(generator)
     with log_folder(logs / scenario.name) as folder:
-        null_values = {"min_duration_ms": 0, "min_query_count": NULL_QUERIES, **_query_size(scenario)}
+        null_values = {"min_duration_ms": 0, "min_query_count": NULL_QUERIES, **QUERY_SIZE.get(scenario.name, {})}
         null = run(nothing(generator, batch), scenario.name, null_values, folder / "null")
         values = in_turn_values(scenario, _fastest_call(make, batch), effort)
         log = run(InTurn(make, batch), scenario.name, values, folder)
@@ -348,12 +321,11 @@ def in_turn_values(scenario: Scenario, call_seconds: float, effort: Effort) -> d
         expected = {"offline_expected_qps": rate if limit is None else rate * limit / OFFLINE_SLACK / minimum_seconds()}
     else:
         name = "single_stream" if scenario is SINGLE_STREAM else "multi_stream"
-        expected = {f"{name}_expected_latency_ns": max(1, round(1e9 * call_seconds)), **_query_size(scenario)}
+        expected = {
+            f"{name}_expected_latency_ns": max(1, round(1e9 * call_seconds)),
+            **QUERY_SIZE.get(scenario.name, {}),
+        }
     return {**expected, **_length(limit, rate, effort)}
-
-
-def _query_size(scenario: Scenario) -> dict[str, float]:
-    return {"multi_stream_samples_per_query": scenario.batch} if scenario is MULTI_STREAM else {}
 
 
 def _length(limit_seconds: float | None, rate: float, effort: Effort) -> dict[str, float]:
@@ -398,7 +370,7 @@ def _measure_server(
     arrivals = max(NULL_ARRIVALS, round(last.rate * NULL_SECONDS))
     values = {**_arrivals(last.rate, bound), "min_duration_ms": 0, "min_query_count": arrivals}
     null = run(nothing(generator, 1), SERVER.name, values, folder / "null").latency_ms("")["mean"]
-    search = RateSearch(bound, effort.search_seconds, trials)
+    search = _search_json(bound, effort, trials)
     return ScenarioResult(SERVER, last.log, last.logs, 1e3 * null, check, generator.plan, search)
 
 
@@ -430,10 +402,7 @@ def _arrivals(rate: float, bound_seconds: float) -> dict[str, float]:
 
 @contextmanager
 def log_folder(place: Path) -> Iterator[Path]:
-    """A folder to write logs into that replaces `place` as the block ends.
-
-    Raises BenchError: the system refused, or something that is no folder is there.
-    """
+    """A folder to write logs into that replaces `place` as the block ends."""
     if place.is_symlink() or (place.exists() and not place.is_dir()):
         raise BenchError(f"{place} is no folder, and logs are to be kept there; choose another place for them")
     try:

@@ -42,14 +42,15 @@ from ganport_runtime import Bundle, Generator, Plan, PlanError
 from ganport_runtime.backends import BACKENDS, load_backend
 from ganport_runtime.batches import BUCKETS, TOP
 from ganport_runtime.bundle import MANIFEST
+from ganport_runtime.machine import installed_version
 from ganport_runtime.manifest import CompiledEngine, Entry, Probe
 from ganport_runtime.plan import AUTO
 
 from ganport_bench.effort import Effort, OnStep
 from ganport_bench.errors import BenchError
 from ganport_bench.fresh import ProcessStep, UsedGpuMemory, import_seconds, live, watching_gpus
-from ganport_bench.installed import closure, installed_bytes, is_installed
-from ganport_bench.records import CACHE, own_cache, tuned_copy
+from ganport_bench.installed import closure, installed_bytes
+from ganport_bench.records import CACHE, own_cache, tuned, user_record
 from ganport_bench.tables import Table, between, mebibytes, number, reasons
 from ganport_bench.timing import Estimate, Seconds, difference, interleave, median, ratio
 
@@ -151,10 +152,7 @@ class Start:
 
 
 def measure(bundle: Path, effort: Effort, on_step: OnStep) -> Start:
-    """Measure imports, openings, warm-up, memory and sizes.
-
-    Raises BundleError: the bundle is missing, malformed or altered; PlanError: nothing on this machine can run it.
-    """
+    """Measure all. Raises BundleError: the bundle is missing or damaged; PlanError: nothing here can run it."""
     missing: dict[str, str] = {}
     opened, on_missing = Bundle.open(bundle), missing.__setitem__
     with tempfile.TemporaryDirectory(prefix="ganport-start-") as name:
@@ -171,9 +169,6 @@ def measure(bundle: Path, effort: Effort, on_step: OnStep) -> Start:
     on_step("sizes")
     sizes = (*bundle_quantities(opened), *installed_quantities())
     return Start((*quantities, *sizes), tuple(way for way in ways if way.name in runs), missing)
-
-
-# ---- imports -----------------------------------------------------------------------------------------------------
 
 
 def imported_modules() -> tuple[str, ...]:
@@ -197,14 +192,8 @@ def measure_imports(rounds: int, on_missing: OnMissing) -> Iterator[Quantity]:
         yield Quantity.of_seconds("import", name, f"import {name}", taken, note=note)
 
 
-# ---- ways to open a bundle ---------------------------------------------------------------------------------------
-
-
 def ways_of(bundle: Bundle, folder: Path, tuning_seconds: float, on_missing: OnMissing) -> tuple[Way, ...]:
-    """A bundle untuned, by each backend, tuned, and bare sessions on the same files.
-
-    Raises BundleError: the bundle is altered; PlanError: nothing here can run it.
-    """
+    """A bundle untuned, by each backend, tuned, and bare sessions on the same files."""
     untuned, plans = _opened(bundle, "ganport", folder / "untuned")
     found = {untuned.runs: (untuned, plans)}
     for backend in BACKENDS:
@@ -226,7 +215,9 @@ def ways_of(bundle: Bundle, folder: Path, tuning_seconds: float, on_missing: OnM
 def _tuned(bundle: Bundle, cache: Path, seconds: float, on_missing: OnMissing) -> Iterator[Way]:
     name = "ganport, tuned"
     try:
-        tuned_copy(bundle, cache, seconds)
+        mine = user_record(bundle)
+        with own_cache(cache):
+            tuned(bundle, mine, seconds)
         way, plans = _opened(bundle, name, cache)
         untuned = next((plan.note for plan in plans.values() if not plan.tuned), None)
         if untuned is not None:
@@ -264,9 +255,6 @@ def _bare(bundle: Bundle, plans: Mapping[int, Plan]) -> Way | None:
 def _words(plan: Plan) -> str:
     options = "".join(f", {key} {value}" for key, value in plan.options.items())
     return f"{plan.engine or plan.variant} by {plan.backend}, {plan.provider}{options}"
-
-
-# ---- processes ---------------------------------------------------------------------------------------------------
 
 
 class ProcessRuns:
@@ -353,9 +341,6 @@ def _memory(name: str, runs: ProcessRuns) -> Iterator[Quantity]:
             yield Quantity.of_bytes("memory", name, what, *sizes)
 
 
-# ---- sizes on disk -----------------------------------------------------------------------------------------------
-
-
 def bundle_quantities(bundle: Bundle) -> Iterator[Quantity]:
     """Bytes of each kind of file, the largest first, then of all together."""
     kinds = {entry.file: _kind(entry) for entry in bundle.files} | {MANIFEST: "manifest"}
@@ -383,10 +368,10 @@ def installed_quantities() -> Iterator[Quantity]:
     """Bytes of what a program that generates needs with each backend that is installed, and PyTorch for contrast."""
     needs: dict[str, tuple[str, ...]] = {}
     for name in BACKENDS:
-        present = [package for package in load_backend(name).packages if is_installed(package.name)]
+        present = [package for package in load_backend(name).packages if installed_version(package.name)]
         extras = (f"ganport[{package.extra}]" if package.extra else package.name for package in present)
         needs |= {f"ganport with {name}": ("ganport", *extras)} if present else {}
-    needs |= {f"{CONTRAST}, for contrast": (CONTRAST,)} if is_installed(CONTRAST) else {}
+    needs |= {f"{CONTRAST}, for contrast": (CONTRAST,)} if installed_version(CONTRAST) else {}
     for system, roots in needs.items():
         names = closure(*roots)
         size = sum(map(installed_bytes, names))
@@ -470,12 +455,11 @@ def _grid(title: str, columns: Sequence[str], cells: Mapping[tuple[str, str], st
 
 
 def _list(part: str, quantities: Sequence[Mapping[str, Any]]) -> Table:
-    rows = [(one["what"] if part in ("import", "bundle") else _named(one), *_figure(one)) for one in quantities]
+    rows = [
+        (one["what"] if part in ("import", "bundle") else f"{one['system']}, {one['what']}", *_figure(one))
+        for one in quantities
+    ]
     return Table(TITLES.get(part, part), INTERVAL, rows)
-
-
-def _named(one: Mapping[str, Any]) -> str:
-    return f"{one['system']}, {one['what']}"
 
 
 def _batch(one: Mapping[str, Any]) -> str:

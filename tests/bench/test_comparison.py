@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from ganport_bench import comparison
-from ganport_bench.comparison import Best, ChosenSetting, RoundTimes, choose, compare_at, speedup, take_rounds
+from ganport_bench.comparison import ChosenSetting, RoundTimes, best_of, choose, compare_at, speedup, take_rounds
 from ganport_bench.errors import BenchError
 from ganport_bench.subject import Latents, Pixels
 
@@ -152,18 +152,15 @@ def test_who_cannot_run_is_listed_with_the_reason_and_the_others_run() -> None:
     assert found.missing == {"absent": "not installed", "broken": "cannot load"}
     assert [one.name for one in found.measured] == ["there"]
     nobody = compare_at(systems[:1], 4, reference(), QUICKEST)
-    assert (nobody.measured, Best.of(nobody.measured).best_peer) == ([], None)
+    assert (nobody.measured, best_of(nobody.measured)["best_peer"]) == ([], None)
 
 
 def test_a_fast_wrong_answer_is_shown_and_is_never_the_best() -> None:
-    systems = [
-        system("wrong", {"only": FakeSession(0.001, off_by(9))}),
-        system("right", {"only": FakeSession(0.006)}),
-    ]
+    systems = [system("wrong", {"only": FakeSession(0.001, off_by(9))}), system("right", {"only": FakeSession(0.006)})]
     wrong, good = compare_at(systems, 4, reference(), QUICKEST).measured
     assert wrong.images_per_second.value > good.images_per_second.value
     assert wrong.check.wrong
-    assert Best.of([wrong, good]).best_peer is good
+    assert best_of([wrong, good])["best_peer"] is good
 
 
 def test_every_session_is_closed_after_an_error() -> None:

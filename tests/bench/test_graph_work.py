@@ -163,13 +163,7 @@ def counted_by_running(model: onnx.ModelProto, shape: list[int]) -> int:
     stride=st.integers(1, 3),
 )
 def test_a_convolution_is_counted_as_it_is_computed(
-    operator: str,
-    groups: int,
-    inputs: int,
-    outputs: int,
-    kernel: tuple[int, int],
-    size: tuple[int, int],
-    stride: int,
+    operator: str, groups: int, inputs: int, outputs: int, kernel: tuple[int, int], size: tuple[int, int], stride: int
 ) -> None:
     """Without padding or cropping nothing is counted that is not computed."""
     assume(operator == "ConvTranspose" or all(one >= other for one, other in zip(size, kernel, strict=True)))
@@ -193,12 +187,7 @@ def test_a_convolution_is_counted_as_it_is_computed(
     ),
 )
 def test_needed_are_those_that_a_padded_or_cropped_convolution_adds_up(
-    operator: str,
-    size: tuple[int, int],
-    kernel: tuple[int, int],
-    stride: int,
-    dilation: int,
-    padding: dict[str, Any],
+    operator: str, size: tuple[int, int], kernel: tuple[int, int], stride: int, dilation: int, padding: dict[str, Any]
 ) -> None:
     attributes = {"strides": [stride] * 2, "dilations": [dilation] * 2, **padding}
     channels = (5, 2) if operator == "Conv" else (2, 5)

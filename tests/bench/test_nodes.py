@@ -171,7 +171,7 @@ def test_the_fastest_right_plan_of_each_engine_is_profiled_at_every_batch_size(b
     at_two = Comparison(2, [measured("generator-fused-fp32, openvino", 2, 700)], {})
     limits = Limits(PEAKS, BANDWIDTH)
     ceilings = Ceilings(Demand(1, 1, 1, 1, 1, 1), {"cpu": limits}, {})
-    profiles = measure(bundle, Speed("", "", ceilings, [at_one, at_two], [])).profiles
+    profiles = measure(bundle, Speed("", "", ceilings, [at_one, at_two], []))
     assert [(one.plan, one.engine, one.batch) for one in profiles] == [
         ("generator-phase-fp32, openvino", "openvino", 1),
         ("generator-fused-fp32, onnxruntime", "onnxruntime", 1),

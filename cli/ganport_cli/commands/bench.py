@@ -32,14 +32,10 @@ BundleOption = Annotated[
 Report = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Write a page, figures, the document and LoadGen's logs there.")
 ]
-Csv = Annotated[
-    Path | None,
-    typer.Option("--csv", metavar="FILE", help="Write the load part as perf_analyzer does."),
-]
+Csv = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the load part as perf_analyzer does.")]
 Batches = Annotated[str, typer.Option(help="Images a call, separated by commas.")]
 Parts = Annotated[
-    str | None,
-    typer.Option(help="Of speed, nodes, start, scenarios, load; not given: all that can run here."),
+    str | None, typer.Option(help="Of speed, nodes, start, scenarios, load; not given: all that can run here.")
 ]
 Seconds = Annotated[
     float | None,
@@ -53,8 +49,7 @@ Quick = Annotated[bool, typer.Option("--quick", help="Few rounds: a first look."
 Old = Annotated[Path, typer.Argument(metavar="OLD.json", help="The document that the others are compared with.")]
 New = Annotated[list[Path], typer.Argument(metavar="NEW.json", help="Later documents of the same machine.")]
 Server = Annotated[
-    str,
-    typer.Argument(metavar="URL|BUNDLE", help="http://HOST:PORT of a server, or a bundle, which is served for it."),
+    str, typer.Argument(metavar="URL|BUNDLE", help="http://HOST:PORT of a server, or a bundle, which is served for it.")
 ]
 Model = Annotated[str, typer.Option(help="Of the server, asked for.")]
 Bound = Annotated[
