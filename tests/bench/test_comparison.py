@@ -163,15 +163,6 @@ def test_a_fast_wrong_answer_is_shown_and_is_never_the_best() -> None:
     assert best_of([wrong, good])["best_peer"] is good
 
 
-def test_every_session_is_closed_after_an_error() -> None:
-    fine = FakeSession(0.001)
-    with pytest.raises(KeyboardInterrupt):
-        compare_at(
-            [system("fine", {"only": fine}), system("then", {"only": KeyboardInterrupt()})], 4, reference(), QUICKEST
-        )
-    assert fine.is_closed
-
-
 # ---- rounds ------------------------------------------------------------------------------------------------------
 
 
@@ -232,13 +223,6 @@ def test_who_becomes_narrow_stops() -> None:
     assert 6 < len(taken["calm"].seconds) < 30
     assert not taken["calm"].is_wide
     assert machine.now < 50
-
-
-def test_no_time_at_all_leaves_the_first_rounds() -> None:
-    machine = Machine()
-    effort = replace(ROUNDS, batch_seconds=0.0)
-    taken = take_rounds({"restless": machine.system("restless", 1.0, 2.0)}, effort, best_is(), machine)
-    assert len(taken["restless"].seconds) == 6
 
 
 def test_a_ratio_is_of_the_rounds_that_both_took_part_in() -> None:

@@ -90,10 +90,6 @@ def test_nothing_at_all_is_an_error(short: Short) -> None:
         short()
 
 
-def test_nodes_may_be_named_before_the_speed_that_they_are_of() -> None:
-    assert BenchOptions(Path("b"), EFFORT, Path("logs"), parts=("nodes", "speed")).in_order == ("speed", "nodes")
-
-
 def test_what_one_part_needs_alone_keeps_no_other_from_running() -> None:
     missing = "sys.modules.update(psutil=None, granian=None, grpc=None, mlperf_loadgen=None, matplotlib=None)"
     parts = ("run", "speed", "nodes", "start", "scenarios", "page", "load", "compare")
