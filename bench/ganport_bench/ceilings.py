@@ -171,7 +171,6 @@ def ceilings_tables(found: Mapping[str, Any]) -> Iterator[Table]:
 
 
 def _device_tables(device: str, found: Mapping[str, Any], lines: list[str]) -> Iterator[Table]:
-    """A row a precision: its peak, and what each batch size could reach at most."""
     floors, bandwidth = found.get("floors") or {}, found.get("bandwidth")
     batches = list(dict.fromkeys(batch for of_batch in floors.values() for batch in of_batch))
     at = [f"images/s, batch {batch}" for batch in batches]

@@ -82,7 +82,6 @@ def _log_ticks(axis: "Axis") -> None:
 
 
 def _name_lines(axes: "Axes", names: Sequence[str], bold: Sequence[bool], fontsize: float = 8) -> None:
-    """A line of the y axis for each name, the first on top."""
     lines = ["\n".join(textwrap.wrap(name, 44, max_lines=2, placeholder=" …")) or name for name in names]
     axes.set_yticks(range(len(names)), lines, fontsize=fontsize)
     axes.set_ylim(len(names) - 0.4, -0.6)
@@ -107,7 +106,6 @@ def _say(axes: "Axes", text: str, place: tuple[float, float], offset: tuple[floa
 
 
 def _mark(label: str, **style: Any) -> Any:
-    """A point or line of a legend."""
     from matplotlib.lines import Line2D
 
     return Line2D([], [], label=label, **{"color": INK, "linestyle": "", **style})
@@ -278,7 +276,6 @@ def _fidelity_point(axes: "Axes", row: Row, marker: str) -> None:
 
 
 def _draw_front(axes: "Axes", front: Sequence[Row]) -> None:
-    """A line above everything that is beaten, and the names of the front right of the panel."""
     speeds, decibels = [row["images_per_second"] for row in front], [row["psnr_db"] for row in front]
     if front:
         axes.step([0.0, *decibels], [speeds[0], *speeds], where="pre", color=INK, linewidth=1, linestyle=":", zorder=1)
@@ -316,7 +313,6 @@ def time_by_node(document: Document) -> "Canvas | None":
 
 
 def _longest(nodes: Sequence[Row], most: int = 14) -> list[Row]:
-    """The longest nodes, and one for all the others."""
     ordered = sorted(nodes, key=lambda node: -node["milliseconds"])
     if not (rest := ordered[most:]):
         return ordered

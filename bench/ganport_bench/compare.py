@@ -102,9 +102,6 @@ def _ratio_text(change: Change) -> str:
     return f"{change.ratio:.3f}" + ("" if low is None or high is None else f" ({low:.3f} to {high:.3f})")
 
 
-# Noise
-
-
 @dataclass(frozen=True)
 class Noise:
     """What is to be expected of a ratio."""
@@ -136,17 +133,15 @@ class Noise:
 def _noise_of(controls: Sequence[Pair], judged: int) -> Noise:
     """The noise between two runs, from old and new of what ganport has no part in, for so many ratios."""
     deviations = NormalDist().inv_cdf(1 - (1 - CONFIDENCE) / 2 / max(1, judged))
-    return Noise(_scatter(controls) if len(controls) >= LEAST_CONTROLS else 0.0, deviations)
-
-
-def _scatter(controls: Sequence[Pair]) -> float:
-    """By medians, so that a few controls that did change do not count; beyond what their own intervals explain."""
+    if len(controls) < LEAST_CONTROLS:
+        return Noise(0.0, deviations)
+    # By medians, so that a few controls that did change do not count; beyond what their own intervals explain.
     ratios = [Noise().ratio(*pair) for pair in controls]
     logarithms = [math.log(ratio.value) for ratio in ratios]
     middle = median(logarithms)
     seen = DEVIATIONS * median(abs(one - middle) for one in logarithms)
     expected = median(math.log(ratio.high / ratio.low) / 2 / USUAL for ratio in ratios)
-    return math.sqrt(max(0.0, seen**2 - expected**2))
+    return Noise(math.sqrt(max(0.0, seen**2 - expected**2)), deviations)
 
 
 # A document may come from anywhere: what has another form than expected is left out
@@ -201,9 +196,6 @@ def _estimate(found: Mapping[str, Any], key: str = "value") -> Estimate | None:
     if len(numbers) < 3 or not all(math.isfinite(number) and number > 0 for number in numbers):
         return None
     return Estimate(*numbers)
-
-
-# What is compared
 
 
 def compare_documents(old: Document, new: Document, *, threshold: float = THRESHOLD) -> Regression:
@@ -309,7 +301,6 @@ def _starts(old: Document, new: Document, threshold: float, is_comparable: bool)
 
 
 def _quantities(document: Document) -> Iterator[tuple[str, tuple[Estimate, bool]]]:
-    """By what it is; and whether ganport has a part in it."""
     start = _object(document.get("start"))
     bare = {str(way.get("name")) for way in _objects(start.get("ways")) if way.get("kind") == "bare"}
     for one in _objects(start.get("quantities")):
@@ -332,7 +323,6 @@ def _wrong_answers(old: Document, new: Document) -> Iterator[Change]:
 
 
 def _answers(document: Document) -> Iterator[tuple[str, bool]]:
-    """Every scenario and the server under load, and whether any answer was wrong."""
     for one in _objects(_object(document.get("scenarios")).get("results")):
         yield f"{one.get('scenario')}", one.get("correct") is False
     load = _object(document.get("load"))
@@ -358,7 +348,6 @@ def _single_values(document: Document) -> Iterator[tuple[str, float]]:
 
 
 def _other_hardware(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Hardware that differs, so that figures cannot be compared."""
     found = [(name, _hardware(old, name), _hardware(new, name)) for name in ("cpu", "cores", "gpus")]
     return [
         f"OTHER HARDWARE, so that only ratios to the peers are judged: {name} was {before}, is {now}"

@@ -239,7 +239,6 @@ def _open_checked(
 
 
 def _screen(sessions: Sequence[ImageSession], z: Latents, effort: Effort) -> list[float]:
-    """The median seconds of a call, of each; one alone need not be timed."""
     if len(sessions) == 1:
         return [0.0]
     turns = {

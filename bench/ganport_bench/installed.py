@@ -54,5 +54,4 @@ def _edited(here: Distribution) -> Iterator[Path]:
 
 
 def _normal(name: str) -> str:
-    """As the index compares names."""
     return re.sub(r"[-_.]+", "-", name).lower()

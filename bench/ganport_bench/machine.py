@@ -81,7 +81,6 @@ def since(before: Lost, after: Lost) -> dict[str, float | None]:
 
 
 def _fields(path: Path, name: str) -> list[float]:
-    """The numbers of every line `name : number`."""
     lines = path.read_text("utf-8").splitlines() if path.exists() else []
     pairs = [line.partition(":") for line in lines]
     return [float(value) for key, _, value in pairs if key.strip() == name]
@@ -156,7 +155,6 @@ def _compared(before: Sequence[GpuState], after: Sequence[GpuState]) -> list[dic
 
 
 def _of_host(host: Host) -> tuple[GpuState, ...]:
-    """What `nvidia-smi` told."""
     return tuple(
         GpuState({"name": gpu.name, "driver": gpu.driver,
                   "memory_bytes": None if gpu.memory_mib is None else gpu.memory_mib * 2**20,
@@ -259,11 +257,6 @@ class Watch:
         }
         notes = {"gpu_note": self.facts["gpu_note"] or note}
         return {**self.facts, **after, **notes, "gpus": _compared(self._gpus, looked)}
-
-
-def facts() -> dict[str, Any]:
-    """The machine as it is just now."""
-    return dict(Watch().facts)
 
 
 def _load() -> float | None:

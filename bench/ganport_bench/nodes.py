@@ -306,8 +306,6 @@ Profiler = Callable[[bytes, Mapping[str, str], NDArray[np.float32]], tuple[Execu
 PROFILERS: Mapping[str, Profiler] = {"openvino": executed_by_openvino, "onnxruntime": executed_by_onnxruntime}
 
 
-# ---- tables, made of the document alone --------------------------------------------------------------------------
-
 COLUMNS = ("node", "executed as", "in", "ms", "share", "floor ms", "x floor", "Gop/s", "of its peak", "KiB")
 
 
@@ -330,7 +328,6 @@ def tables(document: Mapping[str, Any]) -> list[Table]:
 
 
 def _shares_table(profiles: Sequence[Mapping[str, Any]]) -> Table:
-    """A row for each plan and batch size."""
     shares = ("products_floor", "products_above_floor", "without_products")
     columns = ("plan", "batch", "ms in nodes", "products at their floor", "products above it", "nodes without products")
     rows = [
@@ -364,7 +361,6 @@ def _cells(node: Mapping[str, Any], peak: Mapping[str, Any] | None) -> tuple[str
 
 
 def _summary(profile: Mapping[str, Any]) -> Iterator[str]:
-    """Where the time goes."""
     if found := profile.get("summary"):
         yield (
             f"{percent(found['products_floor'])} of the time is the floor of the nodes that multiply matrices, "

@@ -82,7 +82,6 @@ def check_folder(folder: Path) -> None:
 
 
 def _check_place(folder: Path) -> None:
-    """Say that a folder cannot be renamed or made where it is to be."""
     place = folder.resolve()  # what a link points at is what will be renamed
     if place.is_mount():
         raise BenchError(
@@ -147,7 +146,6 @@ def page(document: Document, pictures: Mapping[str, Picture]) -> str:
 
 
 def _cards(document: Document) -> Iterator[Mapping[str, Any]]:
-    """The best plan at each batch size."""
     rates = {(row["system"], str(row["batch"])): row["images_per_second"] for row in document.get("rows", ())}
     for batch, best in document.get("summary", {}).items():
         name = best.get("best_plan")

@@ -247,11 +247,9 @@ def _int8_by_onnxruntime(shape: ProductShape, left: str) -> Product:
 def int8_product(shape: ProductShape, left: str) -> tuple[bytes, NDArray[Any], NDArray[Any]]:
     """An ONNX graph of an int8 or uint8 matrix times a constant int8 one, in explicit Q/DQ form.
 
-    The result is rescaled to the left factor's type, as layers follow each other in an int8 network.
-
-    `left`: `int8` or `uint8`, the type of what comes in and goes out.
+    The result is rescaled to the type of `left` (`int8` or `uint8`), as layers follow each other in an int8 network.
     """
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import numpy_helper, parser
 
     random = np.random.default_rng(1)
     rows, depth, columns = shape
@@ -268,21 +266,14 @@ def int8_product(shape: ProductShape, left: str) -> tuple[bytes, NDArray[Any], N
         "product_scale": scale,
         "product_zero": np.array(zero, left),
     }
-    nodes = [
-        helper.make_node("DequantizeLinear", ["left", "scale", "zero"], ["left_values"]),
-        helper.make_node("DequantizeLinear", ["weight", "scale", "weight_zero"], ["weight_values"]),
-        helper.make_node("MatMul", ["left_values", "weight_values"], ["values"]),
-        helper.make_node("QuantizeLinear", ["values", "product_scale", "product_zero"], ["product"]),
-    ]
-    kind = {"int8": TensorProto.INT8, "uint8": TensorProto.UINT8}[left]
-    graph = helper.make_graph(
-        nodes,
-        "int8_product",
-        [helper.make_tensor_value_info("left", kind, [rows, depth])],
-        [helper.make_tensor_value_info("product", kind, [rows, columns])],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    model = parser.parse_model(f"""<ir_version: 10, opset_import: ["": 18]>
+        int8_product ({left}[{rows}, {depth}] left) => ({left}[{rows}, {columns}] product) {{
+            left_values = DequantizeLinear(left, scale, zero)
+            weight_values = DequantizeLinear(weight, scale, weight_zero)
+            values = MatMul(left_values, weight_values)
+            product = QuantizeLinear(values, product_scale, product_zero)
+        }}""")
+    model.graph.initializer.extend(numpy_helper.from_array(np.asarray(one), name) for name, one in constants.items())
     wanted = np.clip(np.round(exact / scale) + zero, limits.min, limits.max).astype(np.int32)
     data: bytes = model.SerializeToString()
     return data, factor, wanted
@@ -306,10 +297,9 @@ MAKERS: Mapping[str, Mapping[str, Maker]] = {
 }
 
 
-# ---- memory ------------------------------------------------------------------------------------------------------
-
 StreamArrays = Sequence[NDArray[np.float64]]
-KERNELS: Mapping[str, tuple[int, Callable[[StreamArrays], object]]] = {  # how many arrays it streams through, once each
+Kernel = Callable[[StreamArrays], object]
+KERNELS: Mapping[str, tuple[int, Kernel]] = {  # how many arrays it streams through, once each
     "NumPy's maximum": (1, lambda arrays: np.maximum.reduce(arrays[0])),
     "NumPy's copyto": (2, lambda arrays: np.copyto(arrays[0], arrays[1])),
     "NumPy's add": (3, lambda arrays: np.add(arrays[1], arrays[2], out=arrays[0])),
@@ -343,15 +333,12 @@ def _measure_streams(pool: ThreadPoolExecutor, array_bytes: int, rounds: int, tu
     for kind, (count, kernel) in KERNELS.items():
         passes = max(1, CALL_BYTES // (count * size))
         name = f"{kind}, {threads} threads, arrays of {size / 2**20:.3g} MiB"
-        call = partial(_stream_once, pool, parts, kernel, passes)
-        turns[name], moved[name] = turns_of(call, turn_seconds), passes * count * size
+
+        def stream(kernel: Kernel = kernel, passes: int = passes) -> None:
+            list(pool.map(lambda part: [kernel(part) for _ in range(passes)], parts))
+
+        turns[name], moved[name] = turns_of(stream, turn_seconds), passes * count * size
     return StreamRate(*fastest(turns, moved, rounds))
-
-
-def _stream_once(
-    pool: ThreadPoolExecutor, parts: Sequence[StreamArrays], kernel: Callable[[StreamArrays], object], passes: int
-) -> None:
-    list(pool.map(lambda part: [kernel(part) for _ in range(passes)], parts))
 
 
 def last_cache_bytes(root: Path = Path("/")) -> int | None:

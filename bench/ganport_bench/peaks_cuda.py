@@ -140,7 +140,6 @@ def _measure_streams(array_bytes: int, rounds: int, turn_seconds: float) -> Stre
 
 
 def _recorded(work: Callable[[], object], times: int) -> Callable[[], None]:
-    """A CUDA graph that does the work so many times."""
     work()
     torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()

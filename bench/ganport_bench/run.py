@@ -83,8 +83,6 @@ class BenchRun:
 
 @dataclass
 class _Stage:
-    """What parts are given, and what they have found."""
-
     options: BenchOptions
     subject: BenchSubject
     record: TuningRecord

@@ -281,7 +281,6 @@ def measure(bundle: Path, effort: Effort, logs: Path, on_step: OnStep) -> Scenar
 def _measure_in_turn(
     scenario: Scenario, generator: Generator, effort: Effort, logs: Path, on_step: OnStep
 ) -> ScenarioResult:
-    """The system that makes nothing, then the generator, warm."""
     on_step(f"LoadGen, {scenario.name}")
     batch, make = scenario.batch, drawing(generator)
     with log_folder(logs / scenario.name) as folder:
@@ -298,7 +297,6 @@ def _measure_in_turn(
 
 
 def _fastest_call(make: Make, batch: int) -> float:
-    """Seconds of the fastest of calls in a row."""
     call = stopwatch(partial(make, range(batch)))
     end = time.monotonic() + WARM_SECONDS
     fastest = call()
@@ -348,7 +346,6 @@ def latency_bound(batch_seconds: float) -> float:
 def _measure_server(
     generator: Generator, offline_rate: float, bound: float, effort: Effort, folder: Path, on_step: OnStep
 ) -> ScenarioResult:
-    """Let LoadGen search, confirm, check, and measure the system that makes nothing at the same rate."""
     on_step("LoadGen, Server: the search for its rate")
     with Batcher(generator, max_queue=QUEUE) as batcher:
         system = ThroughBatcher(batcher)
@@ -411,8 +408,6 @@ def log_folder(place: Path) -> Iterator[Path]:
     except OSError as error:
         raise BenchError(f"logs cannot be kept in {place}: {error.strerror or error}") from error
 
-
-# ---- tables, made of the document alone --------------------------------------------------------------------------
 
 SHOWN = ("p50", "p90", "p99")
 COLUMNS = ("scenario", "judged by", "value", *(f"{name} ms" for name in SHOWN), "samples", "LoadGen says",

@@ -202,8 +202,6 @@ def _side(side: str, one: Measured | None) -> dict[str, str | float]:
     return {side: one.name, f"{side}_images_per_second": round(one.images_per_second.value, 1)}
 
 
-# ---- tables, made of the document alone --------------------------------------------------------------------------
-
 RATIOS = {
     "best_plan_over_best_peer_fp32": "best plan over best fp32 peer",
     "best_plan_over_best_peer": "best plan over best peer",
@@ -292,7 +290,6 @@ def _about(document: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> li
 
 
 def _best_table(best: Mapping[str, Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Who is the fastest of each kind at each batch size, and by how much."""
     rates = {(row["system"], str(row["batch"])): row["images_per_second"] for row in rows}
 
     def named(name: str | None, batch: str) -> str:

@@ -13,19 +13,10 @@ The part `start` of a document:
                 but in `warm-up`.
     missing     {what: why}: what could not be measured here
 
-Parts of quantities:
-
-    import      system: a module
-    start       system: a way. The steps `interpreter`, `import` (`from ganport_runtime import Generator`; of a bare
-                session numpy and its random numbers), `engine import`, `open`, `first image`; their sum, `start of the
-                process to the first image`; `open, the first time on this machine`, when a plan must pass the bundle's
-                probe, and `probe: ...`, how much longer that takes; `open, over PEER` and the sum over that of the
-                peer, unit x
-    warm-up     system: a way. `first call` and `later calls` at each batch size
-    memory      system: a way. `resident after ...` and, with a GPU, `GPU memory after ...`: each step, and the top
-                bucket; `peak resident`
-    bundle      what: a kind of file, and `all of it`
-    installed   system: what a program needs with one backend, or PyTorch; `note` names the packages
+Parts of quantities: `import` (system: a module); `start` (system: a way: its steps, their sum, the first opening on
+this machine and how much of it the probe takes, and `... over PEER`, unit x); `warm-up` (`first call` and `later calls`
+at each batch size); `memory` (resident and GPU memory after steps, `peak resident`); `bundle` (a kind of file, `all of
+it`); `installed` (what a program needs with one backend, or PyTorch; `note` names the packages).
 """
 
 import shutil
@@ -230,7 +221,6 @@ def _tuned(bundle: Bundle, cache: Path, seconds: float, on_missing: OnMissing) -
 def _opened(
     bundle: Bundle, name: str, cache: Path, backend: str = AUTO, device: str = AUTO
 ) -> tuple[Way, Mapping[int, Plan]]:
-    """A way that was seen to work, and the plans that it takes."""
     with own_cache(cache), Generator.open(bundle.path, backend=backend, device=device) as generator:
         plans = generator.plans
     runs = tuple(dict.fromkeys(_words(plan) for plan in plans.values()))
@@ -378,8 +368,6 @@ def installed_quantities() -> Iterator[Quantity]:
         yield Quantity.of_bytes("installed", system, "with all that it requires", size, note=", ".join(names))
 
 
-# ---- tables, made of the document alone --------------------------------------------------------------------------
-
 SHORT = {
     TO_FIRST_IMAGE: "all of it",
     f"{TO_FIRST_IMAGE}, x bare": "all, x bare",
@@ -448,7 +436,6 @@ def _memory_grid(quantities: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _grid(title: str, columns: Sequence[str], cells: Mapping[tuple[str, str], str]) -> Table:
-    """A row a system."""
     systems = dict.fromkeys(system for system, _ in cells)
     rows = [(system, *(cells.get((system, column), "") for column in columns)) for system in systems]
     return Table(title, ("", *(SHORT.get(column, column) for column in columns)), rows)

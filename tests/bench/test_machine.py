@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ganport_bench.machine import Watch, clock_mhz, facts, governor, lost, since
+from ganport_bench.machine import Watch, clock_mhz, governor, lost, since
 
 SECOND_NS = 10**9
 CPUS = "sys/devices/system/cpu"
@@ -99,7 +99,7 @@ def test_this_machine_is_described_in_values_that_a_document_takes() -> None:
 
 
 def test_a_gpu_is_described_by_nvml(nvml: Nvml) -> None:
-    known = facts()
+    known = Watch().facts
     assert known["gpu_note"] == ""
     assert known["gpus"] == [
         {

@@ -163,7 +163,6 @@ def _open_eager(source: BaselineSource, precision: str, settings: Settings, batc
 
 
 def _no_compiler() -> str | None:
-    """Why inductor cannot compile for a GPU here, or None."""
     if reason := cuda_refusal():
         return reason
     if find_spec("triton") is None:
@@ -180,7 +179,6 @@ def _compiled_settings(_batch: int) -> tuple[Settings, ...]:
 
 
 def _open_compiled(source: BaselineSource, precision: str, settings: Settings, batch: int) -> ImageSession:
-    """Compile for one batch size by running it once."""
     call = own_call(_on_gpu(source, "channels_last"))
     compiled = torch.compile(call, fullgraph=True, dynamic=False, mode=settings["mode"])
     session = CudaImageSession(compiled, batch, source.latent_dim, precision)

@@ -17,11 +17,9 @@ from ganport_cli.terminal import Json, console, own_stdout, print_json
 
 if TYPE_CHECKING:
     from ganport_bench.compare import Regression
-    from ganport_bench.load import LoadFindings
+    from ganport_bench.effort import Effort
     from ganport_bench.run import BenchOptions
     from ganport_bench.tables import Table
-
-__all__ = ["bench", "compare", "load"]
 
 WIDTH = 200  # columns where stderr is no terminal
 
@@ -82,7 +80,12 @@ def bench(
     Example: ganport bench runs/emoji --bundle emoji.ganport --report report
     """
     with own_stdout(), tempfile.TemporaryDirectory(prefix="ganport-bench-") as folder:
-        options = _options(target, bundle, report, batches, parts, seconds, quick=quick)
+        from ganport_bench.effort import effort_of
+
+        if seconds is not None and not math.isfinite(seconds):
+            raise typer.BadParameter(f"--seconds is {seconds}, wanted a finite number")
+        effort = effort_of(seconds, is_quick=quick, batches=len(_numbers(batches)))
+        options = _options(target, bundle, report, batches, parts, effort)
         _check_csv(csv, report, options)
         if report is not None:
             from ganport_bench.page import check_folder
@@ -104,7 +107,9 @@ def bench(
 
             _say_written(write_report(document, report))
         if csv is not None and "load" in done.found:
-            _write_csv(done.found["load"], csv)
+            from ganport_bench.load import write_csv
+
+            _say_written(*write_csv(done.found["load"], csv))
     _check_found(options, document["skipped"], csv)
 
 
@@ -159,7 +164,7 @@ def load(
     with _kept(document, json=json):
         _print(part.tables(document), footer(document["machine"], [], took))
         if csv is not None:
-            _write_csv(found, csv)
+            _say_written(*part.write_csv(found, csv))
 
 
 def _worst(found: "Regression") -> str:
@@ -173,32 +178,16 @@ def _worst(found: "Regression") -> str:
 
 
 def _options(
-    target: Path,
-    bundle: Path | None,
-    report: Path | None,
-    batches: str,
-    parts: str | None,
-    seconds: float | None,
-    *,
-    quick: bool,
+    target: Path, bundle: Path | None, report: Path | None, batches: str, parts: str | None, effort: "Effort"
 ) -> "BenchOptions":
-    if seconds is not None and not math.isfinite(seconds):
-        raise typer.BadParameter(f"--seconds is {seconds}, wanted a finite number")
-    from ganport_bench.effort import effort_of
     from ganport_bench.errors import BenchError
     from ganport_bench.run import BenchOptions
     from ganport_runtime.cache import cache_folder
 
-    sizes = _numbers(batches)
+    logs = (cache_folder() if report is None else report) / "loadgen"
+    names = None if parts is None else tuple(word.strip() for word in parts.split(","))
     try:
-        return BenchOptions(
-            target,
-            effort_of(seconds, is_quick=quick, batches=len(sizes)),
-            logs=(cache_folder() if report is None else report) / "loadgen",
-            bundle=bundle,
-            parts=None if parts is None else tuple(word.strip() for word in parts.split(",")),
-            batches=sizes,
-        )
+        return BenchOptions(target, effort, logs, bundle, names, _numbers(batches))
     except BenchError as error:
         raise typer.BadParameter(f"--{error}") from None
 
@@ -258,12 +247,6 @@ def _print(tables: "Iterable[Table]", last: str = "") -> None:
 
 def _say_written(*paths: Path) -> None:
     console().print(f"Wrote {', '.join(map(str, paths))}", markup=False, soft_wrap=True)
-
-
-def _write_csv(found: "LoadFindings", path: Path) -> None:
-    from ganport_bench.load import write_csv
-
-    _say_written(*write_csv(found, path))
 
 
 @contextmanager
