@@ -10,7 +10,7 @@ from ganport_runtime.batches import BUCKETS, TOP, bucket_of
 from ganport_runtime.manifest import Role
 from ganport_runtime.opening import open_candidate
 from ganport_runtime.plan import AUTO, DEVICES, Candidate, PlanRequest, refusal_of
-from ganport_runtime.tuning import MeasuredPlan, TuningRecord
+from ganport_runtime.tuning.record import MeasuredPlan, TuningRecord
 
 from ganport_bench.baselines import TRANSFERS, ImageSession, Settings, SystemUnderTest
 from ganport_bench.subject import Latents, Pixels

@@ -11,7 +11,7 @@ from pathlib import Path
 from ganport_runtime import Bundle
 from ganport_runtime.backends import engine_versions
 from ganport_runtime.machine import facts
-from ganport_runtime.tuning import Budget, TuningRecord, find_record, save
+from ganport_runtime.tuning.record import Budget, TuningRecord, find_record, save
 from ganport_runtime.tuning.tuner import tune
 
 from ganport_bench.effort import OnStep

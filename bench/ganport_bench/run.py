@@ -12,7 +12,7 @@ from typing import Any
 
 from ganport_runtime import PlanError
 from ganport_runtime.errors import one_line
-from ganport_runtime.tuning import TuningRecord
+from ganport_runtime.tuning.record import TuningRecord
 
 from ganport_bench.document import PARTS, compose
 from ganport_bench.effort import BATCHES, Effort, OnStep

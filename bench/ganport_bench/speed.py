@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from ganport_runtime.tuning import TuningRecord
+from ganport_runtime.tuning.record import TuningRecord
 
 from ganport_bench.baselines import baselines_of
 from ganport_bench.ceilings import (

@@ -18,17 +18,11 @@ from typing import Any
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["new_folder", "remove_leftovers", "replacing_file", "sync_folder", "write_bytes", "write_json"]
-
 PARTIAL, OLD = "partial", "old"  # what is being written, and the folder that it replaces
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Replace `path` by `data`; it is on disk when this returns. Folders above it are made.
-
-    Raises:
-        OSError: it cannot be written; `path` is as it was.
-    """
+    """Replace `path` by `data`, on disk when this returns; after an OSError `path` is as it was."""
     with replacing_file(path) as partial:
         partial.write_bytes(data)
 
@@ -40,11 +34,7 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
 
 @contextlib.contextmanager
 def replacing_file(path: Path) -> Iterator[Path]:
-    """A hidden file beside `path` to write to, renamed to `path` as the block ends, deleted where it fails.
-
-    Raises:
-        OSError: it cannot be written; `path` is as it was.
-    """
+    """A hidden file beside `path` to write to, renamed to `path` as the block ends, deleted where it fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path)
     partial = _hidden_name(path, PARTIAL)
@@ -64,12 +54,8 @@ def replacing_file(path: Path) -> Iterator[Path]:
 def new_folder(path: Path, *, overwrite: bool = False, say: Callable[[str], None] | None = None) -> Iterator[Path]:
     """A hidden folder beside `path` to write into, renamed to `path` as the block ends, deleted where it fails.
 
-    With `overwrite` a folder at `path` is moved aside first, back where the rename fails, and deleted at the end.
-    `say` is told which leftovers of killed processes were deleted or put back.
-
-    Raises:
-        FileExistsError: `path` exists and may not be replaced.
-        OSError: it cannot be written; `path` is as it was.
+    Without `overwrite` an existing `path` is a FileExistsError. With it that folder is moved aside, back where the
+    rename fails, and deleted at the end. `say` is told which leftovers of killed processes were deleted or put back.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path, say)

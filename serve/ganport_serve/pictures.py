@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from ganport_runtime.errors import one_line, shown
-from ganport_train.data.prepare import prepare
+from ganport_train.data.image_set import prepare
 from ganport_train.grid import grid, picture
 from numpy.lib import format as npy
 from numpy.typing import NDArray

@@ -7,7 +7,7 @@ import pytest
 from ganport_bench.baselines import SystemUnderTest
 from ganport_bench.plans import as_opened, plans_of
 from ganport_runtime import Bundle, Generator, latents
-from ganport_runtime.tuning import Budget, MeasuredPlan, TuningRecord
+from ganport_runtime.tuning.record import Budget, MeasuredPlan, TuningRecord
 
 from tests.support.bundles import make_variety, make_weights
 

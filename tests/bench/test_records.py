@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from ganport_bench.records import own_cache, tuned, user_record
 from ganport_runtime import Bundle, Generator
-from ganport_runtime.tuning import Budget, save
+from ganport_runtime.tuning.record import Budget, save
 from ganport_runtime.tuning.tuner import tune
 
 

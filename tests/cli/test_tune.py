@@ -17,7 +17,7 @@ from tests.support.bundles import Weights, make_variety
 def _own_cache_and_short_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANPORT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("ganport_runtime.tuning.tuner.TURN_SECONDS", 0.001)
-    monkeypatch.setattr("ganport_runtime.tuning.turns.MOST_ROUNDS", 2)
+    monkeypatch.setattr("ganport_runtime.tuning.timing.MOST_ROUNDS", 2)
 
 
 @pytest.fixture

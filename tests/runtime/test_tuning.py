@@ -65,11 +65,6 @@ def test_one_plan_that_fails_the_probe_at_one_bucket_gives_way_at_all(
         assert {bucket for bucket, plan in usual.plans.items() if plan.backend == "onnxruntime"} == {2}
 
 
-def test_one_plan_of_a_bundle_that_was_not_tuned_is_the_default(variety: Path) -> None:
-    with Generator.open(variety) as generator, Generator.open(variety, one_plan=False) as usual:
-        assert generator.plans == usual.plans
-
-
 def test_a_plan_of_several_buckets_is_opened_once(variety: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ganport_runtime import opening
 
@@ -176,11 +171,6 @@ def test_plans_over_the_records_own_budget_are_not_used(variety: Path) -> None:
 def test_a_budget_that_is_none_is_refused(psnr: Any, worst: Any) -> None:
     with pytest.raises(InputError, match=r"^(min_psnr_db|max_worst) is .*, wanted "):
         Budget(psnr, worst)
-
-
-def test_a_slow_plans_speed_is_not_rounded_to_nothing(variety: Path) -> None:
-    file = write_record(variety, replace(ONNXRUNTIME, images_per_second={64: 0.0004}))
-    assert TuningRecord.from_json(json.loads(file.read_bytes())).plans[0].images_per_second == {64: 0.0004}
 
 
 def test_a_record_reads_back_as_it_was_written(variety: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from ganport_train.data import load_images
-from ganport_train.data.prepare import prepare
+from ganport_train.data.image_set import prepare
 from ganport_train.errors import ConfigError, DataError
 from hypothesis import given, settings
 from hypothesis import strategies as st

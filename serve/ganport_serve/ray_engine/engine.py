@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ganport_runtime import Bundle, BundleError, InputError, PlanError
 from ganport_runtime.batches import TOP, parts
-from ganport_runtime.checks import batch_of, whole_number
+from ganport_runtime.errors import batch_of, whole_number
 from ganport_runtime.latents import LIMIT, image_range
 from ganport_runtime.plan import AUTO
 from ganport_runtime.serving import DeadlineError, QueueFullError, Scores

@@ -18,7 +18,7 @@ import ganport_runtime  # noqa: E402
 import numpy as np  # noqa: E402
 import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found]  # noqa: E402  # Triton has it
 from ganport_runtime import Discriminator, Generator, InputError  # noqa: E402
-from ganport_runtime.checks import batch_of  # noqa: E402
+from ganport_runtime.errors import batch_of  # noqa: E402
 from ganport_runtime.latents import latents_of  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
