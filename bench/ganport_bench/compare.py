@@ -20,7 +20,7 @@ from typing import Any, Literal
 from ganport_bench.errors import BenchError
 from ganport_bench.figures import EXACT_DB
 from ganport_bench.machine import BUSY
-from ganport_bench.tables import Table
+from ganport_bench.tables import Table, number
 from ganport_bench.timing import Estimate
 
 Document = Mapping[str, Any]
@@ -86,13 +86,9 @@ class Regression:
         counts = {word: sum(one.verdict == word for one in self.changes) for word in ("worse", "better", "same")}
         total = ", ".join(f"{count} {word}" for word, count in counts.items())
         last = f"{total}: {'a regression' if self.is_regression else 'no regression'}"
-        rows = [(one.verdict, one.what, _value(one.old), _value(one.new), _ratio_text(one), one.why) for one in shown]
+        rows = [(one.verdict, one.what, number(one.old), number(one.new), _ratio_text(one), one.why) for one in shown]
         columns = ("verdict", "what", "old", "new", "new/old", "why") if rows else ()
         return Table("What changed" if rows else "", columns, rows, "\n".join([*self.remarks, last]))
-
-
-def _value(value: float | None) -> str:
-    return "" if value is None else f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def _ratio_text(change: Change) -> str:

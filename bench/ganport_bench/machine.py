@@ -5,7 +5,7 @@ Linux and NVIDIA's management library (NVML) tell it; what a machine does not te
 
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,6 @@ from ganport_runtime.backends import all_packages
 from ganport_runtime.machine import Host, installed_version, this_host
 
 Lost = Mapping[str, float | None]
-Ask = Callable[..., Any]
 
 BUSY = 0.7  # load average of one minute before the first measurement
 ROOT = Path("/")
@@ -27,16 +26,9 @@ CPU_STATS = ("sys/fs/cgroup/cpu.stat", "sys/fs/cgroup/cpu/cpu.stat")  # of eithe
 STOLEN = 8  # the word of /proc/stat's line `cpu`
 NO_NVML = "nvidia-ml-py is not installed, so nothing is known of clocks, power and throttling"
 REASONS = {  # bits, by NVML's `nvmlClocksEventReason...`
-    0x1: "idle",
-    0x2: "clocks set by an application",
-    0x4: "power cap",
-    0x8: "hardware slowdown",
-    0x10: "sync boost",
-    0x20: "heat, by software",
-    0x40: "heat, by hardware",
-    0x80: "power brake",
-    0x100: "display clocks",
-}
+    0x1: "idle", 0x2: "clocks set by an application", 0x4: "power cap", 0x8: "hardware slowdown", 0x10: "sync boost",
+    0x20: "heat, by software", 0x40: "heat, by hardware", 0x80: "power brake", 0x100: "display clocks",
+}  # fmt: skip
 POLICIES = {"power": 0, "heat": 1, "sync_boost": 2, "board_limit": 3, "reliability": 5}  # NVML_PERF_POLICY_...
 PACKAGES = (  # beside those of the backends
     "numpy", "torch", "triton", "onnx", "nvidia-cuda-runtime", "nvidia-cudnn-cu12", "nvidia-cudnn-cu13", "nvidia-ml-py",
@@ -165,57 +157,43 @@ def _of_host(host: Host) -> tuple[GpuState, ...]:
 
 def _gpu(nvml: ModuleType, handle: object) -> GpuState:
     def ask(function: str, *arguments: object) -> Any:
-        """What a function says of this GPU, or None where this GPU has no such thing."""
-        return _known(nvml, lambda: getattr(nvml, function)(handle, *arguments))
+        """What a function says, or None where this driver or GPU has no such thing."""
+        try:
+            return getattr(nvml, function)(*arguments)
+        except nvml.NVMLError:
+            return None
 
-    return GpuState(_fixed(nvml, ask), _state(nvml, ask), _throttled(ask))
+    def clocks(function: str) -> dict[str, int | None]:
+        return {"sm": ask(function, handle, nvml.NVML_CLOCK_SM), "memory": ask(function, handle, nvml.NVML_CLOCK_MEM)}
 
+    def watts(function: str) -> float | None:
+        milliwatts = ask(function, handle)
+        return None if milliwatts is None else milliwatts / 1000
 
-def _known(nvml: ModuleType, question: Callable[[], Any]) -> Any:
-    try:
-        return question()
-    except nvml.NVMLError:
-        return None
-
-
-def _fixed(nvml: ModuleType, ask: Ask) -> dict[str, Any]:
-    cuda, capability = _known(nvml, nvml.nvmlSystemGetCudaDriverVersion), ask("nvmlDeviceGetCudaComputeCapability")
-    memory = ask("nvmlDeviceGetMemoryInfo")
-    return {
-        "name": ask("nvmlDeviceGetName"),
-        "driver": _known(nvml, nvml.nvmlSystemGetDriverVersion),
+    cuda, capability = ask("nvmlSystemGetCudaDriverVersion"), ask("nvmlDeviceGetCudaComputeCapability", handle)
+    memory, used = ask("nvmlDeviceGetMemoryInfo", handle), ask("nvmlDeviceGetUtilizationRates", handle)
+    bits = ask("nvmlDeviceGetCurrentClocksThrottleReasons", handle)
+    held = {name: ask("nvmlDeviceGetViolationStatus", handle, policy) for name, policy in POLICIES.items()}
+    fixed = {
+        "name": ask("nvmlDeviceGetName", handle),
+        "driver": ask("nvmlSystemGetDriverVersion"),
         "cuda": None if cuda is None else f"{cuda // 1000}.{cuda % 1000 // 10}",
         "memory_bytes": None if memory is None else int(memory.total),
         "compute_capability": None if capability is None else ".".join(map(str, capability)),
-        "max_clock_mhz": _clocks(nvml, ask, "nvmlDeviceGetMaxClockInfo"),
-        "power_limit_watts": _watts(ask("nvmlDeviceGetEnforcedPowerLimit")),
+        "max_clock_mhz": clocks("nvmlDeviceGetMaxClockInfo"),
+        "power_limit_watts": watts("nvmlDeviceGetEnforcedPowerLimit"),
     }
-
-
-def _state(nvml: ModuleType, ask: Ask) -> dict[str, Any]:
-    memory, used = ask("nvmlDeviceGetMemoryInfo"), ask("nvmlDeviceGetUtilizationRates")
-    bits = ask("nvmlDeviceGetCurrentClocksThrottleReasons")
-    return {
-        "clock_mhz": _clocks(nvml, ask, "nvmlDeviceGetClockInfo"),
-        "power_watts": _watts(ask("nvmlDeviceGetPowerUsage")),
-        "temperature_celsius": ask("nvmlDeviceGetTemperature", nvml.NVML_TEMPERATURE_GPU),
+    state = {
+        "clock_mhz": clocks("nvmlDeviceGetClockInfo"),
+        "power_watts": watts("nvmlDeviceGetPowerUsage"),
+        "temperature_celsius": ask("nvmlDeviceGetTemperature", handle, nvml.NVML_TEMPERATURE_GPU),
         "throttle_reasons": None if bits is None else [name for bit, name in REASONS.items() if bits & bit],
         "memory_used_bytes": None if memory is None else int(memory.used),
         "busy_percent": None if used is None else used.gpu,
     }
-
-
-def _throttled(ask: Ask) -> dict[str, float | None]:
-    found = {name: ask("nvmlDeviceGetViolationStatus", policy) for name, policy in POLICIES.items()}
-    return {name: None if status is None else status.violationTime / 1e9 for name, status in found.items()}
-
-
-def _clocks(nvml: ModuleType, ask: Ask, function: str) -> dict[str, int | None]:
-    return {"sm": ask(function, nvml.NVML_CLOCK_SM), "memory": ask(function, nvml.NVML_CLOCK_MEM)}
-
-
-def _watts(milliwatts: int | None) -> float | None:
-    return None if milliwatts is None else milliwatts / 1000
+    return GpuState(
+        fixed, state, {name: None if one is None else one.violationTime / 1e9 for name, one in held.items()}
+    )
 
 
 class Watch:

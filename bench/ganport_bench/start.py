@@ -400,7 +400,7 @@ def tables(document: Mapping[str, Any]) -> list[Table]:
     notes = [f"not measured: {line}" for line in reasons(found.get("missing", {}))]
     if found.get("conditions"):
         notes.append(f"{'; '.join(found['conditions'])}.")
-    every = [(one["system"], one["what"], _batch(one), *_figure(one)) for one in found["quantities"]]
+    every = [(one["system"], one["what"], str(one.get("batch") or ""), *_figure(one)) for one in found["quantities"]]
     return [
         *shown,
         Table("What the processes opened", ("way", "runs"), ways, "\n".join(notes)),
@@ -420,7 +420,7 @@ def _start_grid(quantities: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _warm_up_grid(quantities: Sequence[Mapping[str, Any]]) -> Table:
-    found = {(one["system"], _batch(one), one["what"]): number(one["value"]) for one in quantities}
+    found = {(one["system"], str(one.get("batch") or ""), one["what"]): number(one["value"]) for one in quantities}
     cells = {
         (system, batch): f"{first} / {found.get((system, batch, 'later calls'), '')}"
         for (system, batch, what), first in found.items()
@@ -447,10 +447,6 @@ def _list(part: str, quantities: Sequence[Mapping[str, Any]]) -> Table:
         for one in quantities
     ]
     return Table(TITLES.get(part, part), INTERVAL, rows)
-
-
-def _batch(one: Mapping[str, Any]) -> str:
-    return "" if one.get("batch") is None else str(one["batch"])
 
 
 def _figure(one: Mapping[str, Any]) -> tuple[str, ...]:
