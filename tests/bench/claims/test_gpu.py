@@ -286,18 +286,6 @@ def test_a_command_that_fails_ends_it(root: Path, commands: list[list[str]]) -> 
     assert [words[0] for words in commands] == ["export"]
 
 
-def test_the_commands_options_are_those_of_ganport(capsys: pytest.CaptureFixture[str]) -> None:
-    options = {
-        "train": ("--data", "--resolution", "--width", "--batch-size", "--steps", "--out"),
-        "export": ("--out", "--engines"),
-        "bench": ("--bundle", "--report", "--json", "--quick"),
-    }
-    for command, words in options.items():
-        asked = [sys.executable, "-m", "ganport_cli", command, "--help"]
-        shown = subprocess.run(asked, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "200"})
-        assert not [word for word in words if word not in shown.stdout], command
-
-
 @pytest.mark.usefixtures("commands")
 def test_the_page_is_filled_and_its_words_stay(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "docs").mkdir()
