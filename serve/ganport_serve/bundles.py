@@ -299,6 +299,6 @@ async def in_background(work: Callable[[], T], release: Callable[[T], object]) -
         raise
 
 
-def is_left_behind() -> bool:
+def is_loading() -> bool:
     """Whether such work is under way in this process, which cannot end in the usual way without waiting for it."""
     return any(thread.name == LOADING for thread in threading.enumerate())

@@ -82,12 +82,13 @@ class Request:
         hold: what it holds in memory.
         begun: when it came, by `time.perf_counter`.
         is_read: whether its body has come, or it has none.
+        is_awaited: whether its body is awaited now; a body that nobody asked for may come when it wants.
         ending: why it is cancelled: the error that its client, if any, is told.
         watcher: looks whether its client leaves.
     """
 
-    __slots__ = ("_query", "_receive", "_service", "begun", "ending", "headers", "hold", "is_read", "method", "params",
-                 "path", "watcher")  # fmt: skip
+    __slots__ = ("_query", "_receive", "_service", "begun", "ending", "headers", "hold", "is_awaited", "is_read",
+                 "method", "params", "path", "watcher")  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, service: Service) -> None:
         self.begun = time.perf_counter()
@@ -99,6 +100,7 @@ class Request:
         self.hold, self._receive, self._service = service.budget.hold(), receive, service
         length = self.headers.get(b"content-length", b"0")
         self.is_read = length == b"0" and b"transfer-encoding" not in self.headers
+        self.is_awaited = False
         self.ending: Exception | None = None
         self.watcher: asyncio.Task[None] | None = None
 
@@ -123,18 +125,20 @@ class Request:
             return b""
         parts: list[bytes] = []
         size, most = 0, self._service.settings.max_body
-        while True:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise refuse("bad_request", "the request's body broke off; send all of it")
-            if part := message.get("body", b""):
-                size += len(part)
-                check_size(size, most)
-                self.hold.take(len(part))
-                parts.append(part)
-            if not message.get("more_body", False):
-                break
-        self.is_read = True
+        self.is_awaited = True
+        try:
+            while not self.is_read:
+                message = await self._receive()
+                if message["type"] == "http.disconnect":
+                    raise refuse("bad_request", "the request's body broke off; send all of it")
+                if part := message.get("body", b""):
+                    size += len(part)
+                    check_size(size, most)
+                    self.hold.take(len(part))
+                    parts.append(part)
+                self.is_read = not message.get("more_body", False)
+        finally:
+            self.is_awaited = False
         if self._service.lifecycle.is_draining:
             raise refuse("draining", DRAINING, retry_after=1.0)
         return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -239,7 +243,7 @@ class Application:
     def end(self, *, unread: bool) -> None:
         """Refuse requests under way since the server stops: those whose bodies have not come, or all."""
         for request, task in [*self._pending.items()]:
-            if not (unread and request.is_read) and request.ending is None:
+            if (request.is_awaited or not unread) and request.ending is None:
                 request.ending = refuse("draining", DRAINING, retry_after=1.0)
                 task.cancel()
 
@@ -299,7 +303,7 @@ class Application:
         now, seconds = time.perf_counter(), self._service.settings.body_timeout
         for request, task in self._pending.items():
             age = now - request.begun
-            if not request.is_read and age > seconds and request.ending is None:
+            if request.is_awaited and age > seconds and request.ending is None:
                 detail = f"the request's body took longer than {seconds:g} seconds; send it at once"
                 request.ending = refuse("slow_request", detail)
                 task.cancel()

@@ -30,7 +30,8 @@ and the Open Inference Protocol, version 2, over HTTP with JSON or binary tensor
 Image k of a seed is always the same, whoever asks and whatever else the server does.
 A body has at most {body} bytes, a request at most {count} images, its line and headers at most {header} bytes.
 Every answer names its request in `X-Request-Id`, the client's own name or a new one.
-A refusal is a problem document (RFC 9457). What is no HTTP/1.1 is refused by its status alone."""
+A refusal is a problem document (RFC 9457). A head that is too large (431) or no HTTP/1.1 (400) is refused before there
+is a request: by its status alone, without a document."""
 INFER_TEXT = """Inputs: {wanted}. With a tensor's parameter `binary_data_size` in place of `data` its numbers follow the
 JSON as bytes, little-endian and in row-major order, and `Inference-Header-Content-Length` says how long the JSON is;
 with an output's parameter `binary_data`, or `binary_data_output` for all of them, the answer comes in the same way."""
@@ -43,6 +44,7 @@ TAGS = {
 }
 # reasons that any request may meet, whatever its path
 EVERYWHERE = ("bad_request", "slow_request", "too_large", "failed", "not_ready")
+LARGE_HEAD = {"431": {"$ref": "#/components/responses/LargeHead"}}
 BUSY = ("queue_full", "deadline")
 LONGEST_ROW = 1024  # numbers whose nesting is written out; tools that make requests from it choke on more
 FLAG = {"type": "boolean"}
@@ -84,9 +86,10 @@ def document(served: Served, settings: Settings) -> Document:
     everywhere = (*EVERYWHERE, *(() if settings.token is None else ("unauthorized",)))
     for operation in operations:
         reasons = [one for one in everywhere if one != "unauthorized" or operation.get("security") != []]
-        operation["responses"] = dict(sorted((operation["responses"] | _refused(reasons)).items()))
+        operation["responses"] = dict(sorted((operation["responses"] | _refused(reasons) | LARGE_HEAD).items()))
     tags = {operation["tags"][0] for operation in operations}
-    components: Document = {"schemas": structs.components(), "responses": _refusal_responses()}
+    responses = _refusal_responses() | {"LargeHead": {"description": "Line and headers are too large; no body."}}
+    components: Document = {"schemas": structs.components(), "responses": responses}
     if settings.token is not None:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     height, width, channels = served.image_shape

@@ -81,6 +81,10 @@ _WEBP = WebPImagePlugin  # Pillow imports its plugins when it first needs them: 
 Image.preinit()  # the other ones
 FILE_FORMATS = ("PNG", "JPEG", "WEBP")
 MOST_PIXELS = 2**24  # of a file that is to be resized
+MOST_READS = (
+    10_000  # of a file's head: Pillow steps through segments and chunks in Python, three or four reads for each
+)
+LEAST_READ = 512  # bytes of one read of its pixels, in the mean; encoders write chunks of 4 KiB and more
 LONGEST_SIDE = 16383  # pixels of a picture, to read or to write; WebP has no longer ones
 BYTES_OF_PIXEL = 14  # that decoding holds at most: the file's own pixels, with transparency, on white, without it
 WHITE = (255, 255, 255)  # below transparent pixels
@@ -88,6 +92,21 @@ WHITE = (255, 255, 255)  # below transparent pixels
 UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, RuntimeError, NotImplementedError, MemoryError, TypeError,
               IndexError, KeyError, AttributeError, ZeroDivisionError, OverflowError, Warning,
               Image.DecompressionBombError)  # fmt: skip
+
+
+class BoundedFile(io.BytesIO):
+    """A file that ends with an error when it is read in very many small pieces, which would hold up every client."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self.reads_left = MOST_READS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As any file's."""
+        self.reads_left -= 1
+        if self.reads_left < 0:
+            raise OSError("it has too many segments or chunks")
+        return super().read(size)
 
 
 def decoding_bytes(files: list[bytes], shape: tuple[int, int, int], *, resize: bool) -> int:
@@ -117,15 +136,18 @@ def decode(files: list[bytes], shape: tuple[int, int, int], *, resize: bool) -> 
     return images
 
 
-def _opened(content: bytes, number: int) -> Image.Image:
+def _opened(content: bytes, number: int, more_reads: int = 0) -> Image.Image:
+    file = BoundedFile(content)
     try:
-        return Image.open(io.BytesIO(content), formats=FILE_FORMATS)
+        image = Image.open(file, formats=FILE_FORMATS)
+        file.reads_left += more_reads
+        return image
     except UNREADABLE as error:
         raise _unreadable_image(number, error) from None
 
 
 def _decode(content: bytes, number: int, shape: tuple[int, int, int], *, resize: bool) -> Images:
-    with _opened(content, number) as image:
+    with _opened(content, number, len(content) // LEAST_READ) as image:
         _check(image, number, shape, resize=resize)
         try:
             color = prepare(image, shape[0], WHITE)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from ganport_serve.engine import Served
 from ganport_serve.errors import no_discriminator
-from ganport_serve.http import FRESH, Request, Response, Route, check_json_size, decode_json
+from ganport_serve.http import FRESH, Request, Response, Route, decode_json
 from ganport_serve.pictures import NPY, Images, boundary_of, decode, decoding_bytes, files, npy_array, npy_bytes
 from ganport_serve.refusals import bad_field, refuse
-from ganport_serve.service import Service
+from ganport_serve.service import SMALL, Service
 from ganport_serve.v1 import Choice, read_query
 
 JSON_NUMBERS = 2**20  # of one answer, 20 MB; more come as .npy
@@ -71,7 +71,10 @@ async def _examine(service: Service, request: Request, values: dict[str, Any], n
         given = f"{len(found) * numbers} numbers are too many for JSON"
         raise bad_field("format", f"{given}, at most {JSON_NUMBERS}; ask for format=npy")
     if isinstance(found, list):
-        size = decoding_bytes(found, shape, resize=resize)
+        if sum(map(len, found)) <= SMALL:
+            size = decoding_bytes(found, shape, resize=resize)
+        else:  # many heads, or long ones
+            size = await service.in_thread(decoding_bytes, found, shape, resize=resize)
         request.hold.take(size)
         images = await service.in_thread(decode, found, shape, resize=resize)
         request.hold.take(images.nbytes - size)
@@ -92,7 +95,7 @@ async def _content(service: Service, request: Request, shape: tuple[int, int, in
         case "multipart/form-data":
             return files(body, boundary_of(content_type), most)
         case "application/json":
-            return await _encoded(service, body, most)
+            return await _encoded(service, request, body, most)
         case kind if kind == NPY:
             return _array(body, shape, most)
     return [body]
@@ -108,10 +111,11 @@ def _array(body: bytes, shape: tuple[int, int, int], most: int) -> Images:
     return np.ascontiguousarray(array)
 
 
-async def _encoded(service: Service, body: bytes, most: int) -> list[bytes]:
-    check_json_size(len(body))
+async def _encoded(service: Service, request: Request, body: bytes, most: int) -> list[bytes]:
+    """The files of a JSON document, as large as any body: strings are read fast, and it has nothing else."""
     if body.count(b",") >= most:  # of which base64 has none
         raise bad_field("images", f"images holds more than {most} files; send 1 to {most} at a time")
+    request.hold.take(len(body) * 3 // 4)  # what base64 holds
     found = await service.in_turn(len(body), lambda: decode_json(body, ImagesDocument, WANTED))
     return found.images
 

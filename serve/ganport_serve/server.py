@@ -208,6 +208,7 @@ class Listeners:
         self._app = make_app(service)
         self._http: HttpServer | None = None
         self._serving: asyncio.Task[None] | None = None
+        self._is_broken = False  # whether HTTP has ended by itself
 
     async def open(self) -> Address:
         """Open both.
@@ -229,7 +230,16 @@ class Listeners:
         address = Address(f"http://{reachable(settings.host, listener.getsockname()[1])}", grpc_address)
         self._http = HttpServer(self._app, settings, listener)
         self._serving = asyncio.create_task(self._http.serve())
+        self._serving.add_done_callback(self._http_ended)
         return address
+
+    def _http_ended(self, serving: asyncio.Task[None]) -> None:
+        """Stop the server where its HTTP ends before it is told to."""
+        error = None if serving.cancelled() else serving.exception()
+        if not self._service.lifecycle.is_draining:
+            self._is_broken = True
+            log.error("HTTP has ended by itself", exc_info=error)
+            self._service.lifecycle.stop()
 
     async def close(self) -> None:
         """Refuse what comes, wait for what was accepted, and close both.
@@ -251,6 +261,8 @@ class Listeners:
         if self._http is not None and self._serving is not None:
             self._http.stop()  # type: ignore[no-untyped-call]
             await asyncio.wait((self._serving,), timeout=left)
+        if self._is_broken:
+            raise ServeError("HTTP has ended by itself; the log says why; start the server again")
         if lost:
             raise ServeError(
                 f"{lost} accepted requests were not answered, and are lost: the server was told twice to stop, "

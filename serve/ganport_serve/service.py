@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
@@ -154,9 +155,20 @@ class Service:
         return task
 
     async def in_thread(self, function: Callable[P, T], *args: P.args, **keywords: P.kwargs) -> T:
-        """Call a function that takes long and releases the interpreter, such as an encoder, in a thread."""
+        """Call a function that takes long and releases the interpreter, such as an encoder, in a thread.
+
+        A thread cannot be cancelled. So a caller that is cancelled ends with it, and holds its memory so long.
+        """
         async with self._threads:
-            return await asyncio.to_thread(function, *args, **keywords)
+            work = asyncio.ensure_future(asyncio.to_thread(function, *args, **keywords))
+            try:
+                return await asyncio.shield(work)
+            except asyncio.CancelledError:
+                while not work.done():
+                    with suppress(asyncio.CancelledError):
+                        await asyncio.wait((work,))
+                work.exception()  # mark it as retrieved
+                raise
 
     async def in_turn(self, size: int, function: Callable[[], T]) -> T:
         """Call a function that holds the interpreter, such as a parser of so many bytes.

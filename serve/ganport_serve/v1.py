@@ -235,7 +235,7 @@ async def _answer(service: Service, request: Request, wish: Wish) -> Response:
     body = await service.in_thread(FORMATS[wish.format].encode, images, wish.first)
     service.metrics.encoded(wish.format, time.perf_counter() - begun)
     request.hold.take(-pixels)
-    if service.engine.served.digest != served.digest:  # which bundle made the images is unknown: not to be cached
+    if service.engine.served is not served:  # which bundle or plan made the images is unknown: not to be cached
         headers = [*_file_headers(wish), (b"cache-control", b"no-store")]
     return Response(body, headers)
 

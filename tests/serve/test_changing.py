@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ganport_serve.bundles import is_left_behind
+from ganport_serve.bundles import is_loading
 
 from tests.serve.conftest import Gate
 from tests.support.bundles import Weights, make_bundle, make_weights
@@ -96,7 +96,7 @@ def test_who_asks_for_another_bundle_may_leave(server: Here, gate: Gate, other_b
         gate.close()
         body = json.dumps({"path": str(other_bundle)}).encode()
         connection.sendall(request("POST", "/admin/bundle", body, **RIGHT))
-        wait_until(is_left_behind, "the new bundle's opening")
+        wait_until(is_loading, "the new bundle's opening")
     left = b'route="/admin/bundle",status="499"'
     wait_until(lambda: left in ask(server.port, "GET", "/metrics", **RIGHT).body, "its leaving")
     gate.open()

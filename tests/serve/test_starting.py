@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ganport_runtime import BundleError
-from ganport_serve.bundles import is_left_behind
+from ganport_serve.bundles import is_loading
 from ganport_serve.errors import ServeError
 
 from tests.serve.conftest import Gate
@@ -49,9 +49,9 @@ def test_it_is_live_at_once_and_ready_when_it_is_warm(starting: Here, gate: Gate
 def test_it_stops_although_it_has_not_yet_started(starting: Here, gate: Gate) -> None:
     starting.server.stop()
     wait_until(lambda: _is_gone(starting.port), "the end")
-    assert is_left_behind()  # what nobody can interrupt, and nobody waits for
+    assert is_loading()  # what nobody can interrupt, and nobody waits for
     gate.open()
-    wait_until(lambda: not is_left_behind(), "the end of what was left behind")
+    wait_until(lambda: not is_loading(), "the end of what was left behind")
     assert not [thread for thread in threading.enumerate() if "batcher" in thread.name.lower()]
 
 

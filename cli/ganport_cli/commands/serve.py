@@ -64,7 +64,9 @@ def serve(
     max_delay_ms: Delay = 2.0,
     max_queue: Annotated[int, typer.Option(min=1, help="Images that may wait; over it, 429.")] = 1024,
     max_count: Count = None,
-    max_body_mb: Annotated[float, typer.Option(min=0.001, help="A request's body, in MiB; over it, 413.")] = 32.0,
+    max_body_mb: Annotated[
+        float, typer.Option(min=0.001, help="A request's body, in MiB; over it, 413. JSON of numbers: 4.")
+    ] = 32.0,
     request_timeout: Annotated[float, typer.Option(min=0.001, help="Seconds for an answer; over it, 504.")] = 60.0,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -127,7 +129,7 @@ def serve(
 def _run(
     bundle: Path, settings: "Settings", make: "MakeEngine", is_told_to_end: Callable[[], bool], *, json: bool
 ) -> None:
-    from ganport_serve.bundles import is_left_behind
+    from ganport_serve.bundles import is_loading
     from ganport_serve.server import Server
 
     server = Server(bundle, settings, make)
@@ -140,7 +142,7 @@ def _run(
         server.run(partial(_ready, json=json), listening)
     finally:
         logging.getLogger().handlers[0].flush()  # before what the command says of an error
-    if is_left_behind():  # a thread still loads a bundle that is no longer wanted, which takes seconds
+    if is_loading():  # a thread still loads a bundle that is no longer wanted, which takes seconds
         sys.stdout.flush()
         os._exit(0)
 

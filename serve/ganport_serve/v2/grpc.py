@@ -22,18 +22,28 @@ from ganport_runtime.errors import one_line
 from google.protobuf.message import Message  # type: ignore[import-untyped]
 from tritonclient.grpc import service_pb2 as pb  # type: ignore[import-untyped]
 
+from ganport_serve.bundles import is_loading
 from ganport_serve.errors import DRAINING, NotReadyError
 from ganport_serve.http import check_token
 from ganport_serve.refusals import GONE, REASONS, Problem, problem_of, refuse
 from ganport_serve.service import ByteBudget, Hold, Service
 from ganport_serve.settings import Settings
-from ganport_serve.v2.messages import METHODS, AnswerMethod, Proto, not_served, parse_message
+from ganport_serve.v2.messages import (
+    METHODS,
+    AnswerMethod,
+    Proto,
+    infer,
+    not_served,
+    parse_message,
+    raw_bytes,
+)
 
 Context = Any  # grpc.aio.ServicerContext: grpcio carries no types
 StreamRequest = TypeVar("StreamRequest")
 StreamAnswer = TypeVar("StreamAnswer")
 DEFINITION = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 FINAL = "triton_final_response"
+INFERENCE = ("ModelInfer", "ModelStreamInfer")
 WITHOUT_TOKEN = ("ServerLive", "ServerReady")  # and without a look at their messages, which hold nothing
 WINDOW = 64  # requests of one stream that are under way at once
 STREAMS = 1024  # calls of one connection at once
@@ -130,6 +140,8 @@ class Crowd:
 
     def _end(self, timeout: asyncio.Timeout) -> None:
         del self._begun[timeout]
+        if timeout.expired():  # its own time is over, and it has not noticed yet
+            return
         self.ended.add(timeout)
         timeout.reschedule(asyncio.get_running_loop().time())
 
@@ -144,20 +156,21 @@ class Receiver:
 
     def __init__(self, settings: Settings, budget: ByteBudget) -> None:
         self._seconds, self._budget = settings.body_timeout, budget
-        self._waiting = Crowd(WAITING)
+        self._waiting, self._between = Crowd(WAITING), Crowd(WAITING)  # for a call's first message, and a further one
         self._watch: asyncio.Task[None] | None = None
 
     async def message(self, context: Context, *, is_first: bool = True) -> bytes | None:
         """The next message of a call; None: its client sends no more."""
         timeout = asyncio.timeout(self._seconds if is_first else None)
+        waiting = self._waiting if is_first else self._between
         was_ended = False
         try:
             async with timeout:
-                self._waiting.enter(timeout)
+                waiting.enter(timeout)
                 try:
                     data = await context.read()
                 finally:
-                    was_ended = self._waiting.leave(timeout)
+                    was_ended = waiting.leave(timeout)
         except TimeoutError:
             if was_ended:
                 detail = "too many calls wait for their messages; send each at once, and ask again soon"
@@ -172,22 +185,34 @@ class Receiver:
 
     def stop(self) -> None:
         """Wait for no message any more."""
-        self._waiting.end(0.0)
         if self._watch is not None:
             self._watch.cancel()
+        self._waiting.end(0.0)
+        self._between.end(0.0)
 
     async def _look(self) -> None:
         calm = _resident() - self._budget.held
         while True:
             await asyncio.sleep(LOOK)
-            grown = _resident() - self._budget.held - calm
-            if grown > BUFFERED:
-                ended = self._waiting.end(LOOK)
-                await asyncio.sleep(LOOK)
-                _give_back_memory()
-                calm = max(calm, _resident() - self._budget.held - BUFFERED // 2)
-                if ended:
-                    log.warning("messages under way were too large together", extra={"ended": ended, "bytes": grown})
+            try:
+                calm = await self._look_once(calm)
+            except Exception:
+                log.exception("a look at gRPC's buffers failed")
+
+    async def _look_once(self, calm: int) -> int:
+        """End calls where this process has grown too much beyond `calm` bytes; returns what to compare with next."""
+        own = _resident() - self._budget.held
+        if is_loading():  # a bundle's networks take memory too
+            return max(calm, own)
+        if own - calm <= BUFFERED:
+            return calm
+        # Streams between two messages are idle for the most part, so those that wait for a first one go before them.
+        ended = self._waiting.end(LOOK) or self._between.end(LOOK)
+        await asyncio.sleep(LOOK)
+        _give_back_memory()
+        if ended:
+            log.warning("messages under way were too large together", extra={"ended": ended, "bytes": own - calm})
+        return max(calm, _resident() - self._budget.held - BUFFERED // 2)
 
 
 def _resident() -> int:
@@ -231,7 +256,7 @@ class Calls:
             self._service.lifecycle.enter()
             is_active = True
             hold.take(len(data or b""))
-            answer = await self._answer(method, parse_message(method.message, data or b""), context)
+            answer = await self._answer(method, parse_message(method.message, data or b""), context, hold)
             await self._write(context, answer, hold)
             status = int(HTTPStatus.OK)
         except Exception as error:
@@ -280,7 +305,8 @@ class Calls:
             size = len(data)
             request = parse_message(method.message, data)
             request_id = request.id
-            answer = await self._answer(method, request, context)
+            answer = await self._answer(method, request, context, hold)
+            size += raw_bytes(answer)
             answer.parameters[FINAL].bool_param = True
             status = int(HTTPStatus.OK)
             return pb.ModelStreamInferResponse(infer_response=answer), size
@@ -293,7 +319,9 @@ class Calls:
             self._service.lifecycle.leave()
             self._service.metrics.request("grpc", method.name, status, time.perf_counter() - begun)
 
-    async def _answer(self, method: Method, request: Proto, context: Context) -> Proto:
+    async def _answer(self, method: Method, request: Proto, context: Context, hold: Hold) -> Proto:
+        if method.name in INFERENCE:
+            return await infer(self._service, request, context.time_remaining(), hold)
         answer: AnswerMethod = METHODS.get(method.name, not_served)
         return await answer(self._service, request, context.time_remaining())
 

@@ -12,7 +12,7 @@ from ganport_runtime.errors import shown
 from ganport_serve.errors import NotReadyError
 from ganport_serve.http import Request, Response, Route, check_json_size, json_response
 from ganport_serve.refusals import ProblemError, bad_field, refuse
-from ganport_serve.service import SMALL, Service
+from ganport_serve.service import SMALL, Hold, Service
 from ganport_serve.v2.models import (
     IndexRequest,
     Model,
@@ -102,12 +102,14 @@ async def _infer(service: Service, request: Request) -> Response:
     start = header_length(request.headers.get(b"inference-header-content-length"), body)
     check_json_size(start)
     parsed = await service.in_turn(start, lambda: parse(model, body[:start], service.settings.max_count))
-    outputs = await run(service, parsed.call, parsed.tensors(body, start))
+    shown_as_text = {output.name for output in parsed.outputs if not output.binary}
+    row = sum(spec.row_bytes + (spec.row_text if spec.name in shown_as_text else 0) for spec in model.outputs)
+    outputs, size = await run(service, parsed.call, parsed.tensors(body, start), request.hold, row)
     begun = time.perf_counter()
-    text = sum(outputs[output.name].size for output in parsed.outputs if not output.binary)
-    request.hold.take(4 * text)
+    text = sum(outputs[name].size for name in shown_as_text)
     making = partial(response_of, parsed, outputs)
     response = await service.in_thread(making) if text > SMALL else making()
+    request.hold.take(-size)
     service.metrics.encoded("json" if text else "binary", time.perf_counter() - begun)
     accepted = request.headers.get(b"accept-encoding")
     if accepted in _WINDOWS and response.body is not None:
@@ -157,55 +159,57 @@ def _deflated(body: bytes, encoding: bytes) -> bytes:
     return stream.compress(body) + stream.flush()
 
 
-async def run(service: Service, call: InferenceCall, tensors: Tensors) -> Tensors:
-    """Every output of the model for these inputs, counted in the protocol's statistics.
+async def run(service: Service, call: InferenceCall, tensors: Tensors, hold: Hold, row: int) -> tuple[Tensors, int]:
+    """Every output of the model for these inputs, and what `hold` holds for them now; counted in the statistics.
 
     Args:
         service: that answers.
         call: what is asked; a request's own timeout counts where it is shorter than the server's.
         tensors: each input that `call` declares, of the dtype and shape declared.
+        hold: takes what the answer will need, before it is made.
+        row: bytes that the answer needs for each image.
 
     Raises:
-        ProblemError: numbers are out of range, with the field.
+        ProblemError: numbers are out of range, with the field; the answer would never fit, or does not now.
         Exception: whatever the engine raises.
     """
     counted = service.metrics.models[call.model.name]
-    begun = time.perf_counter_ns()
+    begun, size = time.perf_counter_ns(), 0
     try:
+        needed = _checked_count(service, call, tensors, row) * row
+        hold.take(needed)
+        size = needed
         outputs = await _outputs(service, call, tensors)
     except BaseException:
+        hold.take(-size)
         counted.failed(time.perf_counter_ns() - begun)
         raise
     rows = len(next(iter(outputs.values())))
     counted.succeeded(rows, time.perf_counter_ns() - begun)
-    return outputs
+    return outputs, size
 
 
 async def _outputs(service: Service, call: InferenceCall, tensors: Tensors) -> Tensors:
     engine, timeout = service.engine, call.within(service.settings.request_timeout)
     try:
         if "image" in tensors:
-            _check_count(service, call, "image", "shape", len(tensors["image"]))
             scores = await engine.examine(tensors["image"], timeout=timeout)
             return {"logit": scores.logits, "features": scores.features}
         if "z" in tensors:
-            _check_count(service, call, "z", "shape", len(tensors["z"]))
             return {"image": await engine.generate(tensors["z"], timeout=timeout)}
-        count, seed, start = _images_asked(service, call, tensors)
+        count, seed, start = _images_asked(call, tensors)
         return {"image": await engine.sample(count, seed=seed, start=start, timeout=timeout)}
     except InputError as error:
         raise _misfit(call, error) from None
 
 
-def _images_asked(service: Service, call: InferenceCall, tensors: Tensors) -> tuple[int, int, int]:
+def _images_asked(call: InferenceCall, tensors: Tensors) -> tuple[int, int, int]:
     """Count, seed and start of a request with the input `seed`."""
     numbers = {name: int(array[0]) for name, array in tensors.items()}
-    count = numbers.get("count", 1)
-    _check_count(service, call, "count", "data", count)
     for name, number in numbers.items():
         if number < 0:
             raise bad_field(f"{call.field(name)}.data", f"{name} is {number}, wanted 0 to 2^64 - 1")
-    return count, numbers["seed"], numbers.get("start", 0)
+    return numbers.get("count", 1), numbers["seed"], numbers.get("start", 0)
 
 
 def _misfit(call: InferenceCall, error: InputError) -> ProblemError:
@@ -215,8 +219,15 @@ def _misfit(call: InferenceCall, error: InputError) -> ProblemError:
     return bad_field(f"{first.field}.data" if is_alone else "inputs", str(error))
 
 
-def _check_count(service: Service, call: InferenceCall, name: str, member: str, count: int) -> None:
-    limit = service.settings.max_count
+def _checked_count(service: Service, call: InferenceCall, tensors: Tensors, row: int) -> int:
+    """How many images a request is about; its answer needs so many bytes for each."""
+    name, member = next(((name, "shape") for name in ("image", "z") if name in tensors), ("count", "data"))
+    count = len(tensors[name]) if member == "shape" else int(tensors[name][0]) if name in tensors else 1
+    limit, most = service.settings.max_count, service.budget.size // row
     if not 1 <= count <= limit:
         what = f"count is {count}" if name == "count" else f"{name} has {count} rows"
         raise bad_field(f"{call.field(name)}.{member}", f"{what}, wanted 1 to {limit} in one request")
+    if count > most:
+        what = f"the answer to {count} images would need {count * row} bytes of {service.budget.size}"
+        raise bad_field(f"{call.field(name)}.{member}", f"{what}; ask for {most} or fewer in one request")
+    return count

@@ -13,7 +13,7 @@ from tritonclient.grpc import service_pb2 as pb  # type: ignore[import-untyped]
 from ganport_serve.errors import NotReadyError, UnknownModelError
 from ganport_serve.http import LONGEST_JSON
 from ganport_serve.refusals import ProblemError, bad_field, refuse
-from ganport_serve.service import Service
+from ganport_serve.service import Hold, Service
 from ganport_serve.v2.http import run
 from ganport_serve.v2.models import (
     VERSION,
@@ -150,10 +150,20 @@ async def _repository_index(service: Service, request: Proto, _: float | None) -
     return ParseDict({"models": index}, pb.RepositoryIndexResponse())
 
 
-async def _model_infer(service: Service, request: Proto, seconds: float | None) -> Message:
+async def infer(service: Service, request: Proto, seconds: float | None, hold: Hold) -> Proto:
+    """The answer to an inference request; `hold` holds its raw contents."""
     model = named(service.engine.served, request.model_name, request.model_version)
     call = call_of(model, request, seconds)
-    return response_of(call, request, await run(service, call, tensors_of(call, request)))
+    row = 2 * sum(spec.row_bytes for spec in model.outputs)  # as tensors, and in the message
+    outputs, size = await run(service, call, tensors_of(call, request), hold, row)
+    answer = response_of(call, request, outputs)
+    hold.take(raw_bytes(answer) - size)
+    return answer
+
+
+def raw_bytes(answer: Proto) -> int:
+    """Bytes of an answer's tensors."""
+    return sum(map(len, answer.raw_output_contents))
 
 
 async def not_served(_: Service, request: Proto, __: float | None) -> Message:
@@ -176,8 +186,6 @@ METHODS: Mapping[str, AnswerMethod] = {
     "ModelConfig": _model_config,
     "ModelStatistics": _model_statistics,
     "RepositoryIndex": _repository_index,
-    "ModelInfer": _model_infer,
-    "ModelStreamInfer": _model_infer,
 }
 
 

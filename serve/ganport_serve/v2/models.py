@@ -1,5 +1,6 @@
 """The two models as the protocol sees them: tensors, what a request may declare, and what describes them."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -64,6 +65,16 @@ class TensorSpec:
         return all(
             given > 0 if wanted == ANY else given == wanted for given, wanted in zip(shape, self.shape, strict=True)
         )
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row."""
+        return math.prod(self.shape[1:]) * DTYPES[self.datatypes[0]].itemsize
+
+    @property
+    def row_text(self) -> int:
+        """Bytes of one row as JSON, about."""
+        return math.prod(self.shape[1:]) * (4 if self.datatypes[0] == "UINT8" else 16)
 
     @property
     def wanted(self) -> str:
