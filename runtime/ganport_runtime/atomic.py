@@ -5,6 +5,7 @@ write of the same name can delete what a killed process left, and nothing else.
 """
 
 import contextlib
+import errno
 import json
 import os
 import re
