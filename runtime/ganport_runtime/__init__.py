@@ -22,20 +22,9 @@ if TYPE_CHECKING:
     from ganport_runtime.serving.batcher import Batcher, Scorer
 
 __all__ = [
-    "Batcher",
-    "Bundle",
-    "BundleError",
-    "ClosedError",
-    "Discriminator",
-    "Generator",
-    "InputError",
-    "Plan",
-    "PlanError",
-    "Refusal",
-    "Scorer",
-    "__version__",
-    "latents",
-]
+    "Batcher", "Bundle", "BundleError", "ClosedError", "Discriminator", "Generator", "InputError", "Plan",
+    "PlanError", "Refusal", "Scorer", "__version__", "latents",
+]  # fmt: skip
 
 _MODULES = {
     "Batcher": "serving.batcher",

@@ -18,8 +18,6 @@ from typing import Any
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["new_folder", "remove_leftovers", "replacing_file", "sync_folder", "write_bytes", "write_json"]
-
 PARTIAL, OLD = "partial", "old"  # what is being written, and the folder that it replaces
 
 

@@ -10,8 +10,6 @@ from typing import BinaryIO, Self
 from ganport_runtime.errors import BundleError, one_line
 from ganport_runtime.manifest import Entry, Manifest, Probe, Role, Variant, parse_json
 
-__all__ = ["MANIFEST", "Bundle"]
-
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 16 * 2**20  # a larger one is damage, not a description
 REMEDY = "copy the bundle again or export it again"

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["PSNR_LIMIT_DB", "Difference", "compare", "psnr_db"]
-
 PSNR_LIMIT_DB = 100.0  # identical images would be infinite, which JSON cannot say
 
 

@@ -81,7 +81,6 @@ def allocate(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
 
 
 def _power(high: int) -> str:
-    """Limits such as 2^64 - 1 as people know them."""
     for power, suffix in ((high, ""), (high + 1, " - 1")):
         if power >= 2**16 and power & (power - 1) == 0:
             return f"2^{power.bit_length() - 1}{suffix}"

@@ -300,7 +300,6 @@ class _Workspace:
         np.multiply(waves, radius, tile.transpose(3, 2, 0, 1), casting="same_kind")
 
     def _run(self, block: int) -> None:
-        """Set `waves` and `radius` from the keys, the images and the first block."""
         c0, c1, c2, c3 = self.philox.counter
         np.add(self.blocks, np.uint32(block), c0)
         c1.fill(0)

@@ -43,17 +43,6 @@ class Network:
     ) -> Self:
         """Open a bundle with the fastest plan known for this machine.
 
-        Args:
-            path: the bundle's directory.
-            device: `auto`, `cpu` or `cuda`.
-            precision: `auto`, `fp32`, `bf16`, `fp16` or `int8`; `auto` keeps within the budget of the tuning record,
-                and takes fp32 where nothing was tuned.
-            backend: `auto`, `onnxruntime`, `openvino` or `tensorrt`.
-            threads: CPU threads for one run, or None for what the plan says; a number leaves the tuning record aside.
-            one_plan: one plan for every batch size, the one that tuning chose, so that an image of a seed is the same
-                whatever the count. False: each batch size has its fastest plan, which costs the memory of several; the
-                images of a seed then differ a little between batch sizes.
-
         Raises InputError for other values, BundleError for a bundle that is damaged or holds no such network, PlanError
         where nothing here can run it.
         """
@@ -118,7 +107,6 @@ class Network:
         return self._run_all((output,), batch)[0]
 
     def _run_all(self, outputs: Sequence[str], batch: NDArray[Any]) -> list[NDArray[Any]]:
-        """Run a batch of any size once, in parts where it is larger than the top bucket."""
         running = self._opened()
         if 0 < len(batch) <= TOP:
             return run_part(running[bucket_of(len(batch))].session, outputs, batch)

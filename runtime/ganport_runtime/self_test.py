@@ -160,7 +160,6 @@ def _sizes(session: Session, bucket: int | None) -> tuple[int | None, ...]:
 
 
 def _resized(data: ProbeData, size: int | None) -> ProbeData:
-    """The probe repeated, or cut, to `size` images."""
     if size is None:
         return data
     rows = np.arange(size) % len(data.z)
@@ -179,7 +178,6 @@ def _fault(subject: Subject, data: ProbeData) -> str | None:
 
 
 def _passed_file(subject: Subject) -> tuple[Path | None, str]:
-    """Where a pass is remembered, or why nowhere."""
     try:
         key = json.dumps(_key(subject), sort_keys=True)
         return cache_folder() / "probes" / f"{sha256(key.encode()).hexdigest()[:32]}.json", ""

@@ -100,12 +100,6 @@ def test_what_is_asked_for_narrows_the_record(variety: Path, asked: dict[str, An
             assert (plan.variant, plan.backend, plan.tuned) == (entry, backend, True)
 
 
-def test_what_the_record_has_no_plan_for_is_not_tuned(variety: Path) -> None:
-    write_record(variety, ONNXRUNTIME)
-    said = note(variety, precision="int8")
-    assert "not tuned: the tuning record holds no measured plan of what was asked for" in said
-
-
 def test_a_bucket_that_was_not_measured_is_not_tuned(variety: Path) -> None:
     write_record(variety, replace(ONNXRUNTIME, images_per_second={64: 100.0}))
     with Generator.open(variety, one_plan=False) as generator:

@@ -253,13 +253,7 @@ class BoundBuffers:
     """The buffers of one batch size and one choice of outputs, bound to the session once."""
 
     def __init__(
-        self,
-        session: Any,
-        how: Any,
-        batch: int,
-        inputs: Sequence[Tensor],
-        outputs: Sequence[Tensor],
-        stack: ExitStack,
+        self, session: Any, how: Any, batch: int, inputs: Sequence[Tensor], outputs: Sequence[Tensor], stack: ExitStack
     ) -> None:
         self._run, self._how = session.run_with_iobinding, how
         self._stream = cuda.CudaStream(stack)

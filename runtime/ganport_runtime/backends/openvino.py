@@ -139,7 +139,6 @@ def _precision(model: Any, entry: Entry, hint: str) -> str:
 
 
 def _executed(model: Any) -> set[str]:
-    """The precisions of the layers that do the arithmetic, from the graph as the library executes it."""
     info = [node.get_rt_info() for node in model.get_runtime_model().get_ordered_ops()]
     words = {node["runtimePrecision"].value for node in info if node["layerType"].value in HEAVY}
     return {EXECUTED.get(word, word) for word in words}

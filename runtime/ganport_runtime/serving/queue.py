@@ -280,7 +280,6 @@ class InputQueue(Generic[T]):
         return QueueFullError(text, seconds)
 
     def _rest(self, now: float) -> float:
-        """Seconds until the engine should be done with its batch."""
         return max(0.0, self._free_at - now) if self._running else 0.0
 
     def _check_deadline(self, request: QueuedRequest[T], now: float) -> None:

@@ -234,7 +234,6 @@ class BatchWorker(Generic[T]):
             settle(queue.drop_late())
 
     def _run(self, batch: Batch[T]) -> Outputs | Exception:
-        """The outputs of a batch, or why there are none."""
         rows = self._rows[: batch.bucket]
         outcome: Outputs | Exception
         began = batch.started = monotonic()
@@ -285,7 +284,6 @@ class BatchWorker(Generic[T]):
         return whole
 
     def _fail(self, requests: Sequence[QueuedRequest[T]], cause: Exception, images: int) -> None:
-        """Fail these requests, and drop what still waits of them."""
         with self.queue.lock:
             failed = [request for request in requests if not request.is_settled]
             for request in failed:

@@ -150,10 +150,7 @@ class Race:
     """
 
     def __init__(
-        self,
-        systems: Mapping[str, Mapping[int, System]],
-        rough: Mapping[str, Mapping[int, float]],
-        goal: Iterable[int],
+        self, systems: Mapping[str, Mapping[int, System]], rough: Mapping[str, Mapping[int, float]], goal: Iterable[int]
     ) -> None:
         self._systems, self._rough, self._goal = systems, rough, tuple(goal)
         self._taken: dict[str, dict[int, list[float]]] = {
@@ -212,7 +209,6 @@ class Race:
         return chosen, runner_up, None if runner_up is None else self.lead(chosen, runner_up)
 
     def _round(self, names: list[str]) -> None:
-        """One turn of each plan at each of its buckets, in an order of the round's own."""
         random = Random(self.rounds)
         every = {bucket for name in names for bucket in self._systems[name]}
         for bucket in sorted(every) if self.rounds < ROUNDS else self._goal:

@@ -90,7 +90,6 @@ def families(bundle: Bundle, role: Role) -> tuple[list[Family], list[RefusedPlan
 
 
 def _families(candidates: Iterator[Candidate]) -> Iterator[Family]:
-    """By the precision that is asked for."""
     grouped: dict[str, list[Candidate]] = {}
     for candidate in candidates:
         grouped.setdefault(candidate.precision, []).append(candidate)

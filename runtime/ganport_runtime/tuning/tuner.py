@@ -176,7 +176,8 @@ def tune(
     goal = BUCKETS if for_batch is None else (bucket_of(min(for_batch, TOP)),)
     bundle, limits = Bundle.open(path), budget or Budget()
     bundle.verify()
-    reference, untuned = _reference(bundle, clock), _untuned(bundle)
+    reference = _reference(bundle, clock)
+    untuned = next(iter(list_plans(bundle, "generator", PlanRequest())[0]), None)
     found, refused = families(bundle, "generator")
     found.sort(key=lambda family: family.first != untuned)
     steps = TuningSteps(on_progress, len(found) + ROUNDS)
@@ -185,9 +186,11 @@ def tune(
         for candidate in skipped:
             field.refuse(candidate, f"not measured: {seconds:g} s are over")
         if not field.open:
-            raise PlanError(_nothing_left(bundle, limits, field.refused))
+            reasons = "; ".join(f"{refusal.plan}: {refusal.reason}" for refusal in field.refused)
+            raise PlanError(f"no plan of {bundle.path} runs here within {limits}: {reasons or 'none was tried'}")
         record = _record(bundle, field, limits, *_choose(field, for_batch, steps, lambda: clock() - begun < seconds))
     file, note = _saved(record, bundle)
+    cut = f"{len(skipped)} plans were not measured, for {seconds:g} s are over; --seconds gives more"
     return Tuning(
         record=record,
         file=file,
@@ -195,7 +198,7 @@ def tune(
         reference=str(reference.plan),
         untuned=next((plan for plan in record.plans if title(plan) == str(untuned)), None),
         refused=(*refused, *field.refused),
-        cut=_cut(len(skipped), seconds),
+        cut=cut if skipped else "",
         seconds=clock() - begun,
     )
 
@@ -240,12 +243,6 @@ def _choose(
         return chosen, TunedChoice(for_batch, "", 1.0, 1.0, 1.0, race.rounds, True)
     ratio, low, high = (float(f"{one:.4g}") for one in (lead.ratio, lead.low, lead.high))
     return chosen, TunedChoice(for_batch, runner_up or "", ratio, low, high, lead.rounds, lead.is_certain)
-
-
-def _untuned(bundle: Bundle) -> Candidate | None:
-    """What runs without tuning."""
-    available, _ = list_plans(bundle, "generator", PlanRequest())
-    return available[0] if available else None
 
 
 def _reference(bundle: Bundle, clock: Callable[[], float]) -> TuningReference:
@@ -299,17 +296,8 @@ def _try_out(
     return skipped
 
 
-def _nothing_left(bundle: Bundle, budget: Budget, refused: Sequence[RefusedPlan]) -> str:
-    reasons = "; ".join(f"{refusal.plan}: {refusal.reason}" for refusal in refused)
-    return f"no plan of {bundle.path} runs here within {budget}: {reasons or 'none was tried'}"
-
-
 def _saved(record: TuningRecord, bundle: Bundle) -> tuple[Path | None, str]:
     try:
         return save(record, bundle), ""
     except OSError as error:
         return None, f"the record could not be written, so nothing is remembered: {error}"
-
-
-def _cut(skipped: int, seconds: float) -> str:
-    return f"{skipped} plans were not measured, for {seconds:g} s are over; --seconds gives more" if skipped else ""

@@ -12,14 +12,7 @@ from ganport_runtime.tuning.record import Budget
 from ganport_runtime.tuning.trials import PlanTrial
 from ganport_runtime.tuning.tuner import Tuning, tune
 
-from tests.support.bundles import (
-    Weights,
-    generator_graph,
-    make_manifest,
-    make_variety,
-    write_manifest,
-    write_variant,
-)
+from tests.support.bundles import Weights, generator_graph, make_manifest, make_variety, write_manifest, write_variant
 
 pytestmark = pytest.mark.slow
 
