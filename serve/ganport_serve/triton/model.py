@@ -22,8 +22,6 @@ from ganport_runtime.errors import batch_of  # noqa: E402
 from ganport_runtime.latents import latents_of  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
-__all__ = ["TritonPythonModel"]
-
 Rows = NDArray[Any]
 DEVICES = {"CPU": "cpu", "GPU": "cuda"}
 FAILED = "the engine failed on this batch; the server's log says why"
@@ -64,7 +62,6 @@ class TritonPythonModel:
         self._role.network.close()
 
     def _responses(self, parts: Sequence[Rows]) -> list[Any]:
-        """One answer for each part of a batch, all of one run."""
         bounds = np.cumsum([0, *map(len, parts)])
         try:
             outputs = self._role.run(parts)

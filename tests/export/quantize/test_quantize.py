@@ -11,12 +11,14 @@ from ganport_export.graph import to_bytes
 from ganport_export.passes.to_fused import to_fused
 from ganport_export.passes.to_phase import to_phase
 from ganport_export.quantize import KINDS, Quantized, quantize
+from ganport_export.quantize.placement import RECIPES, place
 from ganport_export.session import OnnxSession
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from onnx import helper
 
-from tests.export.graphs import model_of, node, run, weights
+from tests.export.graphs import FLOAT, model_of, node, run, weights
 from tests.export.quantize.networks import LATENT_DIM, exact_int8, feeds, generator
 
 Array = NDArray[np.float32]
@@ -287,3 +289,26 @@ def test_any_small_network_keeps_its_output(data: st.DataObject) -> None:
     made = quantized(model, kind, inputs, 5, 5)
     (y,) = OnnxSession(to_bytes(made.model), threads=1)(feeds(3, inputs, 5, 5)[0]).values()
     assert psnr_db(run(model, feeds(3, inputs, 5, 5)[0]["x"]), y) > 28
+
+
+@pytest.mark.parametrize("captured", [True, False])
+@pytest.mark.parametrize("moves", [["Identity"], ["Identity", "Relu"]])
+def test_a_layer_gets_no_pair_behind_it_where_a_subgraph_reads_what_it_moves_to(
+    moves: list[str], captured: bool
+) -> None:
+    names = ["g", *(f"m{index}" for index in range(len(moves)))]
+    carried = [node(op, [names[i]], [names[i + 1]], f"move{i}") for i, op in enumerate(moves)]
+    read = names[-1] if captured else "x2"
+    inner = helper.make_tensor_value_info("inner", FLOAT, None)
+    branch = helper.make_graph([node("Abs", [read], ["inner"], "abs")], "branch", [], [inner])
+    nodes = [
+        node("Identity", ["x"], ["x2"], "copy"),
+        node("Gemm", ["x", "w"], ["g"], "dense"),
+        *carried,
+        node("If", ["yes"], ["i"], "choice", then_branch=branch, else_branch=branch),
+        node("Add", [names[-1], "i"], ["y"], "sum"),
+    ]
+    constants = {"w": np.ones((4, 4), np.float32), "yes": np.array(True)}
+    made = place(model_of(nodes, constants, (4,)), RECIPES["s8s8"])
+    assert made.layers == ("dense",)
+    assert ("g" in {value for group in made.groups for value in group.values}) != captured

@@ -31,21 +31,13 @@ REFUSED = "Failed to load resource"
 
 @dataclass
 class Watched:
-    """A page, with everything in it that must not be.
+    """A page, with everything in it that must not be."""
 
-    Attributes:
-        page: in a context of its own.
-        origin: of the server that it may speak with.
-        complaints: errors and warnings of scripts, and of the browser.
-        refusals: what the browser writes of answers that are no success.
-        foreign: addresses of others.
-    """
-
-    page: Page
-    origin: str
-    complaints: list[str] = field(default_factory=list)
-    refusals: list[str] = field(default_factory=list)
-    foreign: list[str] = field(default_factory=list)
+    page: Page  # in a context of its own
+    origin: str  # of the server that it may speak with
+    complaints: list[str] = field(default_factory=list)  # errors and warnings of scripts, and of the browser
+    refusals: list[str] = field(default_factory=list)  # what the browser writes of answers that are no success
+    foreign: list[str] = field(default_factory=list)  # addresses of others
 
     def watch(self) -> None:
         self.page.on("console", self._heard)
