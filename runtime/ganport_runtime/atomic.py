@@ -5,6 +5,7 @@ write of the same name can delete what a killed process left, and nothing else.
 """
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -80,11 +81,11 @@ def new_folder(path: Path, *, overwrite: bool = False, say: Callable[[str], None
 def remove_leftovers(path: Path, say: Callable[[str], None] | None = None) -> None:
     """Delete what killed processes left while they wrote `path`; the only copy of a replaced folder is put back."""
     pattern = re.compile(re.escape(f".{path.name}.") + rf"[0-9a-z_]{{8}}\.({PARTIAL}|{OLD})")  # older versions too
-    if sys.platform == "win32" or not path.parent.is_dir():  # without locks a leftover looks like a write under way
+    if not path.parent.is_dir():
         return
     found = [entry for entry in path.parent.iterdir() if pattern.fullmatch(entry.name)]
     for leftover in [entry for entry in found if not entry.is_symlink()]:
-        with _locked(leftover) as ours:
+        with _locked(leftover, without_locks=False) as ours:  # else a write under way may be deleted
             if not ours:
                 continue
             replaced = leftover / path.name
@@ -119,7 +120,9 @@ def _hidden_folder(path: Path, suffix: str) -> Iterator[Path]:
         while True:
             folder = _hidden_name(path, suffix)
             folder.mkdir()
-            if stack.enter_context(_locked(folder)):  # else another process deleted it before it was locked
+            if stack.enter_context(
+                _locked(folder, without_locks=True)
+            ):  # else another process deleted it before it was locked
                 break
         try:
             yield folder
@@ -129,10 +132,13 @@ def _hidden_folder(path: Path, suffix: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _locked(entry: Path) -> Iterator[bool]:
-    """Whether this process now holds the lock of a file or folder; the system drops it when the process ends."""
+def _locked(entry: Path, *, without_locks: bool) -> Iterator[bool]:
+    """Whether this process now holds the lock of a file or folder; the system drops it when the process ends.
+
+    `without_locks` is the answer where the file system has no locks.
+    """
     if sys.platform == "win32":
-        yield True
+        yield without_locks
         return
     try:
         descriptor = os.open(entry, os.O_RDONLY)
@@ -140,18 +146,22 @@ def _locked(entry: Path) -> Iterator[bool]:
         yield False
         return
     try:
-        yield _lock(descriptor) and entry.exists()
+        yield _lock(descriptor, without_locks=without_locks) and entry.exists()
     finally:
         os.close(descriptor)
 
 
-def _lock(descriptor: int) -> bool:
+def _lock(descriptor: int, *, without_locks: bool = True) -> bool:
     if sys.platform == "win32":
-        return True
+        return without_locks
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):  # some network file systems
+            raise
+        return without_locks
     return True
 
 

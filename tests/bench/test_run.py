@@ -90,6 +90,7 @@ def test_nothing_at_all_is_an_error(short: Short) -> None:
         short()
 
 
+@pytest.mark.slow
 def test_what_one_part_needs_alone_keeps_no_other_from_running() -> None:
     missing = "sys.modules.update(psutil=None, granian=None, grpc=None, mlperf_loadgen=None, matplotlib=None)"
     parts = ("run", "speed", "nodes", "start", "scenarios", "page", "load", "compare")

@@ -78,13 +78,6 @@ def test_bad_usage_exits_2(ganport: Ganport, variety: Path, words: tuple[str, st
     assert words[0] in outcome.last_line
 
 
-def test_what_is_no_bundle_is_one_line(ganport: Ganport, tmp_path: Path) -> None:
-    outcome = ganport("tune", tmp_path / "none.ganport", "--json")
-    assert outcome.exit_code == 1
-    assert outcome.stdout == ""
-    assert outcome.last_line == f"ganport tune: {tmp_path / 'none.ganport'} is missing; name a bundle directory"
-
-
 def test_the_reference_itself_keeps_every_budget(ganport: Ganport, variety: Path) -> None:
     document = ganport("tune", variety, "--min-psnr", "100", "--max-worst", "0", "--json").document
     assert {plan["largest_difference"] for plan in document["plans"]} == {0}

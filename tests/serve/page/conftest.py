@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ganport_runtime import Generator
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, sync_playwright
 
 from tests.support.bundles import make_bundle, make_weights
@@ -61,12 +60,6 @@ Open = Callable[..., Any]
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_bundle(tmp_path_factory.mktemp("page") / "tiny.ganport", make_weights(latent_dim=6))
-
-
-@pytest.fixture(scope="session")
-def generator(bundle: Path) -> Iterator[Generator]:
-    with Generator.open(bundle, threads=1) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")  # while it is open, no test can run an event loop of its own
