@@ -24,6 +24,7 @@ from ganport_serve.v2 import grpc as grpc_server
 from PIL import Image
 from tritonclient.grpc import service_pb2 as pb  # type: ignore[import-untyped]
 
+from tests.serve.test_bounds import picture_of_many_parts
 from tests.serve.v2.messages import request_of, stub_of
 from tests.serve.v2.tensors import Array
 from tests.support.bundles import Weights, make_bundle, make_weights
@@ -260,6 +261,20 @@ def test_json_over_the_bound_says_what_to_send(server: Serving) -> None:
     answer = ask(server.port, "POST", INFER, b" " * (5 * MIB))
     assert answer.status == answer.problem["status"] == 413
     assert "bytes" in answer.problem["detail"]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_pictures_of_many_parts_hold_up_nobody(server: Serving, large_weights: Weights, kind: str) -> None:
+    content = picture_of_many_parts(kind)
+    statuses: list[int] = []
+    with onlookers(server, large_weights):
+        at_once(
+            8,
+            lambda _: statuses.append(
+                ask(server.port, "POST", "/v1/scores", content, content_type=f"image/{kind.lower()}").status
+            ),
+        )
+    assert statuses == [400] * 8
 
 
 def test_pictures_of_one_row_and_forms_without_boundary(server: Serving, large_weights: Weights) -> None:
