@@ -30,9 +30,6 @@ TOKEN, ADMIN_TOKEN = "GANPORT_TOKEN", "GANPORT_ADMIN_TOKEN"
 MAX_COUNT = 1024  # images of one request where it is not given and the queue holds as many
 # When Python looks for garbage: after so many new objects, as 700, its own number, would cost throughput.
 GARBAGE = (5_000, 10, 10)
-# Seconds. A thread whose engine has finished waits so long at most for the event loop to release the interpreter;
-# with Python's own 5 ms the engine could stand idle for a third of a batch.
-SWITCH_INTERVAL = 0.0005
 PORTS = {"min": 0, "max": 65535}
 
 Host = Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 is every one of this machine.")]
@@ -208,7 +205,6 @@ def _check_opening(opening: dict[str, Any]) -> None:
 def _prepare_process(settings: "Settings") -> None:
     from ganport_serve.listening import allow_files
 
-    sys.setswitchinterval(SWITCH_INTERVAL)
     allow_files(settings.max_connections + settings.max_grpc_connections)
 
 
