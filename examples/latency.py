@@ -21,7 +21,8 @@ def measure(generator: Generator, seconds: float) -> np.ndarray:
     """Milliseconds of each call, back to back, for so many seconds."""
     for index in range(WARM_UP):
         generator.sample(1, seed=0, start=index)
-    times, end = [], time.perf_counter() + seconds
+    times: list[int] = []
+    end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         begun = time.perf_counter_ns()
         generator.sample(1, seed=1, start=len(times))

@@ -39,8 +39,9 @@ def main(out: Path) -> None:
 
     # "module:function" is found on sys.path, where Python puts the folder of the script that it runs.
     factory = f"{Path(__file__).stem}:make_network"
-    shape = {"latent_dim": LATENT_DIM, "image_size": SIZE}
-    manifest = export_module(factory, weights=weights, out=bundle, forms=("fused",), overwrite=True, **shape)
+    manifest = export_module(
+        factory, weights=weights, latent_dim=LATENT_DIM, image_size=SIZE, out=bundle, forms=("fused",), overwrite=True
+    )
     for variant in manifest.variants:
         print(f"{variant.id}: {variant.fidelity.get('psnr_db_mean', 100):.1f} dB against fp32")
 

@@ -29,11 +29,7 @@ BEGIN = re.compile(r"^<!-- bench: (?P<part>[a-z]+)(, (?P<title>.+))? -->$", re.M
 
 
 def refresh(page: Path, documents: Mapping[str, Path], report: Path | None) -> list[str]:
-    """Write a page anew.
-
-    Raises BenchError if a document is none, a report has no charts, or a place has no end. Raises OSError if a file
-    cannot be read or written.
-    """
+    """Write a page anew."""
     tables = {part: found for kind, path in documents.items() for part, found in _read(kind, path).items()}
     charts = [] if report is None else sorted(report.rglob("*.png"))
     if report is not None and not charts:
@@ -53,7 +49,6 @@ def refresh(page: Path, documents: Mapping[str, Path], report: Path | None) -> l
 
 
 def _read(kind: str, path: Path) -> dict[str, Sequence[Table]]:
-    """The tables of a document, by part."""
     try:
         document = json.loads(path.read_text("utf-8"))
         if kind != "whole":
@@ -72,10 +67,7 @@ def _machine(document: Mapping[str, Any]) -> Table:
 
 
 def replace_places(page: str, tables: Mapping[str, Sequence[Table]]) -> tuple[str, list[str]]:
-    """The page with new tables, and the places that were replaced, in its order.
-
-    Raises BenchError if a place without its end, or one that begins inside another.
-    """
+    """The page with new tables, and the places that were replaced, in its order."""
     parts, places, at = [], list[str](), 0
     for found in BEGIN.finditer(page):
         name, begin = found[0], found.end()

@@ -14,7 +14,6 @@ import tomllib
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +82,7 @@ def missing_gpu() -> str | None:
 
 
 def requirements(root: Path, which: str, wheels: Path | None) -> list[str]:
-    """Lines for pip, each package once, without ganport itself and without the onnxruntime of CPUs.
-
-    Raises GpuError if the folder is none, or lacks what is needed.
-    """
+    """Lines for pip, each package once, without ganport itself and without the onnxruntime of CPUs."""
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
     testing = [line for line in extras["dev"] if _name(line) in TESTING]
@@ -117,7 +113,6 @@ def _from_wheels(line: str, there: Collection[str]) -> str:
 
 
 def _once(lines: Iterable[str], but: Iterable[str]) -> list[str]:
-    """The first line of each package."""
     first, left_out = dict[str, str](), {"ganport", ON_CPU, *but}
     for line in lines:
         first.setdefault(_name(line), line)
@@ -125,7 +120,6 @@ def _once(lines: Iterable[str], but: Iterable[str]) -> list[str]:
 
 
 def _name(line: str) -> str:
-    """The package of a requirement."""
     found = re.match(r"[\w.-]+", line)
     return _normal(found[0]) if found else ""
 
@@ -138,10 +132,7 @@ def _normal(name: str) -> str:
 
 
 def measure(root: Path, run: Path | None, *, quick: bool) -> None:
-    """Test, measure, and write the page; without a run one is trained.
-
-    Raises GpuError if tests fail or do not run, a command fails, or the page cannot be written.
-    """
+    """Test, measure, and write the page; without a run one is trained."""
     page = root / "docs" / PAGE
     if not page.is_file() or "<!-- bench: gpu -->" not in page.read_text("utf-8"):  # before anything is measured
         raise GpuError(f"docs/{PAGE} is missing, or has no line <!-- bench: gpu -->")
@@ -152,7 +143,7 @@ def measure(root: Path, run: Path | None, *, quick: bool) -> None:
 
     results = root / "gpu-results" / time.strftime("%Y-%m-%dT%H-%M-%S")
     results.mkdir(parents=True)
-    tests = run_tests(root, results)
+    tests, failed = run_tests(root, results)
     document = run_benchmark(root, results, run, quick=quick)
     try:
         docs_pages.refresh(page, {"whole": results / "bench.json"}, None)
@@ -163,29 +154,16 @@ def measure(root: Path, run: Path | None, *, quick: bool) -> None:
     for path in (results / PAGE, page):
         write_bytes(path, text.encode())
     print(f"Tests: {tests}. Results are in {results}, the page is docs/{PAGE} too.", file=sys.stderr)
-    if tests.failed:
-        raise GpuError(f"{tests.failed} of the tests marked gpu failed; see {results / 'tests.xml'}")
+    if failed:
+        raise GpuError(f"{failed} of the tests marked gpu failed; see {results / 'tests.xml'}")
 
 
-@dataclass(frozen=True)
-class CountedTests:
-    """How many tests passed, failed (errors included), and were skipped, by reason."""
+def run_tests(root: Path, results: Path) -> tuple[str, int]:
+    """Run the tests marked `gpu`: what came of them in words, and how many failed, errors included.
 
-    passed: int
-    failed: int
-    skipped: Mapping[str, int]
+    Pytest's own report goes to the terminal and to `results`/tests.xml.
 
-    def __str__(self) -> str:
-        reasons = "; ".join(f"{count} x {reason}" for reason, count in self.skipped.items())
-        counts = f"{self.passed} passed, {self.failed} failed, {sum(self.skipped.values())} skipped"
-        return f"{counts} ({reasons})" if reasons else counts
-
-
-def run_tests(root: Path, results: Path) -> CountedTests:
-    """Run the tests marked `gpu`; pytest's own report goes to the terminal and to `results`/tests.xml.
-
-    Only files with such a test are collected: others may need what is not installed here. Raises GpuError if pytest did
-    not come to its end, or everything was skipped.
+    Only files with such a test are collected: others may need what is not installed here.
     """
     files = sorted(path for path in (root / "tests").rglob("test_*.py") if MARK.search(path.read_text("utf-8")))
     record = results / "tests.xml"
@@ -196,10 +174,12 @@ def run_tests(root: Path, results: Path) -> CountedTests:
     cases = list(ET.parse(record).getroot().iter("testcase"))
     skipped = Counter(_reason(found) for case in cases for found in case.findall("skipped"))
     failed = sum(case.find("failure") is not None or case.find("error") is not None for case in cases)
-    found = CountedTests(len(cases) - failed - skipped.total(), failed, dict(skipped))
-    if not found.passed and not found.failed:
-        raise GpuError(f"there is a GPU, and no gpu test ran: {found}")
-    return found
+    passed = len(cases) - failed - skipped.total()
+    reasons = "; ".join(f"{count} x {reason}" for reason, count in skipped.items())
+    told = f"{passed} passed, {failed} failed, {skipped.total()} skipped" + (f" ({reasons})" if reasons else "")
+    if not passed and not failed:
+        raise GpuError(f"there is a GPU, and no gpu test ran: {told}")
+    return told, failed
 
 
 def _reason(skipped: ET.Element) -> str:
@@ -209,10 +189,7 @@ def _reason(skipped: ET.Element) -> str:
 
 
 def run_benchmark(root: Path, results: Path, run: Path | None, *, quick: bool) -> dict[str, Any]:
-    """Train unless a run is given, export with engines, and measure: the document of `ganport bench --json`.
-
-    Raises GpuError if a command failed; its own message is on the terminal.
-    """
+    """Train unless a run is given, export with engines, and measure: the document of `ganport bench --json`."""
     measured, bundle = run or results / "run", results / BUNDLE
     if run is None:
         _ganport(root, "train", *TRAINING, "--out", measured)
@@ -237,7 +214,7 @@ def _imports(module: str) -> bool:
     return subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True, check=False).returncode == 0
 
 
-def _lines(document: Mapping[str, Any], tests: CountedTests, bundle: Path) -> Iterator[str]:
+def _lines(document: Mapping[str, Any], tests: str, bundle: Path) -> Iterator[str]:
     """What is to be known before the tables: the GPUs, what held them back, the network, the tests."""
     machine = document["machine"]
     yield from (f"- GPU: {_gpu(gpu)}" for gpu in machine["gpus"])

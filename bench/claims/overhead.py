@@ -22,6 +22,7 @@ from ganport_bench.machine import Watch
 from ganport_bench.records import own_cache
 from ganport_bench.tables import Table
 from ganport_bench.timing import Estimate, Seconds, difference, interleave, median, ratio, stopwatch
+from script import at_most
 
 NAMES = ("import", "open", "sample", "train", "memory")
 
@@ -98,10 +99,6 @@ def _made(folder: Path, resolution: int, width: int, on_step: OnStep) -> Path:
     return folder / f"{name}.ganport"
 
 
-def _at_most(name: str, title: str, unit: str, estimate: Estimate, wanted: float, **more: Any) -> Figure:
-    return Figure(name, title, unit, estimate, wanted, is_floor=False, **more)
-
-
 def _milliseconds(seconds: Seconds) -> float:
     return round(median(seconds).value * 1e3, 2)
 
@@ -113,7 +110,7 @@ def importing(rounds: int) -> Figure:
     estimate = difference(seconds["ganport_runtime"], seconds["numpy"]).scaled(1e3)
     details = {f"{name}_ms": _milliseconds(taken) for name, taken in seconds.items()}
     title = "import ganport_runtime, over import numpy alone"
-    return _at_most("import", title, "ms", estimate, IMPORT_MS, details=details)
+    return at_most("import", title, "ms", estimate, IMPORT_MS, details=details)
 
 
 def opening(bundle: Path, rounds: int) -> Figure:
@@ -129,7 +126,7 @@ def opening(bundle: Path, rounds: int) -> Figure:
     details = {f"{name}_ms": _milliseconds(taken) for name, taken in seconds.items()}
     details["model_bytes"] = file.stat().st_size
     title = "opening a bundle, over the same onnxruntime session by hand"
-    return _at_most("open", title, "x", ratio(seconds["ganport"], seconds["bare"]), OPEN_RATIO, details=details)
+    return at_most("open", title, "x", ratio(seconds["ganport"], seconds["bare"]), OPEN_RATIO, details=details)
 
 
 def _generator_file(bundle: Path) -> Path:
@@ -142,7 +139,6 @@ def _generator_file(bundle: Path) -> Path:
 
 
 def _bare_session(file: Path) -> Any:
-    """An onnxruntime session with default options."""
     import onnxruntime  # type: ignore[import-untyped]
 
     return onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
@@ -159,7 +155,7 @@ def sampling(bundle: Path, rounds_64: int, rounds_1: int) -> list[Figure]:
     }
     over = "over the bare session on ready latents"
     percent = ratio(ganport, bare).scaled(100, -100)
-    figures = [_at_most("sample_64", f"generator.sample(64), {over}", "%", percent, SAMPLE_64_PERCENT, details=details)]
+    figures = [at_most("sample_64", f"generator.sample(64), {over}", "%", percent, SAMPLE_64_PERCENT, details=details)]
     for name, key, what in (
         ("sample_1", "next_image", "one image of a seed after another"),
         ("sample_1_new_seed", "new_seed", "a new seed each time"),
@@ -168,7 +164,7 @@ def sampling(bundle: Path, rounds_64: int, rounds_1: int) -> list[Figure]:
         details = {side: round(median(taken).value * 1e6, 1) for side, taken in times.items()}
         added = difference(one[key], one["bare"]).scaled(1e6)
         title = f"generator.sample(1), {what}, {over}"
-        figures.append(_at_most(name, title, "us", added, SAMPLE_1_US, details=details))
+        figures.append(at_most(name, title, "us", added, SAMPLE_1_US, details=details))
     return figures
 
 
@@ -210,7 +206,7 @@ def training(folder: Path, rounds: int, **settings: Any) -> Figure:
     turns = TrainingTurns(lambda effective, images: BareLoop(effective, images).step, rounds=rounds)
     train(config, folder / "run-of-turns", observer=turns)
     seconds = turns.seconds
-    return _at_most(
+    return at_most(
         "train",
         f"training, over a bare PyTorch loop ({config.resolution}x{config.resolution}, width {config.width})",
         "%",
@@ -225,7 +221,7 @@ def memory(bundle: Path, folder: Path, many: int) -> Figure:
     """Peak resident memory of generating `many` images to a folder, over that for 1,000."""
     peaks = {number: peak_bytes(bundle, folder / f"images-{number}", number) for number in (FEW, many)}
     value = peaks[many] / peaks[FEW]
-    return _at_most(
+    return at_most(
         "memory",
         f"peak memory of generating {many:,} images to a folder, over {FEW:,}",
         "x",
@@ -237,10 +233,7 @@ def memory(bundle: Path, folder: Path, many: int) -> Figure:
 
 
 def peak_bytes(bundle: Path, folder: Path, number: int) -> int:
-    """Peak resident bytes of `ganport generate` writing so many images to `folder`, which is deleted afterwards.
-
-    Raises BenchError if the command failed, or wrote another number of images.
-    """
+    """Peak resident bytes of `ganport generate` writing so many images to `folder`, which is deleted afterwards."""
     command = ["generate", str(bundle), "--count", str(number), "--seed", "7", "--out", str(folder)]
     try:
         (_, done) = live("ganport", *command)

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ganport_bench.effort import OnStep
+from ganport_bench.figures import Figure
 from ganport_bench.machine import footer
 from ganport_bench.tables import Table, to_terminal
+from ganport_bench.timing import Estimate
 from rich.console import Console
 
 Findings = tuple[Sequence[Table], Sequence[str], dict[str, Any]]  # tables, remarks, the document
@@ -41,3 +43,8 @@ def run(program: str, measure: Callable[[Path, OnStep], Findings], *, width: int
     if as_json:
         print(json.dumps(document, indent=2, allow_nan=False))
     return 0
+
+
+def at_most(name: str, title: str, unit: str, estimate: Estimate | None, wanted: float | None, **more: Any) -> Figure:
+    """A figure whose threshold is a ceiling."""
+    return Figure(name, title, unit, estimate, wanted, is_floor=False, **more)

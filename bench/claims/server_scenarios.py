@@ -17,6 +17,7 @@ from ganport_bench.errors import BenchError
 from ganport_bench.figures import Figure
 from ganport_bench.load.servers import GANPORT, StartedServer
 from ganport_bench.timing import Estimate, Seconds, System, difference, interleave, median, ratio
+from script import at_most
 from server_setup import CLIENTS, GRPC, HTTP, LITSERVE, GeneratorCalls, Setup, awake, cpu_seconds, resident_bytes
 
 PLANS = ("auto", "fp32")  # as tuned, and exact
@@ -27,7 +28,6 @@ OFFLINE, BARE = "offline", "bare"
 SHARE_PERCENT = {"fp32": 85.0}  # as tuned two cores cannot show more: client, server and engine share them
 OVER_LITSERVE = {"auto": 2.5, "fp32": 1.5}
 OVER_OTHERS = 1.0
-P99_BATCHES = 2.5
 P99_OVER_BASELINE = 1.0
 ADDED_MS = 1.5
 TIMES = 3.0  # of the capacity
@@ -73,10 +73,6 @@ def _called(asked: str) -> str:
 
 def _details(**estimates: Estimate) -> dict[str, float]:
     return {name: round(estimate.value, 2) for name, estimate in estimates.items()}
-
-
-def _at_most(name: str, title: str, unit: str, estimate: Estimate | None, wanted: float | None, **more: Any) -> Figure:
-    return Figure(name, title, unit, estimate, wanted, is_floor=False, **more)
 
 
 # --- many clients
@@ -162,7 +158,6 @@ class ClientsScenario:
             if one.name not in self._served:
                 self.missing[one.name] = f"it answered nothing in a whole turn: {one.faults or 'no reason is known'}"
         self._offline_us = np.array([one.cpu_us for one in self._calls[WARMUP:]])  # of an image, float64 [rounds]
-        self._batch_seconds = np.array([np.median(one.seconds) for one in self._calls[WARMUP:]])
 
     def rows(self) -> Iterator[Row]:
         """The generator alone, then every server that answered in every turn."""
@@ -172,7 +167,7 @@ class ClientsScenario:
             "system": "Generator.sample",
             **plan,
             **_rate(self._seconds[OFFLINE]),
-            "batch_ms": MILLI * median(self._batch_seconds).value,
+            "batch_ms": MILLI * float(np.median(np.concatenate([one.seconds for one in self._calls[WARMUP:]]))),
             "cpu_us": {"client": float(np.mean(self._offline_us))},
         }
         for name, turns in self._served.items():
@@ -202,24 +197,19 @@ class ClientsScenario:
         asked, title = self._asked, f"{CLIENTS} clients, {_called(self._asked)}: {{}}"
         ours = self._served.get(GANPORT)
         faults = self.missing[GANPORT] if ours is None else ours.faults
-        kept, longest = None, None
-        rates, times = {}, {}
+        kept, rates = None, dict[str, float]()
         if ours is not None:
-            seconds, alone, latency = self._seconds[GANPORT], self._seconds[OFFLINE], ours.percentile(99)
+            seconds, alone = self._seconds[GANPORT], self._seconds[OFFLINE]
             rates = _details(served=median(1 / seconds), offline=median(1 / alone))
-            times = _details(p99_ms=median(latency).scaled(MILLI), batch_ms=median(self._batch_seconds).scaled(MILLI))
-            if not faults:  # a fast wrong answer is worth nothing
-                kept, longest = ratio(alone, seconds).scaled(100), ratio(latency, self._batch_seconds)
+            kept = None if faults else ratio(alone, seconds).scaled(100)  # a fast wrong answer is worth nothing
         name, what = f"clients_share_{asked}", title.format("share of the images/s without a server")
         yield Figure(name, what, "%", kept, SHARE_PERCENT.get(asked), details=rates, note=faults)
-        name, what = f"clients_p99_{asked}", title.format("p99 over a batch's time")
-        yield _at_most(name, what, "batches", longest, P99_BATCHES, details=times, note=faults)
         for baseline in baselines:
             yield from self._over(None if faults else ours, baseline, title)
         for name, turns in self._served.items():
             own = f"clients_own_cpu_{_key(name)}_{asked}", title.format(f"own CPU of {name} for a request"), "us"
             details = _details(server_us=median(turns.server_us()), offline_us=median(self._offline_us))
-            yield _at_most(*own, self._own_cpu(turns), None, details=details, note=turns.faults)
+            yield at_most(*own, self._own_cpu(turns), None, details=details, note=turns.faults)
 
     def _over(self, ours: ServerTurns | None, baseline: str, title: str) -> Iterator[Figure]:
         asked, other, why = self._asked, self._served.get(baseline), self.missing.get(baseline, "")
@@ -231,7 +221,7 @@ class ClientsScenario:
         name = f"clients_rate_over_{_key(baseline)}_{asked}"
         yield Figure(name, title.format(f"images/s over {baseline}'s"), "x", speed, wanted, note=why)
         name = f"clients_p99_over_{_key(baseline)}_{asked}"
-        yield _at_most(name, title.format(f"p99 over {baseline}'s"), "x", p99, P99_OVER_BASELINE, note=why)
+        yield at_most(name, title.format(f"p99 over {baseline}'s"), "x", p99, P99_OVER_BASELINE, note=why)
 
 
 def _rate(seconds: Seconds) -> Row:
@@ -248,10 +238,7 @@ def _key(system: str) -> str:
 
 
 def one_client(setup: Setup, effort: ServersEffort) -> list[Figure]:
-    """Ask ganport's server for one image after another, and the generator alone, in turns.
-
-    Raises BenchError if the server gave no image in a whole turn.
-    """
+    """Ask ganport's server for one image after another, and the generator alone, in turns."""
     outcomes: list[Outcome] = []
     server, seconds = setup.ganport, effort.single_seconds
 
@@ -284,7 +271,7 @@ def one_client_figures(asked: str, seconds: Mapping[str, Seconds], faults: str) 
         details = _details(bare_ms=median(bare).scaled(MILLI), request_ms=median(seconds[protocol]).scaled(MILLI))
         title = f"one client, {_called(asked)}, {protocol}: added to the bare call"
         name = f"one_client_added_{protocol.lower()}_{asked}"
-        figures.append(_at_most(name, title, "ms", added, ADDED_MS, details=details, note=faults))
+        figures.append(at_most(name, title, "ms", added, ADDED_MS, details=details, note=faults))
     return figures
 
 
@@ -349,13 +336,13 @@ class Overload:
         name, what, wanted = f"overload_kept_{asked}", title.format("images/s of the peak"), KEPT_PERCENT.get(asked)
         yield Figure(name, what, "%", kept, wanted, details=details, note=slow, is_void=bool(slow))
         name, what = f"overload_lost_{asked}", title.format("requests without exactly one right answer")
-        yield _at_most(name, what, "", _single(self.lost), 0, note=self.outcome.faults())
+        yield at_most(name, what, "", _single(self.lost), 0, note=self.outcome.faults())
         refused = MILLI * self.outcome.latencies(*REFUSED)
         p99 = _single(float(np.percentile(refused, 99))) if len(refused) else None
         details = {"max_ms": round(float(np.max(refused, initial=0.0)), 1), "refused": len(refused)}
         note = slow or ("" if len(refused) else "nothing was refused")
         name, what = f"overload_refused_p99_{asked}", title.format("p99 of refusals")
-        yield _at_most(name, what, "ms", p99, REFUSED_MS, details=details, note=note, is_void=bool(slow))
+        yield at_most(name, what, "ms", p99, REFUSED_MS, details=details, note=note, is_void=bool(slow))
 
 
 def _single(value: float) -> Estimate:
@@ -370,10 +357,7 @@ def _percentiles(seconds: Seconds) -> dict[str, float] | None:
 
 
 def measure_overload(setup: Setup, effort: ServersEffort, max_queue: int) -> Overload:
-    """Measure the capacity of ganport's server, offer three times as much, and measure the capacity again.
-
-    Raises BenchError if the server gives no image.
-    """
+    """Measure the capacity of ganport's server, offer three times as much, and measure the capacity again."""
     server = setup.ganport
     with awake(server.pid):
         before = {clients: _peak(setup, effort, clients) for clients in (CLIENTS, MORE_CLIENTS)}
@@ -420,4 +404,4 @@ def memory_figure(asked: str, outcome: Outcome, resident: Seconds) -> Figure:
     title = f"{outcome.requests:,} requests in a row, {_called(asked)}: change of resident memory"
     details = {"warm_mib": round(warm / 2**20, 1), "last_mib": round(last / 2**20, 1)}
     name, note = f"memory_growth_{asked}", outcome.faults()
-    return _at_most(name, title, "%", growth, GROWTH_PERCENT, details=details, note=note)
+    return at_most(name, title, "%", growth, GROWTH_PERCENT, details=details, note=note)

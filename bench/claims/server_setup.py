@@ -41,10 +41,7 @@ Starter = Callable[[Path, str], AbstractContextManager[StartedServer]]
 
 @contextmanager
 def start_litserve(bundle: Path, precision: str) -> Iterator[StartedServer]:
-    """LitServe with the best settings that were tried: batches up to the top bucket, seeds as JSON, pixels as bytes.
-
-    Raises BenchError if it is not installed, or does not start.
-    """
+    """LitServe with the best settings that were tried: batches up to the top bucket, seeds as JSON, pixels as bytes."""
     try:
         from litserve_app import SETTINGS
     except ImportError as error:
@@ -73,7 +70,7 @@ def start_triton(bundle: Path, precision: str) -> Iterator[StartedServer]:
     Its batcher is woken for a request only if an instance is free at that moment, else within half a second, which one
     instance meets all the time; and with preferred sizes it sends small batches early. Two instances without preferred
     sizes, which wait a little to fill a batch, answered two to four times as many requests as any other settings.
-    Raises BenchError if there is no Triton server here, or it does not start.
+
     """
     from ganport_serve.errors import ServeError
     from ganport_serve.triton.choices import TritonChoices
@@ -184,10 +181,7 @@ class Setup:
 
 @contextmanager
 def set_up(bundle: Path, asked: str, baselines: Mapping[str, Starter], known: int, on_step: OnStep) -> Iterator[Setup]:
-    """Start everything around a bundle's generator; baselines may be missing. `known` seeds' images are compared.
-
-    Raises BenchError if `ganport serve` does not start, or makes other images than the generator alone.
-    """
+    """Start everything around a bundle's generator; baselines may be missing. `known` seeds' images are compared."""
     servers: dict[str, StartedServer] = {}
     missing: dict[str, str] = {}
     with ExitStack() as stack:
@@ -231,10 +225,7 @@ def _must_be_right(outcome: Outcome) -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """What a process and its descendants have used so far; as coarse as the system counts, often 10 ms.
-
-    Raises BenchError if it has ended.
-    """
+    """What a process and its descendants have used so far; as coarse as the system counts, often 10 ms."""
     return _total(pid, lambda process: process.cpu_times().user + process.cpu_times().system)
 
 

@@ -47,10 +47,7 @@ def measure(
     scenarios: Collection[str] = SCENARIOS,
     baselines: Mapping[str, Starter] = BASELINES,
 ) -> dict[str, Any]:
-    """The document's rows, missing servers by plan, and figures; memory around the first plan only.
-
-    Raises BenchError if `ganport serve` does not start or gives no image.
-    """
+    """The document's rows, missing servers by plan, and figures; memory around the first plan only."""
     rows, missing, figures = list[Row](), dict[str, Row](), list[Figure]()
     for asked in effort.plans:
         with set_up(bundle, asked, baselines if "clients" in scenarios else {}, effort.known, on_step) as setup:

@@ -98,8 +98,7 @@ def running(
 ) -> Iterator[TritonAddresses]:
     """A server of the models of a repository (None: all), ready and warm as the block begins, stopped as it ends.
 
-    `environment` is added to this process's. Raises TritonError if there is no server here, or it is not ready within
-    `timeout` seconds; the text has its log's errors.
+    `environment` is added to this process's.
     """
     found = installation()
     if isinstance(found, str):

@@ -19,19 +19,12 @@ GIGA, MEGA = 1e9, 1e6
 
 @dataclass(frozen=True)
 class BatchFloor:
-    """Of one precision and batch size.
+    """Of one precision and batch size."""
 
-    Attributes:
-        precision: of all that is multiplied, and of the weights as they are read.
-        batch: images a call.
-        arithmetic_seconds: of a call: what its operations take at the matrix-product peak.
-        memory_seconds: of a call: what its weights, latents and images take at the bandwidth.
-    """
-
-    precision: str
-    batch: int
-    arithmetic_seconds: float
-    memory_seconds: float
+    precision: str  # of all that is multiplied, and of the weights as they are read
+    batch: int  # images a call
+    arithmetic_seconds: float  # of a call: what its operations take at the matrix-product peak
+    memory_seconds: float  # of a call: what its weights, latents and images take at the bandwidth
 
     @property
     def seconds(self) -> float:
@@ -59,30 +52,20 @@ Floors = Mapping[str, Mapping[int, BatchFloor]]  # by precision and batch size
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one device, whatever it runs.
+    """Of one device, whatever it runs."""
 
-    Attributes:
-        peaks: of matrix products, by precision.
-        bandwidth: of its memory.
-    """
-
-    peaks: Mapping[str, Peak]
-    bandwidth: Bandwidth
+    peaks: Mapping[str, Peak]  # of matrix products, by precision
+    bandwidth: Bandwidth  # of its memory
 
 
 @dataclass(frozen=True)
 class Ceilings:
-    """Of every device.
+    """Of every device."""
 
-    Attributes:
-        demand: what the network asks for.
-        limits: by device: `cpu`, and `cuda` where PyTorch can use a GPU. An engine may use one that PyTorch cannot.
-        floors: by device: the least time of a batch.
-    """
-
-    demand: Demand
+    demand: Demand  # what the network asks for
+    # by device: `cpu`, and `cuda` where PyTorch can use a GPU. An engine may use one that PyTorch cannot.
     limits: Mapping[str, Limits]
-    floors: Mapping[str, Floors]
+    floors: Mapping[str, Floors]  # by device: the least time of a batch
 
     def to_json(self) -> dict[str, Any]:
         """The processor's, and a GPU's below its name."""
@@ -147,16 +130,7 @@ def higher_limits(first: Mapping[str, Limits], second: Mapping[str, Limits]) -> 
 
 
 def ceilings_of(graph: bytes, limits: Mapping[str, Limits], batches: Iterable[int]) -> Ceilings:
-    """The ceilings for one network.
-
-    Args:
-        graph: the generator as trained, `deconv`: other forms of it may multiply more, and none has to.
-        limits: by device.
-        batches: images a call.
-
-    Raises:
-        BenchError: a shape that is needed cannot be inferred.
-    """
+    """The ceilings for one network. Raises BenchError: a shape that is needed cannot be inferred."""
     demand, sizes = demand_of(graph), tuple(batches)
 
     def floor(peak: Peak, bandwidth: Bandwidth, batch: int) -> BatchFloor:
@@ -174,14 +148,7 @@ def ceilings_of(graph: bytes, limits: Mapping[str, Limits], batches: Iterable[in
 
 
 def share_of_ceiling(floors: Floors, precision: str, batch: int, images_per_second: float) -> tuple[float | None, str]:
-    """The share of the speed at the floor, 1 being all that the machine can give, and why there is none.
-
-    Args:
-        floors: of the device that computed.
-        precision: what was computed with.
-        batch: images a call.
-        images_per_second: as measured.
-    """
+    """The share of the speed at the floor, 1 being all that the machine can give, and why there is none."""
     if not floors:
         return None, "no share of a ceiling: PyTorch, which measures a GPU's, finds none here"
     if precision not in floors:
@@ -191,11 +158,7 @@ def share_of_ceiling(floors: Floors, precision: str, batch: int, images_per_seco
 
 
 def ceilings_tables(found: Mapping[str, Any]) -> Iterator[Table]:
-    """The network's demand; peaks, bandwidth and floors of the processor, and of a GPU where there is one.
-
-    Args:
-        found: `ceilings` of the document.
-    """
+    """The network's demand; peaks, bandwidth and floors of the processor, and of a GPU where there is one."""
     needed, sizes = found.get("needed_multiply_adds_an_image"), found.get("bytes", {})
     lines = [f"{found['multiply_adds_an_image'] / MEGA:,.1f} million multiply-adds an image"]
     lines[0] += "" if needed is None else f", {needed / MEGA:,.1f} million of them not on padding"
@@ -208,7 +171,6 @@ def ceilings_tables(found: Mapping[str, Any]) -> Iterator[Table]:
 
 
 def _device_tables(device: str, found: Mapping[str, Any], lines: list[str]) -> Iterator[Table]:
-    """A row a precision: its peak, and what each batch size could reach at most."""
     floors, bandwidth = found.get("floors") or {}, found.get("bandwidth")
     batches = list(dict.fromkeys(batch for of_batch in floors.values() for batch in of_batch))
     at = [f"images/s, batch {batch}" for batch in batches]

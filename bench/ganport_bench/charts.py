@@ -28,40 +28,18 @@ PAPER, INK, GRID, MUTED = "#ffffff", "#222222", "#dddddd", "#8c8c8c"
 PLAN, PEER, WRONG = "#0072b2", "#e69f00", "#d55e00"
 SERIES = (PLAN, PEER, "#009e73", "#cc79a7", WRONG, "#56b4e9")
 PAGE_COLORS = {  # by color: the page's own name for it, which knows light and dark
-    PAPER: "paper",
-    INK: "ink",
-    GRID: "grid",
-    MUTED: "muted",
-    PLAN: "plan",
-    PEER: "peer",
-    WRONG: "wrong",
-    "#009e73": "third",
-    "#cc79a7": "fourth",
-    "#56b4e9": "sixth",
-}
-HATCH, MARKERS = "////", "osD^vPX*"
+    PAPER: "paper", INK: "ink", GRID: "grid", MUTED: "muted", PLAN: "plan", PEER: "peer", WRONG: "wrong",
+    "#009e73": "third", "#cc79a7": "fourth", "#56b4e9": "sixth",
+}  # fmt: skip
+HATCH = "////"
+FAULT: dict[str, Any] = {"fontsize": 7.5, "fontweight": "bold", "color": WRONG}
 WIDTH, LINE = 12.5, 0.25  # inches: of a picture, of a system's line
 STEPS = ("interpreter", "import", "engine import", "open", "first image")  # of a start, and the whole:
 TO_FIRST_IMAGE = "start of the process to the first image"
 
 
-# Who is in the document
-
-
-def _rows(document: Document) -> list[Row]:
-    return list(document.get("rows", ()))
-
-
 def _batches(rows: Sequence[Row]) -> list[int]:
     return sorted({row["batch"] for row in rows})
-
-
-def _systems(rows: Sequence[Row]) -> list[str]:
-    """Names, the fastest at the largest batch size first."""
-    rates: dict[str, tuple[int, float]] = {}
-    for row in rows:
-        rates[row["system"]] = max(rates.get(row["system"], (0, 0.0)), (row["batch"], row["images_per_second"]))
-    return sorted(rates, key=lambda system: rates[system], reverse=True)
 
 
 def _is_plan(row: Row) -> bool:
@@ -70,9 +48,6 @@ def _is_plan(row: Row) -> bool:
 
 def _latency(row: Row) -> dict[str, float]:
     return {name: value for name, value in row["latency_ms"].items() if value is not None}
-
-
-# What all pictures share
 
 
 def _new(width: float, height: float, title: str) -> "Canvas":
@@ -107,7 +82,6 @@ def _log_ticks(axis: "Axis") -> None:
 
 
 def _name_lines(axes: "Axes", names: Sequence[str], bold: Sequence[bool], fontsize: float = 8) -> None:
-    """A line of the y axis for each name, the first on top."""
     lines = ["\n".join(textwrap.wrap(name, 44, max_lines=2, placeholder=" …")) or name for name in names]
     axes.set_yticks(range(len(names)), lines, fontsize=fontsize)
     axes.set_ylim(len(names) - 0.4, -0.6)
@@ -131,12 +105,7 @@ def _say(axes: "Axes", text: str, place: tuple[float, float], offset: tuple[floa
     axes.annotate(text, place, offset, textcoords="offset points", **style)
 
 
-def _say_wrong(axes: "Axes", place: tuple[float, float], offset: tuple[float, float], **style: Any) -> None:
-    _say(axes, "WRONG", place, offset, fontsize=7.5, fontweight="bold", color=WRONG, **style)
-
-
 def _mark(label: str, **style: Any) -> Any:
-    """A point or line of a legend."""
     from matplotlib.lines import Line2D
 
     return Line2D([], [], label=label, **{"color": INK, "linestyle": "", **style})
@@ -156,16 +125,17 @@ def _legend(figure: "Canvas", handles: Sequence[Any] | None = None, columns: int
         figure.legend(handles=list(handles), loc="outside lower left", ncols=columns, frameon=False, fontsize=9)
 
 
-def _kinds() -> list[Any]:
-    return [
-        _patch("ganport's plans", facecolor=PLAN),
-        _patch("peers", facecolor=PEER, hatch=HATCH, edgecolor=PAPER),
-    ]
+def _kinds(plan: str = "ganport's plans", peer: str = "peers") -> list[Any]:
+    return [_patch(plan, facecolor=PLAN), _patch(peer, facecolor=PEER, hatch=HATCH, edgecolor=PAPER)]
 
 
 def _panels(rows: Sequence[Row], title: str, label: str) -> "tuple[Canvas, list[tuple[Axes, list[tuple[int, Row]]]]]":
     """A panel for every batch size, side by side, with its rows and their lines; names stand once, at the left."""
-    systems, batches = _systems(rows), _batches(rows)
+    batches = _batches(rows)
+    rates: dict[str, tuple[int, float]] = {}
+    for row in rows:
+        rates[row["system"]] = max(rates.get(row["system"], (0, 0.0)), (row["batch"], row["images_per_second"]))
+    systems = sorted(rates, key=lambda system: rates[system], reverse=True)  # the fastest at the largest batch first
     figure = _new(WIDTH, 1.5 + LINE * len(systems), title)
     grid = figure.subplots(1, len(batches), sharey=True, squeeze=False)[0]
     for axes, batch in zip(grid, batches, strict=True):
@@ -189,13 +159,9 @@ def _bars(axes: "Axes", bars: Sequence[tuple[int, Row, float, float, str]], most
     axes.set_xlim(0, 1.3 * most)
 
 
-# The pictures
-
-
 def throughput(document: Document) -> "Canvas | None":
     """A bar for every system at every batch size, with its interval."""
-    rows = _rows(document)
-    if not rows:
+    if not (rows := list(document.get("rows", ()))):
         return None
     figure, panels = _panels(rows, "Throughput, medians and their 95 % intervals: longer is better", "images/s")
     for axes, lines in panels:
@@ -211,7 +177,7 @@ def throughput(document: Document) -> "Canvas | None":
 
 def share_of_ceiling(document: Document) -> "Canvas | None":
     """A bar for every row for whose precision there is a ceiling."""
-    rows = [row for row in _rows(document) if row["share_of_ceiling"] is not None]
+    rows = [row for row in document.get("rows", ()) if row["share_of_ceiling"] is not None]
     if not rows:
         return None
     title = "Share of what this machine could do at most: longer is better"
@@ -228,7 +194,7 @@ def share_of_ceiling(document: Document) -> "Canvas | None":
 def percentiles(document: Document) -> "Canvas | None":
     """A line from p50 to the last percentile, for every system at every batch size."""
     markers = {"p50": ("o", 5.5), "p90": ("|", 7), "p99": ("D", 4), "p99.9": ("X", 5.5)}
-    rows = [row for row in _rows(document) if _latency(row)]
+    rows = [row for row in document.get("rows", ()) if _latency(row)]
     if not rows:
         return None
     figure, panels = _panels(rows, "Latency of a call: further left is better", "ms of a call, logarithmic")
@@ -245,51 +211,13 @@ def percentiles(document: Document) -> "Canvas | None":
                     inside = color if is_known else PAPER
                     axes.plot(latency[name], place, marker, markersize=size, color=color, markerfacecolor=inside)
             if not row["correct"]:
-                _say_wrong(axes, (ends[1], place), (6, 0), va="center")
+                _say(axes, "WRONG", (ends[1], place), (6, 0), va="center", **FAULT)
         _log_ticks(axes.xaxis)
     marks = [_mark(name, marker=marker, markersize=size) for name, (marker, size) in markers.items()]
     few = _mark("of few calls", marker="D", markersize=4, markerfacecolor=PAPER)
     plan = _mark("ganport's plans", color=PLAN, linewidth=1.6, linestyle="-")
     peer = _mark("peers", color=PEER, linewidth=1.6, linestyle="--")
     _legend(figure, [*marks, few, plan, peer], columns=7)
-    return figure
-
-
-def latency_against_throughput(document: Document) -> "Canvas | None":
-    """A line for every system, joining its batch sizes; those that the summary names stand out, the others are pale."""
-    rows = [row for row in _rows(document) if "p50" in _latency(row)]
-    if not rows:
-        return None
-    title = "Latency against throughput, batch by batch: further down and to the right is better"
-    figure = _new(11, 5.6, title)
-    axes = figure.subplots()
-    _tidy(axes, "both")
-    best = {name for found in document.get("summary", {}).values() for name in found.values() if isinstance(name, str)}
-    named = [system for system in _systems(rows) if system in best][: len(MARKERS)]
-    for system in sorted(_systems(rows), key=lambda system: system in named):
-        line = sorted((row for row in rows if row["system"] == system), key=lambda row: row["batch"])
-        points = [row["images_per_second"] for row in line], [row["latency_ms"]["p50"] for row in line]
-        dashes, is_right = "-" if _is_plan(line[0]) else "--", all(row["correct"] for row in line)
-        if system in named:
-            index = named.index(system)
-            label = f"{shortened(system, 52)} ({line[0]['kind']})"
-            color = SERIES[index % len(SERIES)]
-            axes.plot(*points, dashes, marker=MARKERS[index], color=color, linewidth=1.8, label=label)
-        elif is_right:
-            axes.plot(*points, dashes, marker=".", color=MUTED, linewidth=0.8, alpha=0.45)
-        else:
-            label = f"WRONG: {shortened(system, 50)}"
-            axes.plot(*points, ":", marker=".", color=WRONG, linewidth=0.8, alpha=0.9, label=label)
-        if named and system == named[0]:
-            for row, place in zip(line, zip(*points, strict=True), strict=True):
-                _say(axes, f"batch {row['batch']}", place, (8, -10), fontsize=8)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    _log_ticks(axes.xaxis)
-    _log_ticks(axes.yaxis)
-    axes.set_xlabel("images/s, logarithmic")
-    axes.set_ylabel("p50 of a call, ms, logarithmic")
-    _legend(figure, columns=2)
     return figure
 
 
@@ -307,7 +235,7 @@ def pareto_front(rows: Sequence[Row]) -> list[Row]:
 
 def fidelity_against_speed(document: Document) -> "Canvas | None":
     """A panel for every batch size, one above the other, so that the names of the front are legible."""
-    rows = [row for row in _rows(document) if row["psnr_db"] is not None]
+    rows = [row for row in document.get("rows", ()) if row["psnr_db"] is not None]
     if not rows:
         return None
     markers = {"fp32": "o", "tf32": "p", "bf16": "s", "fp16": "D", "int8": "^"}
@@ -348,7 +276,6 @@ def _fidelity_point(axes: "Axes", row: Row, marker: str) -> None:
 
 
 def _draw_front(axes: "Axes", front: Sequence[Row]) -> None:
-    """A line above everything that is beaten, and the names of the front right of the panel."""
     speeds, decibels = [row["images_per_second"] for row in front], [row["psnr_db"] for row in front]
     if front:
         axes.step([0.0, *decibels], [speeds[0], *speeds], where="pre", color=INK, linewidth=1, linestyle=":", zorder=1)
@@ -379,16 +306,13 @@ def time_by_node(document: Document) -> "Canvas | None":
         total = number(sum(node["milliseconds"] for node in profile["nodes"]))
         name = f"{profile['plan']}, {profile['precision']}, batch {profile['batch']}: {total} ms in all"
         axes.set_title(shortened(name, 110), loc="left", fontsize=10)
-    full, hatched = {"facecolor": PLAN}, {"facecolor": PEER, "hatch": HATCH, "edgecolor": PAPER}
-    kinds = [_patch("multiplies matrices", **full), _patch("does not", **hatched)]
     several = _patch("several nodes together", facecolor=MUTED)
     floor = _mark("floor", marker="|", markersize=10, markeredgewidth=2)
-    _legend(figure, [*kinds, several, floor])
+    _legend(figure, [*_kinds("multiplies matrices", "does not"), several, floor])
     return figure
 
 
 def _longest(nodes: Sequence[Row], most: int = 14) -> list[Row]:
-    """The longest nodes, and one for all the others."""
     ordered = sorted(nodes, key=lambda node: -node["milliseconds"])
     if not (rest := ordered[most:]):
         return ordered
@@ -502,77 +426,36 @@ def _latency_lines(axes: "Axes", rows: Sequence[Row], key: str) -> None:
     for row in rows:
         latencies = [value for value in row["latency_ms"].values() if value]
         if not row["correct"] and latencies:
-            _say_wrong(axes, (row[key], max(latencies)), (0, 6), ha="center")
+            _say(axes, "WRONG", (row[key], max(latencies)), (0, 6), ha="center", **FAULT)
 
 
-# All of them, as files
-
-
-CHARTS: "Mapping[str, tuple[Callable[[Document], Canvas | None], str]]" = {  # by name: picture, caption
-    "throughput": (
-        throughput,
-        "Images a second of every system. Bold: ganport's plans; hatched: peers; dotted: wrong images.",
-    ),
-    "latency-against-throughput": (
-        latency_against_throughput,
-        "Batch sizes of a system are joined. Named: the best of each kind at any.",
-    ),
-    "percentiles": (
-        percentiles,
-        "Milliseconds of a call. A hollow mark is of fewer calls than its percentile needs.",
-    ),
-    "fidelity-against-speed": (
-        fidelity_against_speed,
-        "Every plan and peer. Named: those that none beats in both, by 1 dB or more.",
-    ),
-    "share-of-ceiling": (
-        share_of_ceiling,
-        "Images a second over those that this machine's arithmetic and memory would allow.",
-    ),
-    "time-by-node": (
-        time_by_node,
-        "The longest nodes of the fastest plans; the strokes are the least that each could take.",
-    ),
-    "start-to-first-image": (
-        start_to_first_image,
-        "Medians of fresh processes; the stroke is the 95 % interval of the whole.",
-    ),
-    "latency-under-load": (
-        latency_under_load,
-        "Latency counts from when a request was due, so that a slow answer hides nothing.",
-    ),
+CHARTS: "Mapping[Callable[[Document], Canvas | None], str]" = {  # by what makes it: its caption
+    throughput: "Images a second of every system. Bold: ganport's plans; hatched: peers; dotted: wrong images.",
+    percentiles: "Milliseconds of a call. A hollow mark is of fewer calls than its percentile needs.",
+    fidelity_against_speed: "Every plan and peer. Named: those that none beats in both, by 1 dB or more.",
+    share_of_ceiling: "Images a second over those that this machine's arithmetic and memory would allow.",
+    time_by_node: "The longest nodes of the fastest plans; the strokes are the least that each could take.",
+    start_to_first_image: "Medians of fresh processes; the stroke is the 95 % interval of the whole.",
+    latency_under_load: "Latency counts from when a request was due, so that a slow answer hides nothing.",
 }
 STYLE: dict[Any, Any] = {  # no text is a formula, text in SVG stays text, and SVG is the same whenever it is made
     "text.parse_math": False,
     "svg.fonttype": "none",
     "svg.hashsalt": "ganport",
-    "hatch.linewidth": 0.6,
-    "hatch.color": PAPER,
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": MUTED,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
+    "hatch.linewidth": 0.6, "hatch.color": PAPER,
+    "font.family": "DejaVu Sans", "font.size": 9,
+    "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": MUTED, "xtick.color": INK, "ytick.color": INK,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One chart as the bytes of its files.
+    """One chart as the bytes of its files."""
 
-    Attributes:
-        name: of the files, without their ending.
-        caption: in words.
-        png: in pixels.
-        svg: in lines and text.
-    """
-
-    name: str
-    caption: str
-    png: bytes
-    svg: str
+    name: str  # of the files, without their ending
+    caption: str  # in words
+    png: bytes  # in pixels
+    svg: str  # in lines and text
 
     def for_page(self) -> str:
         """The SVG with the page's colors, light or dark, and ids that no other picture has."""
@@ -589,9 +472,9 @@ def draw(document: Document) -> Iterator[Picture]:
     import matplotlib as mpl
 
     with mpl.rc_context(STYLE):
-        for name, (make, caption) in CHARTS.items():
-            figure = make(document)
-            if figure is not None:
+        for make, caption in CHARTS.items():
+            if (figure := make(document)) is not None:
+                name = make.__name__.replace("_", "-")
                 svg = _saved(figure, "svg", ("Date", "Creator", "Format", "Type")).decode()
                 yield Picture(name, caption, _saved(figure, "png", ("Software",)), svg)
 

@@ -34,13 +34,14 @@ class StepWriter:
         self.write(name, seconds)
         return result
 
-    def batches(self, draw: Callable[[int], object], sizes: Sequence[int], calls: int) -> None:
+    def batches(self, draw: Callable[[int], object], sizes: str, calls: str) -> None:
         """The first call at each batch size and the median of `calls` more; the very first is a step of its own."""
-        for size in sizes:
+        numbers = [int(word) for word in sizes.split(",")]
+        for size in numbers:
             seconds, _ = _timed(lambda size=size: draw(size))  # type: ignore[misc]  # mypy: a default is no argument
-            if size == sizes[0]:
+            if size == numbers[0]:
                 self.write("first image", seconds)
-            later = sorted(_timed(lambda size=size: draw(size))[0] for _ in range(calls))  # type: ignore[misc]
+            later = sorted(_timed(lambda size=size: draw(size))[0] for _ in range(int(calls)))  # type: ignore[misc]
             self.write(f"batch {size}", seconds, later[len(later) // 2])
 
     def write(self, name: str, seconds: float, later: float | None = None) -> None:
@@ -76,11 +77,11 @@ def generator(steps: StepWriter, sizes: str, calls: str, bundle: str, backends: 
     """Open a bundle's generator and draw images; `asked` are arguments of `Generator.open`, as `device=cpu`."""
     import itertools
 
-    kind = steps.do("import", _import_generator)
+    kind = steps.do("import", lambda: __import__("ganport_runtime").Generator)
     steps.do("engine import", lambda: _import_engines(backends.split(",")))
     opened = steps.do("open", lambda: kind.open(bundle, **dict(word.split("=") for word in asked)))
     starts = itertools.count(step=64)
-    steps.batches(lambda size: opened.sample(size, seed=SEED, start=next(starts)), _numbers(sizes), int(calls))
+    steps.batches(lambda size: opened.sample(size, seed=SEED, start=next(starts)), sizes, calls)
 
 
 def onnxruntime(steps: StepWriter, sizes: str, calls: str, file: str, latent_dim: str, provider: str) -> None:
@@ -89,7 +90,7 @@ def onnxruntime(steps: StepWriter, sizes: str, calls: str, file: str, latent_dim
     library = steps.do("engine import", lambda: __import__("onnxruntime"))
     session = steps.do("open", lambda: _onnxruntime_session(library, file, provider))
     drawn = _latents(numpy, int(latent_dim))
-    steps.batches(lambda size: session.run(["image"], {"z": drawn(size)}), _numbers(sizes), int(calls))
+    steps.batches(lambda size: session.run(["image"], {"z": drawn(size)}), sizes, calls)
 
 
 def openvino(steps: StepWriter, sizes: str, calls: str, file: str, latent_dim: str, provider: str) -> None:  # noqa: ARG001
@@ -99,7 +100,7 @@ def openvino(steps: StepWriter, sizes: str, calls: str, file: str, latent_dim: s
     asked = {"INFERENCE_PRECISION_HINT": "f32"}
     model = steps.do("open", lambda: library.Core().compile_model(file, "CPU", asked))
     drawn = _latents(numpy, int(latent_dim))
-    steps.batches(lambda size: model({"z": drawn(size)})[0], _numbers(sizes), int(calls))
+    steps.batches(lambda size: model({"z": drawn(size)})[0], sizes, calls)
 
 
 TASKS: dict[str, Callable[..., None]] = {
@@ -140,12 +141,6 @@ def _memory() -> tuple[int | None, int | None]:
     return None, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else KIB)
 
 
-def _import_generator() -> Any:
-    from ganport_runtime import Generator
-
-    return Generator
-
-
 def _import_numpy() -> Any:
     """NumPy with its random numbers, of which a bare session's latents are made."""
     import numpy.random
@@ -176,10 +171,6 @@ def _onnxruntime_session(library: Any, file: str, provider: str) -> Any:
 def _latents(numpy: Any, dim: int) -> Callable[[int], Any]:
     random = numpy.random.default_rng(SEED)
     return lambda size: random.standard_normal((size, dim), dtype=numpy.float32)
-
-
-def _numbers(words: str) -> list[int]:
-    return [int(word) for word in words.split(",")]
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from ganport_bench.errors import BenchError
 from ganport_bench.figures import EXACT_DB
 from ganport_bench.machine import BUSY
-from ganport_bench.tables import Table
+from ganport_bench.tables import Table, number
 from ganport_bench.timing import Estimate
 
 Document = Mapping[str, Any]
@@ -42,25 +42,15 @@ NOT_OURS = "ganport has no part in it"
 
 @dataclass(frozen=True)
 class Change:
-    """One thing, before and now.
+    """One thing, before and now."""
 
-    Attributes:
-        what: is compared.
-        old: value, or None.
-        new: value, or None.
-        verdict: `worse` is a regression.
-        why: in words, where the numbers do not say it.
-        ratio_low: of the interval of new over old; None where it was not judged.
-        ratio_high: likewise.
-    """
-
-    what: str
-    old: float | None
-    new: float | None
-    verdict: Verdict
-    why: str = ""
-    ratio_low: float | None = None
-    ratio_high: float | None = None
+    what: str  # is compared
+    old: float | None  # value, or None
+    new: float | None  # value, or None
+    verdict: Verdict  # `worse` is a regression
+    why: str = ""  # in words, where the numbers do not say it
+    ratio_low: float | None = None  # of the interval of new over old; None where it was not judged
+    ratio_high: float | None = None  # likewise
 
     @property
     def ratio(self) -> float | None:
@@ -74,15 +64,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Regression:
-    """What changed.
+    """What changed."""
 
-    Attributes:
-        changes: all that was compared.
-        remarks: what a reader must know of it, a line each.
-    """
-
-    changes: Sequence[Change]
-    remarks: Sequence[str]
+    changes: Sequence[Change]  # all that was compared
+    remarks: Sequence[str]  # what a reader must know of it, a line each
 
     @property
     def is_regression(self) -> bool:
@@ -101,13 +86,9 @@ class Regression:
         counts = {word: sum(one.verdict == word for one in self.changes) for word in ("worse", "better", "same")}
         total = ", ".join(f"{count} {word}" for word, count in counts.items())
         last = f"{total}: {'a regression' if self.is_regression else 'no regression'}"
-        rows = [(one.verdict, one.what, _value(one.old), _value(one.new), _ratio_text(one), one.why) for one in shown]
+        rows = [(one.verdict, one.what, number(one.old), number(one.new), _ratio_text(one), one.why) for one in shown]
         columns = ("verdict", "what", "old", "new", "new/old", "why") if rows else ()
         return Table("What changed" if rows else "", columns, rows, "\n".join([*self.remarks, last]))
-
-
-def _value(value: float | None) -> str:
-    return "" if value is None else f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def _ratio_text(change: Change) -> str:
@@ -117,20 +98,12 @@ def _ratio_text(change: Change) -> str:
     return f"{change.ratio:.3f}" + ("" if low is None or high is None else f" ({low:.3f} to {high:.3f})")
 
 
-# Noise
-
-
 @dataclass(frozen=True)
 class Noise:
-    """What is to be expected of a ratio.
+    """What is to be expected of a ratio."""
 
-    Attributes:
-        scatter: between the runs, a standard deviation of the ratio's natural logarithm.
-        deviations: that an interval takes to either side.
-    """
-
-    scatter: float = 0.0
-    deviations: float = USUAL
+    scatter: float = 0.0  # between the runs, a standard deviation of the ratio's natural logarithm
+    deviations: float = USUAL  # that an interval takes to either side
 
     def ratio(self, old: Estimate, new: Estimate) -> Estimate:
         """New over old, with its interval."""
@@ -156,28 +129,22 @@ class Noise:
 def _noise_of(controls: Sequence[Pair], judged: int) -> Noise:
     """The noise between two runs, from old and new of what ganport has no part in, for so many ratios."""
     deviations = NormalDist().inv_cdf(1 - (1 - CONFIDENCE) / 2 / max(1, judged))
-    return Noise(_scatter(controls) if len(controls) >= LEAST_CONTROLS else 0.0, deviations)
-
-
-def _scatter(controls: Sequence[Pair]) -> float:
-    """By medians, so that a few controls that did change do not count; beyond what their own intervals explain."""
+    if len(controls) < LEAST_CONTROLS:
+        return Noise(0.0, deviations)
+    # By medians, so that a few controls that did change do not count; beyond what their own intervals explain.
     ratios = [Noise().ratio(*pair) for pair in controls]
     logarithms = [math.log(ratio.value) for ratio in ratios]
     middle = median(logarithms)
     seen = DEVIATIONS * median(abs(one - middle) for one in logarithms)
     expected = median(math.log(ratio.high / ratio.low) / 2 / USUAL for ratio in ratios)
-    return math.sqrt(max(0.0, seen**2 - expected**2))
+    return Noise(math.sqrt(max(0.0, seen**2 - expected**2)), deviations)
 
 
 # A document may come from anywhere: what has another form than expected is left out
 
 
 def read_document(path: Path) -> Document:
-    """Read what `ganport bench --json` printed.
-
-    Raises:
-        BenchError: it cannot be read, or is no such document.
-    """
+    """Read what `ganport bench --json` printed. Raises BenchError: it cannot be read, or is no such document."""
     wanted = "wanted what `ganport bench --json` prints"
     try:
         document = json.loads(path.read_bytes())
@@ -227,19 +194,11 @@ def _estimate(found: Mapping[str, Any], key: str = "value") -> Estimate | None:
     return Estimate(*numbers)
 
 
-# What is compared
-
-
 def compare_documents(old: Document, new: Document, *, threshold: float = THRESHOLD) -> Regression:
     """Compare what two runs of the benchmark found.
 
     Speeds and starts are judged on one machine alone; on another one, how many times as fast as a peer the plans are.
     Images that became wrong or worse, and plans that are gone, are regressions anywhere.
-
-    Args:
-        old: as `read_document` gives it.
-        new: likewise.
-        threshold: share of the old value that a change must exceed; of the start's at least `START_THRESHOLD`.
     """
     others = _other_hardware(old["machine"], new["machine"])
     is_comparable = not others
@@ -338,7 +297,6 @@ def _starts(old: Document, new: Document, threshold: float, is_comparable: bool)
 
 
 def _quantities(document: Document) -> Iterator[tuple[str, tuple[Estimate, bool]]]:
-    """By what it is; and whether ganport has a part in it."""
     start = _object(document.get("start"))
     bare = {str(way.get("name")) for way in _objects(start.get("ways")) if way.get("kind") == "bare"}
     for one in _objects(start.get("quantities")):
@@ -361,7 +319,6 @@ def _wrong_answers(old: Document, new: Document) -> Iterator[Change]:
 
 
 def _answers(document: Document) -> Iterator[tuple[str, bool]]:
-    """Every scenario and the server under load, and whether any answer was wrong."""
     for one in _objects(_object(document.get("scenarios")).get("results")):
         yield f"{one.get('scenario')}", one.get("correct") is False
     load = _object(document.get("load"))
@@ -387,7 +344,6 @@ def _single_values(document: Document) -> Iterator[tuple[str, float]]:
 
 
 def _other_hardware(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Hardware that differs, so that figures cannot be compared."""
     found = [(name, _hardware(old, name), _hardware(new, name)) for name in ("cpu", "cores", "gpus")]
     return [
         f"OTHER HARDWARE, so that only ratios to the peers are judged: {name} was {before}, is {now}"

@@ -43,15 +43,10 @@ class AccuracyCheck:
 
 @dataclass(frozen=True)
 class ReferenceImages:
-    """What images should be.
+    """What images should be."""
 
-    Args:
-        latents: float32 [n, latent_dim].
-        pixels: what the network makes of them in float64, uint8 [n, height, width, channels].
-    """
-
-    latents: Latents
-    pixels: Pixels
+    latents: Latents  # float32 [n, latent_dim]
+    pixels: Pixels  # what the network makes of them in float64, uint8 [n, height, width, channels]
 
     def check(self, session: ImageSession, batch: int, images: int) -> AccuracyCheck:
         """Run the first `images` latents, at least one batch, `batch` at a time."""
@@ -72,14 +67,10 @@ class ReferenceImages:
 
 @dataclass(frozen=True)
 class RoundTimes:
-    """What a system's turns took.
+    """What a system's turns took."""
 
-    Attributes:
-        seconds: of a call, float64 [rounds].
-        rounds: the number of each round, int64 [rounds]: systems are compared over the rounds that they share.
-    """
-
-    seconds: Seconds
+    seconds: Seconds  # of a call, float64 [rounds]
+    # the number of each round, int64 [rounds]: systems are compared over the rounds that they share.
     rounds: NDArray[np.int64]
 
     def then(self, more: "RoundTimes") -> "RoundTimes":
@@ -94,35 +85,20 @@ class RoundTimes:
 
 @dataclass(frozen=True)
 class Measured:
-    """One system at one batch size.
+    """One system at one batch size."""
 
-    Attributes:
-        name: the system's.
-        kind: `peer` or `plan`.
-        precision: what it computed with.
-        batch: images a call.
-        settings: the best of `tried`.
-        tried: how many settings were compared.
-        transfers: what of copies to a device and back is timed, in words.
-        note: what else there is to say.
-        check: of its images.
-        taken: seconds of a call, round by round.
-        calls: seconds of every single call, float64 [calls].
-        is_wide: whether the interval was still too wide when time was over.
-    """
-
-    name: str
-    kind: Kind
-    precision: str
-    batch: int
-    settings: Settings
-    tried: int
-    transfers: str
-    note: str
-    check: AccuracyCheck
-    taken: RoundTimes
-    calls: Seconds
-    is_wide: bool = False
+    name: str  # the system's
+    kind: Kind  # `peer` or `plan`
+    precision: str  # what it computed with
+    batch: int  # images a call
+    settings: Settings  # the best of `tried`
+    tried: int  # how many settings were compared
+    transfers: str  # what of copies to a device and back is timed, in words
+    note: str  # what else there is to say
+    check: AccuracyCheck  # of its images
+    taken: RoundTimes  # seconds of a call, round by round
+    calls: Seconds  # seconds of every single call, float64 [calls]
+    is_wide: bool = False  # whether the interval was still too wide when time was over
 
     @property
     def device(self) -> str:
@@ -152,16 +128,7 @@ def compare_at(
     on_step: OnStep = lambda _: None,
     clock: Clock = time.monotonic,
 ) -> Comparison:
-    """Choose every system's setting, then time them all in turns.
-
-    Args:
-        systems: of different names.
-        batch: images a call.
-        reference: what images should be.
-        effort: how long.
-        on_step: called with a few words before each step.
-        clock: seconds, by which further rounds end.
-    """
+    """Choose every system's setting, then time them all in turns."""
     missing: dict[str, str] = {}
     with ExitStack() as open_sessions:
         chosen: list[ChosenSetting] = []
@@ -193,7 +160,7 @@ def _measure(
         ]
 
     def best(taken: Mapping[str, RoundTimes]) -> list[str]:
-        return [one.name for one in Best.of(all_measured(taken)).all if one is not None]
+        return [one.name for one in best_of(all_measured(taken)).values() if one is not None]
 
     return all_measured(take_rounds(turns, effort, best, clock))
 
@@ -217,35 +184,22 @@ def _measured(one: "ChosenSetting", check: AccuracyCheck, batch: int, taken: Rou
     )
 
 
-# ---- a system's best setting -------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class ChosenSetting:
-    """A system at its best setting, open.
+    """A system at its best setting, open."""
 
-    Attributes:
-        system: which.
-        settings: the best.
-        session: of it; whoever holds this closes it.
-        check: of the images of all settings' first comparison.
-        tried: how many settings ran.
-        refused: why the others did not.
-    """
-
-    system: SystemUnderTest
-    settings: Settings
-    session: ImageSession
-    check: AccuracyCheck
-    tried: int
-    refused: Sequence[str]
+    system: SystemUnderTest  # which
+    settings: Settings  # the best
+    session: ImageSession  # of it; whoever holds this closes it
+    check: AccuracyCheck  # of the images of all settings' first comparison
+    tried: int  # how many settings ran
+    refused: Sequence[str]  # why the others did not
 
 
 def choose(system: SystemUnderTest, batch: int, reference: ReferenceImages, effort: Effort) -> ChosenSetting:
     """The fastest of the settings whose images are right, those of the wanted PSNR first; the others are closed.
 
-    Raises:
-        BenchError: the system cannot run here, or none of its settings can be opened; says why.
+    Raises BenchError: the system cannot run here, or none of its settings can be opened; says why.
     """
     if reason := system.refusal():
         raise BenchError(reason)
@@ -261,8 +215,10 @@ def choose(system: SystemUnderTest, batch: int, reference: ReferenceImages, effo
                 refused.append(str(error).strip().partition("\n")[0] or type(error).__name__)
         if not opened:
             raise BenchError("; ".join(dict.fromkeys(refused)) or "it has no setting for this batch size")
+        # Right before wrong, then at the wanted PSNR before below it; `False` comes first.
+        ranks = [(bool(check.wrong), check.psnr_db is None or check.psnr_db < WANTED_DB) for *_, check in opened]
         seconds = _screen([session for _, session, _ in opened], reference.latents[:batch], effort)
-        best = min(range(len(opened)), key=lambda index: (*_rank(opened[index][2]), seconds[index]))
+        best = min(range(len(opened)), key=lambda index: (*ranks[index], seconds[index]))
         sessions.pop_all()
     for index, (_, session, _) in enumerate(opened):
         if index != best:
@@ -283,7 +239,6 @@ def _open_checked(
 
 
 def _screen(sessions: Sequence[ImageSession], z: Latents, effort: Effort) -> list[float]:
-    """The median seconds of a call, of each; one alone need not be timed."""
     if len(sessions) == 1:
         return [0.0]
     turns = {
@@ -292,14 +247,6 @@ def _screen(sessions: Sequence[ImageSession], z: Latents, effort: Effort) -> lis
     }
     taken = interleave(turns, rounds=effort.screening_rounds, pause=PAUSE_SECONDS)
     return [float(np.median(seconds)) for seconds in taken.values()]
-
-
-def _rank(check: AccuracyCheck) -> tuple[bool, bool]:
-    """Right before wrong, then at the wanted PSNR before below it; `False` comes first."""
-    return bool(check.wrong), check.psnr_db is None or check.psnr_db < WANTED_DB
-
-
-# ---- rounds ------------------------------------------------------------------------------------------------------
 
 
 def take_rounds(
@@ -311,28 +258,22 @@ def take_rounds(
     """Rounds of all systems, then more of those whose interval is too wide and of the best, until time is over.
 
     The best are always among them, so drift of the machine meets both sides of a ratio alike.
-
-    Args:
-        systems: at least one.
-        effort: how many rounds, and until when.
-        best: names, given all rounds so far, of those that stay to the end.
-        clock: seconds.
     """
     end = clock() + effort.batch_seconds
     first = interleave(systems, rounds=effort.rounds, warmup=WARMUP, pause=PAUSE_SECONDS)
-    taken = {name: _numbered(seconds, 0) for name, seconds in first.items()}
+
+    def numbered(seconds: Seconds, number: int) -> RoundTimes:
+        return RoundTimes(seconds, np.arange(number, number + len(seconds), dtype=np.int64))
+
+    taken = {name: numbered(seconds, 0) for name, seconds in first.items()}
     count = effort.rounds
     while clock() < end and (wide := {name for name, one in taken.items() if one.is_wide}):
         names = wide.union(best(taken))
         among = {name: system for name, system in systems.items() if name in names}
         more = interleave(among, rounds=MORE_ROUNDS, warmup=0, pause=PAUSE_SECONDS, seed=count)
-        taken |= {name: taken[name].then(_numbered(seconds, count)) for name, seconds in more.items()}
+        taken |= {name: taken[name].then(numbered(seconds, count)) for name, seconds in more.items()}
         count += MORE_ROUNDS
     return taken
-
-
-def _numbered(seconds: Seconds, first: int) -> RoundTimes:
-    return RoundTimes(seconds, np.arange(first, first + len(seconds), dtype=np.int64))
 
 
 def speedup(plan: Measured | None, peer: Measured | None) -> Estimate | None:
@@ -343,38 +284,19 @@ def speedup(plan: Measured | None, peer: Measured | None) -> Estimate | None:
     return ratio(peer.taken.seconds[theirs], plan.taken.seconds[ours])
 
 
-@dataclass(frozen=True)
-class Best:
+def best_of(measured: Sequence[Measured]) -> dict[str, Measured | None]:
     """The fastest of each kind at one batch size whose images are right; None where there is none.
 
-    Attributes:
-        best_peer_fp32: of the baselines that compute in float32.
-        best_peer: of the baselines of any precision.
-        best_plan: of ganport's plans of any precision that reach the wanted PSNR.
-        best_exact_plan: of ganport's plans that compute in float32.
+    Plans of any precision must reach the wanted PSNR; exact ones compute in float32.
     """
 
-    best_peer_fp32: Measured | None
-    best_peer: Measured | None
-    best_plan: Measured | None
-    best_exact_plan: Measured | None
+    def fastest(is_wanted: Callable[[Measured], bool]) -> Measured | None:
+        wanted = [one for one in measured if not one.check.wrong and is_wanted(one)]
+        return max(wanted, key=lambda one: one.images_per_second.value, default=None)
 
-    @classmethod
-    def of(cls, measured: Sequence[Measured]) -> "Best":
-        """The best of those that were measured at one batch size."""
-
-        def fastest(is_wanted: Callable[[Measured], bool]) -> Measured | None:
-            wanted = [one for one in measured if not one.check.wrong and is_wanted(one)]
-            return max(wanted, key=lambda one: one.images_per_second.value, default=None)
-
-        return cls(
-            best_peer_fp32=fastest(lambda one: one.kind == "peer" and one.precision == "fp32"),
-            best_peer=fastest(lambda one: one.kind == "peer"),
-            best_plan=fastest(lambda one: one.kind == "plan" and (one.check.psnr_db or 0) >= WANTED_DB),
-            best_exact_plan=fastest(lambda one: one.kind == "plan" and one.precision == "fp32"),
-        )
-
-    @property
-    def all(self) -> tuple[Measured | None, ...]:
-        """Of every kind."""
-        return self.best_peer_fp32, self.best_peer, self.best_plan, self.best_exact_plan
+    return {
+        "best_peer_fp32": fastest(lambda one: one.kind == "peer" and one.precision == "fp32"),
+        "best_peer": fastest(lambda one: one.kind == "peer"),
+        "best_plan": fastest(lambda one: one.kind == "plan" and (one.check.psnr_db or 0) >= WANTED_DB),
+        "best_exact_plan": fastest(lambda one: one.kind == "plan" and one.precision == "fp32"),
+    }

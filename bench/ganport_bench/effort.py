@@ -17,96 +17,42 @@ FULL_SECONDS, QUICK_SECONDS = 720.0, 300.0
 
 @dataclass(frozen=True)
 class Effort:
-    """Rounds, seconds and counts.
+    """Rounds, seconds and counts."""
 
-    Attributes:
-        is_quick: few rounds.
-        tuning_seconds: for tuning a bundle that has no record on this machine.
-
-        rounds: speed: turns of every system that count.
-        turn_seconds: of one of them, about.
-        screening_rounds: turns of every setting of a system, before its best one is known.
-        screening_seconds: of one of them.
-        batch_seconds: time limit for each batch size. Systems whose interval is still too wide are measured again until
-            then.
-        images: compared with the reference before a system is timed.
-        screening_images: compared for every setting.
-
-        imports: start: fresh processes for each module.
-        lives: fresh processes for each way to open the bundle, and as many in which it is opened for the first time.
-        builds: fresh processes for each engine.
-        calls: at each batch size, after its first.
-
-        limit_seconds: scenarios: a run is ended after this; None: at LoadGen's own minimum. LoadGen calls shorter runs
-            INVALID.
-        search_seconds: of each step of the search for the Server scenario's rate.
-        checked: responses of a run that LoadGen keeps and that are compared, about.
-
-        levels: load: numbers of clients that wait for their answers.
-        window_seconds: of the windows that are compared with each other.
-        most_windows: a level is called unstable after so many.
-        fractions: of the closed loop's best rate, offered in the open loop, rising.
-        rate_seconds: for how long requests are due at each rate.
-        samples: requests of a rate, for which it goes on longer, but not for more than `most_rate_seconds`.
-        most_rate_seconds: of one rate.
-        lead_seconds: at the beginning of each rate that do not count.
-        beyond: rates in a row that do not hold, after which the search for the knee ends.
-    """
-
-    is_quick: bool
-    tuning_seconds: float
-    rounds: int
-    turn_seconds: float
-    screening_rounds: int
-    screening_seconds: float
-    batch_seconds: float
-    images: int
-    screening_images: int
-    imports: int
-    lives: int
-    builds: int
-    calls: int
-    limit_seconds: float | None
-    search_seconds: float
-    checked: int
-    levels: tuple[int, ...]
-    window_seconds: float
-    most_windows: int
-    fractions: tuple[float, ...]
-    rate_seconds: float
-    samples: int
-    most_rate_seconds: float
-    lead_seconds: float
-    beyond: int
+    is_quick: bool = False  # few rounds
+    tuning_seconds: float = TUNING * FULL_SECONDS  # for tuning a bundle that has no record on this machine
+    rounds: int = 13  # speed: turns of every system that count
+    turn_seconds: float = 0.12  # of one of them, about
+    screening_rounds: int = 3  # turns of every setting of a system, before its best one is known
+    screening_seconds: float = 0.08  # of one of them
+    # time limit for each batch size. Systems whose interval is still too wide are measured again until then.
+    batch_seconds: float = ROUNDS * FULL_SECONDS / len(BATCHES)
+    images: int = 256  # compared with the reference before a system is timed
+    screening_images: int = 64  # compared for every setting
+    imports: int = 4  # start: fresh processes for each module
+    lives: int = 4  # processes for each way to open the bundle, and as many in which it is opened for the first time
+    builds: int = 1  # fresh processes for each engine
+    calls: int = 5  # at each batch size, after its first
+    # scenarios: a run is ended after this; None: at LoadGen's own minimum. LoadGen calls shorter runs INVALID.
+    limit_seconds: float | None = None
+    search_seconds: float = 2.0  # of each step of the search for the Server scenario's rate
+    checked: int = 32  # responses of a run that LoadGen keeps and that are compared, about
+    levels: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64)  # load: numbers of clients that wait for their answers
+    window_seconds: float = 1.0  # of the windows that are compared with each other
+    most_windows: int = 10  # a level is called unstable after so many
+    # of the closed loop's best rate, offered in the open loop, rising
+    fractions: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0,
+                                    2.5, 3.0)  # fmt: skip
+    rate_seconds: float = 5.0  # for how long requests are due at each rate
+    # requests of a rate, for which it goes on longer, but not for more than `most_rate_seconds`; a tenth more than p99
+    # needs: the number of Poisson arrivals varies
+    samples: int = 1100
+    most_rate_seconds: float = 12.0  # of one rate
+    lead_seconds: float = 0.5  # at the beginning of each rate that do not count
+    beyond: int = 2  # rates in a row that do not hold, after which the search for the knee ends
 
 
-FULL = Effort(
-    is_quick=False,
-    tuning_seconds=TUNING * FULL_SECONDS,
-    rounds=13,
-    turn_seconds=0.12,
-    screening_rounds=3,
-    screening_seconds=0.08,
-    batch_seconds=ROUNDS * FULL_SECONDS / len(BATCHES),
-    images=256,
-    screening_images=64,
-    imports=4,
-    lives=4,
-    builds=1,
-    calls=5,
-    limit_seconds=None,
-    search_seconds=2.0,
-    checked=32,
-    levels=(1, 2, 4, 8, 16, 32, 64),
-    window_seconds=1.0,
-    most_windows=10,
-    fractions=(0.05, 0.1, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0),
-    rate_seconds=5.0,
-    samples=1100,  # a tenth more than p99 needs: the number of Poisson arrivals varies
-    most_rate_seconds=12.0,
-    lead_seconds=0.5,
-    beyond=2,
-)
+FULL = Effort()
 QUICK = replace(
     FULL,
     is_quick=True,
@@ -134,13 +80,7 @@ QUICK = replace(
 
 
 def effort_of(seconds: float | None, *, is_quick: bool, batches: int = len(BATCHES)) -> Effort:
-    """The effort that takes about so long on two cores.
-
-    Args:
-        seconds: in all; None: twelve minutes, or five if quick.
-        is_quick: few rounds, whatever the seconds.
-        batches: how many batch sizes share the time of the rounds.
-    """
+    """The effort that takes about so long on two cores."""
     total = seconds or (QUICK_SECONDS if is_quick else FULL_SECONDS)
     effort = QUICK if is_quick or total < QUICK_BELOW else FULL
     return replace(effort, tuning_seconds=TUNING * total, batch_seconds=ROUNDS * total / batches)

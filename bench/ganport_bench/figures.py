@@ -15,30 +15,19 @@ FLOOR_DB = 35.0  # images of a lower precision are wrong below it; the export sh
 
 @dataclass(frozen=True)
 class Figure:
-    """What was measured, and whether it reaches its threshold.
+    """What was measured, and whether it reaches its threshold."""
 
-    Attributes:
-        name: key in documents.
-        title: what is compared with what.
-        unit: of `estimate` and `wanted`.
-        estimate: value and 95 % interval; None where it could not be measured.
-        wanted: the threshold, or None.
-        is_floor: the value must be at least `wanted`; else at most.
-        details: what the figure was computed from, units in their names. `plan` and `peer`, with
-            `plan_images_per_second` and `peer_images_per_second`, are shown as "one over the other".
-        note: what else there is to say.
-        is_void: the figure does not count, for the reason in `note`.
-    """
-
-    name: str
-    title: str
-    unit: str
-    estimate: Estimate | None
-    wanted: float | None = None
-    is_floor: bool = True
+    name: str  # key in documents
+    title: str  # what is compared with what
+    unit: str  # of `estimate` and `wanted`
+    estimate: Estimate | None  # value and 95 % interval; None where it could not be measured
+    wanted: float | None = None  # the threshold, or None
+    is_floor: bool = True  # the value must be at least `wanted`; else at most
+    # what the figure was computed from, units in their names. `plan` and `peer`, with `plan_images_per_second`
+    # and `peer_images_per_second`, are shown as "one over the other".
     details: Mapping[str, str | float | int] = field(default_factory=dict)
-    note: str = ""
-    is_void: bool = False
+    note: str = ""  # what else there is to say
+    is_void: bool = False  # the figure does not count, for the reason in `note`
 
     @property
     def is_reached(self) -> bool:

@@ -9,11 +9,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import IO
 
 from ganport_bench.errors import BenchError
@@ -25,23 +24,14 @@ LAST = 500  # characters of what a process said before it failed
 
 @dataclass(frozen=True)
 class ProcessStep:
-    """One step of a process.
+    """One step of a process."""
 
-    Attributes:
-        name: `interpreter`, `import`, `engine import`, `open`, `first image`, `batch 8` and so on.
-        seconds: that it took; at a batch size its first call.
-        later: seconds, the median of the calls after the first; None but at batch sizes.
-        resident: bytes after it; None where the system does not tell.
-        peak: bytes at most until then; None where the system does not tell.
-        gpu: bytes of GPU memory after it; None without a GPU.
-    """
-
-    name: str
-    seconds: float
-    later: float | None
-    resident: int | None
-    peak: int | None
-    gpu: int | None = None
+    name: str  # `interpreter`, `import`, `engine import`, `open`, `first image`, `batch 8` and so on
+    seconds: float  # that it took; at a batch size its first call
+    later: float | None  # seconds, the median of the calls after the first; None but at batch sizes
+    resident: int | None  # bytes after it; None where the system does not tell
+    peak: int | None  # bytes at most until then; None where the system does not tell
+    gpu: int | None = None  # bytes of GPU memory after it; None without a GPU
 
 
 def live(
@@ -52,14 +42,7 @@ def live(
     The file system's cache is as it was left: what has run before finds its files in memory. Byte code of modules is
     there as after an installation; where this process was told to write none, in a folder that goes when it ends.
 
-    Args:
-        words: the task and its arguments.
-        environment: added to this process's.
-        gpus: tells the GPU memory in use; what it grows by is taken for the process's, since a driver does not name
-            the processes of containers. Nothing else may begin to use a GPU meanwhile.
-
-    Raises:
-        BenchError: it failed; with the last that it said.
+    Raises BenchError: it failed; with the last that it said.
     """
     before = gpus() if gpus else 0
     command = [sys.executable, "-P", str(CHILD), *words]  # -P: modules of this folder do not hide others
@@ -133,24 +116,19 @@ def watching_gpus() -> Iterator[UsedGpuMemory | str]:
     except ModuleNotFoundError:
         yield "nvidia-ml-py is not installed; pip install 'ganport[bench]'"
         return
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
-        yield f"no NVIDIA driver to ask for it ({error})"
-        return
-    try:
-        yield _used_memory(pynvml)
-    finally:
-        pynvml.nvmlShutdown()
 
-
-def _used_memory(nvml: ModuleType) -> UsedGpuMemory | str:
     def used() -> int:
-        return sum(int(nvml.nvmlDeviceGetMemoryInfo(gpu).used) for gpu in gpus)
+        return sum(int(pynvml.nvmlDeviceGetMemoryInfo(gpu).used) for gpu in gpus)
 
-    try:
-        gpus = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
-        used()  # some GPUs, such as parts of one, do not tell
-    except nvml.NVMLError as error:
-        return f"the NVIDIA driver does not tell ({error})"
-    return used if gpus else "the NVIDIA driver finds no GPU"
+    with ExitStack() as stack:
+        found: UsedGpuMemory | str = used
+        try:
+            pynvml.nvmlInit()
+            stack.callback(pynvml.nvmlShutdown)
+            gpus = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+            used()
+            if not gpus:
+                found = "the NVIDIA driver finds no GPU"
+        except pynvml.NVMLError as error:  # some GPUs, such as parts of one, do not tell either
+            found = f"the NVIDIA driver does not tell it ({error})"
+        yield found

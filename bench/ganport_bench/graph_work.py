@@ -34,18 +34,12 @@ class StoredTensor:
 
 @dataclass(frozen=True)
 class OneImage:
-    """A graph whose inputs have a first dimension, the batch, of one.
+    """A graph whose inputs have a first dimension, the batch, of one."""
 
-    Attributes:
-        graph: as ONNX has it.
-        shapes: of the values whose shape is fixed.
-        types: of the values, in ONNX's numbers.
-        stored: by value, the tensor that it is made of without any input: itself, dequantized, cast and so on.
-    """
-
-    graph: onnx.GraphProto
-    shapes: Mapping[str, Shape]
-    types: Mapping[str, int]
+    graph: onnx.GraphProto  # as ONNX has it
+    shapes: Mapping[str, Shape]  # of the values whose shape is fixed
+    types: Mapping[str, int]  # of the values, in ONNX's numbers
+    # by value, the tensor that it is made of without any input: itself, dequantized, cast and so on.
     stored: Mapping[str, StoredTensor]
 
     @classmethod
@@ -63,11 +57,7 @@ class OneImage:
         return cls(graph, shapes, types, _stored(graph))
 
     def shape(self, node: onnx.NodeProto, name: str) -> Shape:
-        """The shape of a value that a node reads or writes.
-
-        Raises:
-            BenchError: it is not fixed.
-        """
+        """The shape of a value that a node reads or writes. Raises BenchError: it is not fixed."""
         if name not in self.shapes:
             raise BenchError(f"{node.op_type} {node.name} cannot be counted: {name} has no fixed shape")
         return self.shapes[name]
@@ -112,36 +102,20 @@ def _size(data_type: int) -> int:
     return helper.tensor_dtype_to_np_dtype(data_type).itemsize
 
 
-# ---- multiply-adds -----------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class NodeWork:
-    """One node that multiplies matrices.
+    """One node that multiplies matrices."""
 
-    Attributes:
-        name: of the node.
-        output: the name of what it computes, by which some engines call it.
-        operator: `Conv`, `ConvTranspose`, `Gemm`, `MatMul`, or a quantized form of one.
-        multiply_adds: for one image.
-        needed: those whose factors are no padding and whose results are not cropped.
-        weight_bytes: read of the file, once a call whatever the batch.
-    """
-
-    name: str
-    output: str
-    operator: str
-    multiply_adds: int
-    needed: int
-    weight_bytes: int
+    name: str  # of the node
+    output: str  # the name of what it computes, by which some engines call it
+    operator: str  # `Conv`, `ConvTranspose`, `Gemm`, `MatMul`, or a quantized form of one
+    multiply_adds: int  # for one image
+    needed: int  # those whose factors are no padding and whose results are not cropped
+    weight_bytes: int  # read of the file, once a call whatever the batch
 
 
 def multiply_adds(model: bytes) -> int:
-    """Multiply-adds for one image of an ONNX model whose first dimension of every input is the batch.
-
-    Raises:
-        BenchError: a shape that is needed cannot be inferred.
-    """
+    """Multiply-adds for one image of an ONNX model whose first dimension of every input is the batch."""
     return sum(node.multiply_adds for node in work_of(model))
 
 
@@ -223,28 +197,16 @@ def _padding_before(told: Mapping[str, Any], axis: int, total: int) -> int:
     return half if way == "SAME_UPPER" else max(total, 0) - half
 
 
-# ---- the whole network -------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Demand:
-    """What an engine cannot do without that keeps every activation where it computes.
+    """What an engine cannot do without that keeps every activation where it computes."""
 
-    Attributes:
-        multiply_adds: for one image, by the usual count.
-        needed_multiply_adds: for one image, without those on padding and for what is cropped.
-        weight_values: numbers in the constants of all nodes that multiply matrices, each constant once.
-        weight_bytes: of these as they are stored in the graph.
-        latent_bytes: read for one image.
-        image_bytes: written for one image.
-    """
-
-    multiply_adds: int
-    needed_multiply_adds: int
-    weight_values: int
-    weight_bytes: int
-    latent_bytes: int
-    image_bytes: int
+    multiply_adds: int  # for one image, by the usual count
+    needed_multiply_adds: int  # for one image, without those on padding and for what is cropped
+    weight_values: int  # numbers in the constants of all nodes that multiply matrices, each constant once
+    weight_bytes: int  # of these as they are stored in the graph
+    latent_bytes: int  # read for one image
+    image_bytes: int  # written for one image
 
     def operations(self, batch: int) -> int:
         """Multiplications and additions that a call needs where it convolves directly."""
@@ -260,11 +222,7 @@ class Demand:
 
 
 def demand_of(model: bytes) -> Demand:
-    """The demand of a generator's graph, of whatever form.
-
-    Raises:
-        BenchError: a shape that is needed cannot be inferred.
-    """
+    """The demand of a generator's graph, of whatever form."""
     one = OneImage.of(model)
     work, products = _work(one), [node for node in one.graph.node if node.op_type in PRODUCTS]
     weights = {tensor.name: tensor for node in products for tensor in one.weights(node)}.values()

@@ -3,21 +3,14 @@
 import json
 import re
 from collections.abc import Iterator
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import Distribution, distribution
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from packaging.requirements import Requirement
+from ganport_runtime.machine import installed_version
 
 OURS = "ganport"
 PACKAGES = tuple(f"ganport_{part}" for part in ("runtime", "serve", "bench", "cli", "train", "export", "evaluate"))
-
-
-def is_installed(name: str) -> bool:
-    """Whether a distribution is here."""
-    return _distribution(name) is not None
 
 
 def closure(*roots: str) -> tuple[str, ...]:
@@ -29,11 +22,13 @@ def closure(*roots: str) -> tuple[str, ...]:
     while waiting:
         wanted = waiting.pop(0)
         name, extras = _normal(wanted.name), {"", *wanted.extras}
-        here = _distribution(name)
-        if here is None or (name in found and extras <= found[name]):
+        if installed_version(name) is None or extras <= found.get(name, set()):
             continue
         found.setdefault(name, set()).update(extras)
-        waiting += _required(here, extras)
+        required = map(Requirement, distribution(name).requires or ())
+        waiting += [
+            one for one in required if not one.marker or any(one.marker.evaluate({"extra": extra}) for extra in extras)
+        ]
     return tuple(found)
 
 
@@ -48,15 +43,6 @@ def installed_bytes(name: str) -> int:
     return sum(path.stat().st_size for path in files)
 
 
-def _required(here: Distribution, extras: set[str]) -> "Iterator[Requirement]":
-    from packaging.requirements import Requirement
-
-    for line in here.requires or ():
-        requirement = Requirement(line)
-        if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in extras):
-            yield requirement
-
-
 def _edited(here: Distribution) -> Iterator[Path]:
     origin = json.loads(here.read_text("direct_url.json") or "{}")
     if _normal(here.name) != OURS or not origin.get("dir_info", {}).get("editable"):
@@ -67,13 +53,5 @@ def _edited(here: Distribution) -> Iterator[Path]:
             yield from (path for path in Path(folder).rglob("*") if "__pycache__" not in path.parts)
 
 
-def _distribution(name: str) -> Distribution | None:
-    try:
-        return distribution(name)
-    except PackageNotFoundError:
-        return None
-
-
 def _normal(name: str) -> str:
-    """As the index compares names."""
     return re.sub(r"[-_.]+", "-", name).lower()

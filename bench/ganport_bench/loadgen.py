@@ -39,11 +39,7 @@ class QueryServer(Protocol):
 
 
 def require_loadgen() -> Any:
-    """LoadGen's module.
-
-    Raises:
-        BenchError: it is not installed.
-    """
+    """LoadGen's module. Raises BenchError: it is not installed."""
     try:
         return import_module("mlperf_loadgen")
     except ModuleNotFoundError:
@@ -66,22 +62,14 @@ def run(
     The first Ctrl-C ends a run within LoadGen's minimum duration, a search after its next few runs; the second ends the
     process.
 
-    Args:
-        system: what is measured.
-        scenario: LoadGen's name of it.
-        values: of the run's settings.
-        folder: for the logs; made where it is not there.
-        is_search: whether to search.
-
-    Raises:
-        BenchError: LoadGen is not installed, the system failed, or there is no readable log.
+    Raises BenchError: LoadGen is not installed, the system failed, or there is no readable log.
     """
-    loadgen = require_loadgen()
+    loadgen, nothing = require_loadgen(), lambda *_: None
     folder.mkdir(parents=True, exist_ok=True)
     late = LATE * values["server_target_latency_ns"] / 1e9 if is_search else 0.0
     callbacks = Callbacks(system, loadgen, late)
-    sut = loadgen.ConstructFastSUT(callbacks.issue, _do_nothing)
-    samples = loadgen.ConstructQSL(SAMPLES, SAMPLES, _do_nothing, _do_nothing)  # latents are made when asked for
+    sut = loadgen.ConstructFastSUT(callbacks.issue, nothing)
+    samples = loadgen.ConstructQSL(SAMPLES, SAMPLES, nothing, nothing)  # latents are made when asked for
     test, logs = loadgen.TestSettings(), loadgen.LogSettings()
     test.scenario = getattr(loadgen.TestScenario, scenario)
     test.mode = loadgen.TestMode.FindPeakPerformance if is_search else loadgen.TestMode.PerformanceOnly
@@ -104,10 +92,6 @@ def run(
     raise BenchError(f"the system failed under LoadGen's {scenario}: {text}") from failure
 
 
-def _do_nothing(*_: object) -> None:
-    pass
-
-
 @contextmanager
 def _interrupts_of(callbacks: "Callbacks") -> Iterator[None]:
     """Let Ctrl-C end the system's work, not raise an exception through LoadGen's frames."""
@@ -116,7 +100,8 @@ def _interrupts_of(callbacks: "Callbacks") -> Iterator[None]:
         return
 
     def interrupt(*_: object) -> None:
-        callbacks.interrupt()
+        if callbacks.failure is None:  # between any two steps of what happens there: the next query ends it
+            callbacks.failure = KeyboardInterrupt()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     before = signal.signal(signal.SIGINT, interrupt)
@@ -131,14 +116,6 @@ class Callbacks:
 
     After the first failure every open and every further query is answered with nothing, so that the run ends soon; in a
     search late, or LoadGen would take the system for infinitely fast.
-
-    Args:
-        system: what is measured.
-        loadgen: LoadGen's module.
-        late: seconds before a query is answered after a failure.
-
-    Attributes:
-        failure: the first error, or None.
     """
 
     def __init__(self, system: QueryServer, loadgen: Any, late: float = 0.0) -> None:
@@ -157,7 +134,7 @@ class Callbacks:
         elif self._late:
             time.sleep(self._late)
         if self.failure is not None:  # or another thread failed after it had looked for what is open
-            self._answer_with_nothing()
+            self._answer((one, 0, 0) for one in list(self._open))
 
     def complete(self, ids: Sequence[int], outcome: "Pixels | BaseException") -> None:
         """Images for these, or the error that came instead; from any thread."""
@@ -171,18 +148,10 @@ class Callbacks:
         except BaseException as error:
             self.fail(error)
 
-    def interrupt(self) -> None:
-        """Ctrl-C, between any two steps of what happens here: the next query ends it."""
-        if self.failure is None:
-            self.failure = KeyboardInterrupt()
-
     def fail(self, error: BaseException) -> None:
         """Remember the first error and be done; from any thread."""
         if self.failure is None:
             self.failure = error
-        self._answer_with_nothing()
-
-    def _answer_with_nothing(self) -> None:
         self._answer((one, 0, 0) for one in list(self._open))
 
     def _answer(self, responses: Iterable[tuple[int, int, int]]) -> None:
@@ -193,27 +162,16 @@ class Callbacks:
 
 @dataclass(frozen=True)
 class LoadGenLog:
-    """The detailed log of one run.
+    """The detailed log of one run."""
 
-    Attributes:
-        values: by LoadGen's keys, the last of each.
-        errors: that LoadGen logged, such as that it ended early.
-        warnings: that it logged.
-        responses: the seed and the bytes of every response that it kept.
-    """
-
-    values: Mapping[str, Any]
-    errors: tuple[str, ...]
-    warnings: tuple[str, ...]
-    responses: tuple[tuple[int, bytes], ...]
+    values: Mapping[str, Any]  # by LoadGen's keys, the last of each
+    errors: tuple[str, ...]  # that LoadGen logged, such as that it ended early
+    warnings: tuple[str, ...]  # that it logged
+    responses: tuple[tuple[int, bytes], ...]  # the seed and the bytes of every response that it kept
 
     @classmethod
     def read(cls, folder: Path) -> "LoadGenLog":
-        """Read what LoadGen left in a folder.
-
-        Raises:
-            BenchError: something is missing there or cannot be read.
-        """
+        """Read what LoadGen left in a folder. Raises BenchError: something is missing there or cannot be read."""
         try:
             lines = (folder / DETAIL).read_text("utf-8").splitlines()
             events = [json.loads(line.removeprefix(PREFIX)) for line in lines if line.startswith(PREFIX)]

@@ -5,8 +5,7 @@ Linux and NVIDIA's management library (NVML) tell it; what a machine does not te
 
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +18,6 @@ from ganport_runtime.backends import all_packages
 from ganport_runtime.machine import Host, installed_version, this_host
 
 Lost = Mapping[str, float | None]
-Ask = Callable[..., Any]
 
 BUSY = 0.7  # load average of one minute before the first measurement
 ROOT = Path("/")
@@ -28,35 +26,14 @@ CPU_STATS = ("sys/fs/cgroup/cpu.stat", "sys/fs/cgroup/cpu/cpu.stat")  # of eithe
 STOLEN = 8  # the word of /proc/stat's line `cpu`
 NO_NVML = "nvidia-ml-py is not installed, so nothing is known of clocks, power and throttling"
 REASONS = {  # bits, by NVML's `nvmlClocksEventReason...`
-    0x1: "idle",
-    0x2: "clocks set by an application",
-    0x4: "power cap",
-    0x8: "hardware slowdown",
-    0x10: "sync boost",
-    0x20: "heat, by software",
-    0x40: "heat, by hardware",
-    0x80: "power brake",
-    0x100: "display clocks",
-}
+    0x1: "idle", 0x2: "clocks set by an application", 0x4: "power cap", 0x8: "hardware slowdown", 0x10: "sync boost",
+    0x20: "heat, by software", 0x40: "heat, by hardware", 0x80: "power brake", 0x100: "display clocks",
+}  # fmt: skip
 POLICIES = {"power": 0, "heat": 1, "sync_boost": 2, "board_limit": 3, "reliability": 5}  # NVML_PERF_POLICY_...
 PACKAGES = (  # beside those of the backends
-    "numpy",
-    "torch",
-    "triton",
-    "onnx",
-    "nvidia-cuda-runtime",
-    "nvidia-cudnn-cu12",
-    "nvidia-cudnn-cu13",
-    "nvidia-ml-py",
-    "mlcommons-loadgen",
-    "granian",
-    "msgspec",
-    "uvloop",
-    "grpcio",
-    "litserve",
-    "tritonclient",
-    "nvidia-pytriton",
-)
+    "numpy", "torch", "triton", "onnx", "nvidia-cuda-runtime", "nvidia-cudnn-cu12", "nvidia-cudnn-cu13", "nvidia-ml-py",
+    "mlcommons-loadgen", "granian", "msgspec", "uvloop", "grpcio", "litserve", "tritonclient", "nvidia-pytriton",
+)  # fmt: skip
 
 
 def versions() -> dict[str, str | None]:
@@ -89,15 +66,13 @@ def lost(root: Path = ROOT) -> Lost:
 
 def since(before: Lost, after: Lost) -> dict[str, float | None]:
     """What was lost between two looks."""
-    return {name: _difference(before[name], value) for name, value in after.items()}
-
-
-def _difference(before: float | None, after: float | None) -> float | None:
-    return None if before is None or after is None else round(after - before, 3)
+    pairs = {name: (value, after.get(name)) for name, value in before.items()}
+    return {
+        name: None if first is None or last is None else round(last - first, 3) for name, (first, last) in pairs.items()
+    }
 
 
 def _fields(path: Path, name: str) -> list[float]:
-    """The numbers of every line `name : number`."""
     lines = path.read_text("utf-8").splitlines() if path.exists() else []
     pairs = [line.partition(":") for line in lines]
     return [float(value) for key, _, value in pairs if key.strip() == name]
@@ -131,17 +106,12 @@ def _thermal_events(root: Path) -> int | None:
 
 @dataclass(frozen=True)
 class GpuState:
-    """One GPU at one moment.
+    """One GPU at one moment."""
 
-    Attributes:
-        fixed: what does not change: name, driver, the CUDA version that it supports, memory, limits.
-        state: clocks, power, temperature, use and what holds it back, just now; empty without NVML.
-        throttled_ns: since the driver was loaded, by reason; None where the GPU does not count it.
-    """
-
-    fixed: Mapping[str, Any]
+    fixed: Mapping[str, Any]  # what does not change: name, driver, the CUDA version that it supports, memory, limits
+    # clocks, power, temperature, use and what holds it back, just now; empty without NVML
     state: Mapping[str, Any]
-    throttled_ns: Mapping[str, int | None]
+    throttled: Lost  # seconds since the driver was loaded, by reason; None where the GPU does not count it
 
     def to_json(self) -> dict[str, Any]:
         """Its part of the document before a measurement."""
@@ -155,9 +125,12 @@ def _look(host: Host) -> tuple[tuple[GpuState, ...], str]:
     except ModuleNotFoundError:
         return _of_host(host), NO_NVML if host.gpus else host.gpu_note
     try:
-        with _library(pynvml) as nvml:
-            handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
-            return tuple(_gpu(nvml, handle) for handle in handles), "" if handles else host.gpu_note
+        pynvml.nvmlInit()
+        try:
+            handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+            return tuple(_gpu(pynvml, handle) for handle in handles), "" if handles else host.gpu_note
+        finally:
+            pynvml.nvmlShutdown()
     except pynvml.NVMLError as error:
         is_bare = not host.gpus and isinstance(error, pynvml.NVMLError_LibraryNotFound)
         return _of_host(host), host.gpu_note if is_bare else f"NVML failed: {error}"
@@ -165,112 +138,66 @@ def _look(host: Host) -> tuple[tuple[GpuState, ...], str]:
 
 def _compared(before: Sequence[GpuState], after: Sequence[GpuState]) -> list[dict[str, Any]]:
     """Each GPU with its state before and after, and the seconds for which it was held back in between."""
-    seen = [(gpu, after[index] if index < len(after) else None) for index, gpu in enumerate(before)]
+    none = GpuState({}, {}, {})
+    seen = [(gpu, after[index] if index < len(after) else none) for index, gpu in enumerate(before)]
     return [
-        {
-            **gpu.to_json(),
-            "after": dict(then.state) if then else {},
-            "throttled_seconds": _seconds(gpu.throttled_ns, then.throttled_ns if then else {}),
-        }
+        {**gpu.to_json(), "after": dict(then.state), "throttled_seconds": since(gpu.throttled, then.throttled)}
         for gpu, then in seen
     ]
 
 
-def _seconds(before: Mapping[str, int | None], after: Mapping[str, int | None]) -> dict[str, float | None]:
-    pairs = {name: (begun, after.get(name)) for name, begun in before.items()}
-    return {
-        name: None if begun is None or ended is None else round((ended - begun) / 1e9, 3)
-        for name, (begun, ended) in pairs.items()
-    }
-
-
-@contextmanager
-def _library(nvml: ModuleType) -> Iterator[ModuleType]:
-    nvml.nvmlInit()
-    try:
-        yield nvml
-    finally:
-        nvml.nvmlShutdown()
-
-
 def _of_host(host: Host) -> tuple[GpuState, ...]:
-    """What `nvidia-smi` told."""
     return tuple(
-        GpuState(
-            {
-                "name": gpu.name,
-                "driver": gpu.driver,
-                "memory_bytes": None if gpu.memory_mib is None else gpu.memory_mib * 2**20,
-                "compute_capability": gpu.compute_capability,
-            },
-            {},
-            {},
-        )
+        GpuState({"name": gpu.name, "driver": gpu.driver,
+                  "memory_bytes": None if gpu.memory_mib is None else gpu.memory_mib * 2**20,
+                  "compute_capability": gpu.compute_capability}, {}, {})
         for gpu in host.gpus
-    )
+    )  # fmt: skip
 
 
 def _gpu(nvml: ModuleType, handle: object) -> GpuState:
     def ask(function: str, *arguments: object) -> Any:
-        """What a function says of this GPU, or None where this GPU has no such thing."""
-        return _known(nvml, lambda: getattr(nvml, function)(handle, *arguments))
+        """What a function says, or None where this driver or GPU has no such thing."""
+        try:
+            return getattr(nvml, function)(*arguments)
+        except nvml.NVMLError:
+            return None
 
-    return GpuState(_fixed(nvml, ask), _state(nvml, ask), _throttled_ns(ask))
+    def clocks(function: str) -> dict[str, int | None]:
+        return {"sm": ask(function, handle, nvml.NVML_CLOCK_SM), "memory": ask(function, handle, nvml.NVML_CLOCK_MEM)}
 
+    def watts(function: str) -> float | None:
+        milliwatts = ask(function, handle)
+        return None if milliwatts is None else milliwatts / 1000
 
-def _known(nvml: ModuleType, question: Callable[[], Any]) -> Any:
-    try:
-        return question()
-    except nvml.NVMLError:
-        return None
-
-
-def _fixed(nvml: ModuleType, ask: Ask) -> dict[str, Any]:
-    cuda, capability = _known(nvml, nvml.nvmlSystemGetCudaDriverVersion), ask("nvmlDeviceGetCudaComputeCapability")
-    memory = ask("nvmlDeviceGetMemoryInfo")
-    return {
-        "name": ask("nvmlDeviceGetName"),
-        "driver": _known(nvml, nvml.nvmlSystemGetDriverVersion),
+    cuda, capability = ask("nvmlSystemGetCudaDriverVersion"), ask("nvmlDeviceGetCudaComputeCapability", handle)
+    memory, used = ask("nvmlDeviceGetMemoryInfo", handle), ask("nvmlDeviceGetUtilizationRates", handle)
+    bits = ask("nvmlDeviceGetCurrentClocksThrottleReasons", handle)
+    held = {name: ask("nvmlDeviceGetViolationStatus", handle, policy) for name, policy in POLICIES.items()}
+    fixed = {
+        "name": ask("nvmlDeviceGetName", handle),
+        "driver": ask("nvmlSystemGetDriverVersion"),
         "cuda": None if cuda is None else f"{cuda // 1000}.{cuda % 1000 // 10}",
         "memory_bytes": None if memory is None else int(memory.total),
         "compute_capability": None if capability is None else ".".join(map(str, capability)),
-        "max_clock_mhz": _clocks(nvml, ask, "nvmlDeviceGetMaxClockInfo"),
-        "power_limit_watts": _watts(ask("nvmlDeviceGetEnforcedPowerLimit")),
+        "max_clock_mhz": clocks("nvmlDeviceGetMaxClockInfo"),
+        "power_limit_watts": watts("nvmlDeviceGetEnforcedPowerLimit"),
     }
-
-
-def _state(nvml: ModuleType, ask: Ask) -> dict[str, Any]:
-    memory, used = ask("nvmlDeviceGetMemoryInfo"), ask("nvmlDeviceGetUtilizationRates")
-    bits = ask("nvmlDeviceGetCurrentClocksThrottleReasons")
-    return {
-        "clock_mhz": _clocks(nvml, ask, "nvmlDeviceGetClockInfo"),
-        "power_watts": _watts(ask("nvmlDeviceGetPowerUsage")),
-        "temperature_celsius": ask("nvmlDeviceGetTemperature", nvml.NVML_TEMPERATURE_GPU),
+    state = {
+        "clock_mhz": clocks("nvmlDeviceGetClockInfo"),
+        "power_watts": watts("nvmlDeviceGetPowerUsage"),
+        "temperature_celsius": ask("nvmlDeviceGetTemperature", handle, nvml.NVML_TEMPERATURE_GPU),
         "throttle_reasons": None if bits is None else [name for bit, name in REASONS.items() if bits & bit],
         "memory_used_bytes": None if memory is None else int(memory.used),
         "busy_percent": None if used is None else used.gpu,
     }
-
-
-def _throttled_ns(ask: Ask) -> dict[str, int | None]:
-    found = {name: ask("nvmlDeviceGetViolationStatus", policy) for name, policy in POLICIES.items()}
-    return {name: None if status is None else int(status.violationTime) for name, status in found.items()}
-
-
-def _clocks(nvml: ModuleType, ask: Ask, function: str) -> dict[str, int | None]:
-    return {"sm": ask(function, nvml.NVML_CLOCK_SM), "memory": ask(function, nvml.NVML_CLOCK_MEM)}
-
-
-def _watts(milliwatts: int | None) -> float | None:
-    return None if milliwatts is None else milliwatts / 1000
+    return GpuState(
+        fixed, state, {name: None if one is None else one.violationTime / 1e9 for name, one in held.items()}
+    )
 
 
 class Watch:
-    """The machine around a measurement: made before anything else happens, `finished` when it is over.
-
-    Attributes:
-        facts: as they were before; plain values for a document, None for what cannot be told here.
-    """
+    """The machine around a measurement: made before anything else happens, `finished` when it is over."""
 
     def __init__(self) -> None:
         load = _load()  # first: asking for GPUs would add to it
@@ -296,11 +223,9 @@ class Watch:
     def finished(self) -> dict[str, Any]:
         """The facts, with load and clocks as they are now, and what was taken from processor and GPUs since then.
 
-        Returns:
-            `facts` and beside them `load_average_1min_after`, `clock_mhz_after`, and `lost`: seconds that other
-            machines took from this one's processor (`stolen_seconds`) and for which a container's limit halted it
-            (`halted_seconds`), and how often it slowed down for heat (`thermal_events`). Each of `gpus` has its state
-            `after`, and in `throttled_seconds` how long it was held back since, by reason.
+        `lost`: seconds that other machines took from this processor, for which a container's limit halted it, and how
+        often it slowed down for heat. Each GPU has its state `after`, and in `throttled_seconds` how long it was held
+        back since, by reason.
         """
         looked, note = _look(this_host())
         after = {
@@ -310,11 +235,6 @@ class Watch:
         }
         notes = {"gpu_note": self.facts["gpu_note"] or note}
         return {**self.facts, **after, **notes, "gpus": _compared(self._gpus, looked)}
-
-
-def facts() -> dict[str, Any]:
-    """The machine as it is just now."""
-    return dict(Watch().facts)
 
 
 def _load() -> float | None:

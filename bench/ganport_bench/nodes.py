@@ -49,38 +49,24 @@ MADE = re.compile(r"^fused |(?:_nchwc|_token_\d+)+$")  # what optimizers put aro
 
 @dataclass(frozen=True)
 class ExecutedNode:
-    """One node of a graph as an engine executed it.
+    """One node of a graph as an engine executed it."""
 
-    Attributes:
-        name: the engine's.
-        executed_as: the kernel, in the engine's words.
-        precision: of the numbers that it computes with: `fp32`, `bf16`, `fp16`, `int8`, or the engine's word.
-        milliseconds: of one call, the median over runs.
-        multiply_adds: of the ONNX nodes that it stands for, for the whole batch; 0 where it multiplies no matrices.
-        needed_multiply_adds: of these, the ones that are not with padding nor for what is cropped.
-        bytes: read and written by one call, weights among them.
-    """
-
-    name: str
-    executed_as: str
-    precision: str
-    milliseconds: float
-    multiply_adds: int
-    needed_multiply_adds: int
-    bytes: int
+    name: str  # the engine's
+    executed_as: str  # the kernel, in the engine's words
+    precision: str  # of the numbers that it computes with: `fp32`, `bf16`, `fp16`, `int8`, or the engine's word
+    milliseconds: float  # of one call, the median over runs
+    multiply_adds: int  # of the ONNX nodes that it stands for, for the whole batch; 0 where it multiplies no matrices
+    needed_multiply_adds: int  # of these, the ones that are not with padding nor for what is cropped
+    bytes: int  # read and written by one call, weights among them
 
 
 @dataclass(frozen=True)
 class NodeTime(ExecutedNode):
-    """An executed node among the others.
+    """An executed node among the others."""
 
-    Attributes:
-        share: of all nodes' time, 0 to 1.
-        floor_milliseconds: the longer of what its operations take at the peak and its bytes at the bandwidth; None
-            where it multiplies matrices in a precision of which no peak is known.
-    """
-
-    share: float
+    share: float  # of all nodes' time, 0 to 1
+    # the longer of what its operations take at the peak and its bytes at the bandwidth; None where it multiplies
+    # matrices in a precision of which no peak is known.
     floor_milliseconds: float | None
 
 
@@ -116,24 +102,8 @@ class Profile:
         return {**asdict(self), "summary": self.summary}
 
 
-@dataclass(frozen=True)
-class Nodes:
-    """The profiles of the fastest plans."""
-
-    profiles: Sequence[Profile]
-
-    def to_json(self) -> list[dict[str, Any]]:
-        """The part `nodes` of the document."""
-        return [profile.to_json() for profile in self.profiles]
-
-
-def measure(bundle: Path, speed: Speed) -> Nodes:
-    """Run the fastest right plan of each engine that tells of its nodes again, at every batch size, counters on.
-
-    Args:
-        bundle: whose plans were measured.
-        speed: of that measurement; plans whose images are wrong do not count.
-    """
+def measure(bundle: Path, speed: Speed) -> "Nodes":
+    """Run the fastest right plan of each engine that tells of its nodes again, at every batch size, counters on."""
     opened = Bundle.open(bundle)
     plans = {name: candidate for name, candidate in candidates_of(opened).items() if candidate.device == DEVICE}
 
@@ -143,13 +113,19 @@ def measure(bundle: Path, speed: Speed) -> Nodes:
         return max(those, key=lambda one: one.images_per_second.value, default=None)
 
     return Nodes(
-        [
-            _profile(opened, plans[best.name], best, speed)
-            for comparison in speed.comparisons
-            for engine in PROFILERS
-            if (best := fastest(comparison, engine)) is not None
-        ]
+        _profile(opened, plans[best.name], best, speed)
+        for comparison in speed.comparisons
+        for engine in PROFILERS
+        if (best := fastest(comparison, engine)) is not None
     )
+
+
+class Nodes(tuple[Profile, ...]):
+    """The profiles of the fastest plans."""
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The part `nodes` of the document."""
+        return [profile.to_json() for profile in self]
 
 
 def _profile(bundle: Bundle, plan: Candidate, measured: Measured, speed: Speed) -> Profile:
@@ -173,13 +149,7 @@ def otherwise(settings: Mapping[str, str], batch: int) -> str:
 def node_times(
     executed: Sequence[ExecutedNode], peaks: Mapping[str, Peak], bandwidth: Bandwidth
 ) -> tuple[NodeTime, ...]:
-    """Every node that took any time, with its share and its floor.
-
-    Args:
-        executed: what ran, in its order.
-        peaks: of the machine, by precision.
-        bandwidth: of the machine.
-    """
+    """Every node that took any time, with its share and its floor."""
     total = sum(node.milliseconds for node in executed)
 
     def floor(node: ExecutedNode) -> float | None:
@@ -217,38 +187,22 @@ class Products:
         return None if node is None else self._work[node.output[0]]
 
 
-# ---- ONNX Runtime: the library's own profiler --------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class TracedNode:
-    """One node in a trace.
+    """One node in a trace."""
 
-    Attributes:
-        name: of the node.
-        operator: what it was executed as.
-        milliseconds: of every run, in their order.
-        inputs: type and shape of each that was given; weights that were packed beforehand are not.
-        bytes: of these inputs and of the outputs.
-    """
-
-    name: str
-    operator: str
-    milliseconds: Sequence[float]
+    name: str  # of the node
+    operator: str  # what it was executed as
+    milliseconds: Sequence[float]  # of every run, in their order
+    # type and shape of each that was given; weights that were packed beforehand are not.
     inputs: Sequence[tuple[str, Sequence[int]]]
-    bytes: int
+    bytes: int  # of these inputs and of the outputs
 
 
 def executed_by_onnxruntime(
     graph: bytes, settings: Mapping[str, str], z: NDArray[np.float32]
 ) -> tuple[ExecutedNode, ...]:
-    """Run a graph on the CPU with the profiler on.
-
-    Args:
-        graph: ONNX.
-        settings: `threads`, as the backend has it.
-        z: float32 [batch, latent_dim].
-    """
+    """Run a graph on the CPU with the profiler on. `z`: float32 [batch, latent_dim]."""
     import onnxruntime  # type: ignore[import-untyped]
 
     options = onnxruntime.SessionOptions()
@@ -295,17 +249,8 @@ def _executed(node: TracedNode, products: Products, batch: int) -> ExecutedNode:
     return ExecutedNode(node.name, node.operator, precision, spent, *counts, node.bytes + weights)
 
 
-# ---- OpenVINO: the library's own counters ------------------------------------------------------------------------
-
-
 def executed_by_openvino(graph: bytes, settings: Mapping[str, str], z: NDArray[np.float32]) -> tuple[ExecutedNode, ...]:
-    """Run a graph on the CPU with counters on, the batch size fixed, in one stream.
-
-    Args:
-        graph: ONNX.
-        settings: `threads` and `precision_hint`, as the backend has them; others are left out.
-        z: float32 [batch, latent_dim].
-    """
+    """Run a graph on the CPU with counters on, the batch size fixed, in one stream."""
     from ganport_runtime.backends.openvino import openvino_core
 
     model = openvino_core().read_model(graph)
@@ -361,8 +306,6 @@ Profiler = Callable[[bytes, Mapping[str, str], NDArray[np.float32]], tuple[Execu
 PROFILERS: Mapping[str, Profiler] = {"openvino": executed_by_openvino, "onnxruntime": executed_by_onnxruntime}
 
 
-# ---- tables, made of the document alone --------------------------------------------------------------------------
-
 COLUMNS = ("node", "executed as", "in", "ms", "share", "floor ms", "x floor", "Gop/s", "of its peak", "KiB")
 
 
@@ -385,7 +328,6 @@ def tables(document: Mapping[str, Any]) -> list[Table]:
 
 
 def _shares_table(profiles: Sequence[Mapping[str, Any]]) -> Table:
-    """A row for each plan and batch size."""
     shares = ("products_floor", "products_above_floor", "without_products")
     columns = ("plan", "batch", "ms in nodes", "products at their floor", "products above it", "nodes without products")
     rows = [
@@ -419,7 +361,6 @@ def _cells(node: Mapping[str, Any], peak: Mapping[str, Any] | None) -> tuple[str
 
 
 def _summary(profile: Mapping[str, Any]) -> Iterator[str]:
-    """Where the time goes."""
     if found := profile.get("summary"):
         yield (
             f"{percent(found['products_floor'])} of the time is the floor of the nodes that multiply matrices, "

@@ -22,8 +22,6 @@ from numpy.typing import NDArray
 
 from ganport_bench.timing import Estimate, interleave, median, stopwatch
 
-__all__ = ["SYSTEM", "Overhead", "measure_overhead", "null_generator"]
-
 SYSTEM = "null backend"
 ROUNDS = 31
 CALLS = 200  # a turn: some milliseconds, in which caches and the clock's own cost do not matter

@@ -25,7 +25,6 @@ PAGE, RESULTS, FIGURES, LOGS = "index.html", "results.json", "figures", "loadgen
 MARK = '<meta name="generator" content="ganport bench">'  # by which a report is recognized
 HEAD_BYTES = 1000  # of the page, within which the mark stands
 GLANCE = ("The best", "Thresholds")  # titles of speed's tables that stand first
-SPEED_CHARTS = ("throughput", "latency-against-throughput", "percentiles", "fidelity-against-speed", "share-of-ceiling")
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Section:
 
 SECTIONS = (
     Section("glance", "At a glance"),
-    Section("speed", "Speed", SPEED_CHARTS),
+    Section("speed", "Speed", ("throughput", "percentiles", "fidelity-against-speed", "share-of-ceiling")),
     Section("nodes", "Nodes", ("time-by-node",)),
     Section("start", "Start", ("start-to-first-image",)),
     Section("scenarios", "Scenarios"),
@@ -64,9 +63,8 @@ def check_folder(folder: Path) -> None:
 
     An earlier report that a killed run had moved aside gets its name again.
 
-    Raises:
-        BenchError: it is a file, holds what is of no report, or cannot be replaced; or matplotlib is missing.
-        OSError: it cannot be read.
+    Raises BenchError: it is a file, holds what is of no report, or cannot be replaced; or matplotlib is missing;
+    OSError: it cannot be read.
     """
     if find_spec("matplotlib") is None:
         raise BenchError("matplotlib, which draws a report's charts, is missing: pip install 'ganport[bench]'")
@@ -84,7 +82,6 @@ def check_folder(folder: Path) -> None:
 
 
 def _check_place(folder: Path) -> None:
-    """Say that a folder cannot be renamed or made where it is to be."""
     place = folder.resolve()  # what a link points at is what will be renamed
     if place.is_mount():
         raise BenchError(
@@ -108,15 +105,7 @@ def _is_report(page: Path) -> bool:
 def write_report(document: Document, folder: Path) -> Path:
     """Write page, charts and document; they take the place of an earlier report as a whole.
 
-    Args:
-        document: of `ganport bench --json`; parts that are absent are named on the page with the reason.
-        folder: new, empty or of an earlier report.
-
-    Returns:
-        The page.
-
-    Raises:
-        BenchError: the folder holds something else, or cannot be written; then it is as it was.
+    Raises BenchError: the folder holds something else, or cannot be written; then it is as it was.
     """
     pictures = {picture.name: picture for picture in draw(document)}
     text, logs = page(document, pictures), folder / LOGS
@@ -157,7 +146,6 @@ def page(document: Document, pictures: Mapping[str, Picture]) -> str:
 
 
 def _cards(document: Document) -> Iterator[Mapping[str, Any]]:
-    """The best plan at each batch size."""
     rates = {(row["system"], str(row["batch"])): row["images_per_second"] for row in document.get("rows", ())}
     for batch, best in document.get("summary", {}).items():
         name = best.get("best_plan")

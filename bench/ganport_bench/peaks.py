@@ -41,21 +41,13 @@ Maker = Callable[[ProductShape], Product]  # raises where the library or the pro
 
 @dataclass(frozen=True)
 class Peak:
-    """The most operations a second that were measured at one precision.
+    """The most operations a second that were measured at one precision."""
 
-    Attributes:
-        precision: of both factors.
-        operations_per_second: multiplications and additions together, the median over rounds of the fastest.
-        how: by what, and the shape.
-        others: the same figure of everything else that was tried.
-        refused: what could not be tried, and why.
-    """
-
-    precision: str
-    operations_per_second: Estimate
-    how: str
-    others: Mapping[str, float]
-    refused: Mapping[str, str]
+    precision: str  # of both factors
+    operations_per_second: Estimate  # multiplications and additions together, the median over rounds of the fastest
+    how: str  # by what, and the shape
+    others: Mapping[str, float]  # the same figure of everything else that was tried
+    refused: Mapping[str, str]  # what could not be tried, and why
 
     def images_per_second(self, multiply_adds: int) -> float:
         """Images a second at the peak, two operations a multiply-add."""
@@ -64,32 +56,20 @@ class Peak:
 
 @dataclass(frozen=True)
 class StreamRate:
-    """The most bytes a second that were measured in one place.
+    """The most bytes a second that were measured in one place."""
 
-    Attributes:
-        bytes_per_second: read and written together, the median over rounds of the fastest.
-        how: by what, and how large the arrays were.
-        others: the same figure of everything else that was tried.
-    """
-
-    bytes_per_second: Estimate
-    how: str
-    others: Mapping[str, float]
+    bytes_per_second: Estimate  # read and written together, the median over rounds of the fastest
+    how: str  # by what, and how large the arrays were
+    others: Mapping[str, float]  # the same figure of everything else that was tried
 
 
 @dataclass(frozen=True)
 class Bandwidth:
-    """Of a device's memory, and of its last cache where that is known.
+    """Of a device's memory, and of its last cache where that is known."""
 
-    Attributes:
-        memory: far beyond the last cache.
-        cache: within it.
-        cache_bytes: how much it holds; 0 where that is not known.
-    """
-
-    memory: StreamRate
-    cache: StreamRate | None = None
-    cache_bytes: int = 0
+    memory: StreamRate  # far beyond the last cache
+    cache: StreamRate | None = None  # within it
+    cache_bytes: int = 0  # how much it holds; 0 where that is not known
 
     def seconds(self, count: int) -> float:
         """The least that moving so many bytes takes: what the last cache holds may lie there from the call before."""
@@ -108,13 +88,7 @@ class Bandwidth:
 def fastest(
     turns: Mapping[str, System], work: Mapping[str, int], rounds: int
 ) -> tuple[Estimate, str, dict[str, float]]:
-    """Time several ways in turns: work a second of the fastest, its name, and the medians of the others.
-
-    Args:
-        turns: by name, what returns the seconds of a call.
-        work: by name, how much a call does.
-        rounds: turns of each.
-    """
+    """Time several ways in turns: work a second of the fastest, its name, and the medians of the others."""
     seconds = interleave(turns, rounds=rounds, pause=PAUSE_SECONDS)
     rates = {name: work[name] / taken for name, taken in seconds.items()}
     medians = {name: float(np.median(rate)) for name, rate in rates.items()}
@@ -138,9 +112,6 @@ def higher_bandwidth(first: Bandwidth, second: Bandwidth) -> Bandwidth:
     return Bandwidth(higher([first.memory, second.memory]), higher(caches) if caches else None, first.cache_bytes)
 
 
-# ---- matrix products ---------------------------------------------------------------------------------------------
-
-
 def measure_peaks(
     *,
     rounds: int,
@@ -149,15 +120,7 @@ def measure_peaks(
     makers: Mapping[str, Mapping[str, Maker]] | None = None,
     timed: Callable[[Product, float], System] = turns_of,
 ) -> dict[str, Peak]:
-    """The peak of every precision for which at least one product can be made.
-
-    Args:
-        rounds: turns of every product.
-        turn_seconds: of one turn, about.
-        shapes: of the products.
-        makers: what is tried, by precision and name; None: `MAKERS`.
-        timed: makes turns of about so many seconds of a product, each of which returns the seconds of one.
-    """
+    """The peak of every precision for which at least one product can be made."""
     found = dict[str, Peak]()
     for precision, ways in (MAKERS if makers is None else makers).items():
         made, refused = _make(ways, shapes)
@@ -199,11 +162,7 @@ def factors(shape: ProductShape) -> tuple[NDArray[np.float32], NDArray[np.float3
 
 
 def check_product(what: str, found: NDArray[Any], wanted: NDArray[Any], largest: float) -> None:
-    """See that a product is right.
-
-    Raises:
-        BenchError: it is off by more than `largest`.
-    """
+    """See that a product is right. Raises BenchError: it is off by more than `largest`."""
     error = float(np.abs(found.astype(np.float64) - wanted).max())
     if error > largest:
         raise BenchError(f"{what} is off by {error:.2g}, {largest:.2g} is allowed: no product to count")
@@ -288,16 +247,9 @@ def _int8_by_onnxruntime(shape: ProductShape, left: str) -> Product:
 def int8_product(shape: ProductShape, left: str) -> tuple[bytes, NDArray[Any], NDArray[Any]]:
     """An ONNX graph of an int8 or uint8 matrix times a constant int8 one, in explicit Q/DQ form.
 
-    The result is rescaled to the left factor's type, as layers follow each other in an int8 network.
-
-    Args:
-        shape: of the product.
-        left: `int8` or `uint8`, the type of what comes in and goes out.
-
-    Returns:
-        The model with the input `left`, a left factor, and what it must give, give or take one.
+    The result is rescaled to the type of `left` (`int8` or `uint8`), as layers follow each other in an int8 network.
     """
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import numpy_helper, parser
 
     random = np.random.default_rng(1)
     rows, depth, columns = shape
@@ -314,21 +266,14 @@ def int8_product(shape: ProductShape, left: str) -> tuple[bytes, NDArray[Any], N
         "product_scale": scale,
         "product_zero": np.array(zero, left),
     }
-    nodes = [
-        helper.make_node("DequantizeLinear", ["left", "scale", "zero"], ["left_values"]),
-        helper.make_node("DequantizeLinear", ["weight", "scale", "weight_zero"], ["weight_values"]),
-        helper.make_node("MatMul", ["left_values", "weight_values"], ["values"]),
-        helper.make_node("QuantizeLinear", ["values", "product_scale", "product_zero"], ["product"]),
-    ]
-    kind = {"int8": TensorProto.INT8, "uint8": TensorProto.UINT8}[left]
-    graph = helper.make_graph(
-        nodes,
-        "int8_product",
-        [helper.make_tensor_value_info("left", kind, [rows, depth])],
-        [helper.make_tensor_value_info("product", kind, [rows, columns])],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    model = parser.parse_model(f"""<ir_version: 10, opset_import: ["": 18]>
+        int8_product ({left}[{rows}, {depth}] left) => ({left}[{rows}, {columns}] product) {{
+            left_values = DequantizeLinear(left, scale, zero)
+            weight_values = DequantizeLinear(weight, scale, weight_zero)
+            values = MatMul(left_values, weight_values)
+            product = QuantizeLinear(values, product_scale, product_zero)
+        }}""")
+    model.graph.initializer.extend(numpy_helper.from_array(np.asarray(one), name) for name, one in constants.items())
     wanted = np.clip(np.round(exact / scale) + zero, limits.min, limits.max).astype(np.int32)
     data: bytes = model.SerializeToString()
     return data, factor, wanted
@@ -352,10 +297,9 @@ MAKERS: Mapping[str, Mapping[str, Maker]] = {
 }
 
 
-# ---- memory ------------------------------------------------------------------------------------------------------
-
 StreamArrays = Sequence[NDArray[np.float64]]
-KERNELS: Mapping[str, tuple[int, Callable[[StreamArrays], object]]] = {  # how many arrays it streams through, once each
+Kernel = Callable[[StreamArrays], object]
+KERNELS: Mapping[str, tuple[int, Kernel]] = {  # how many arrays it streams through, once each
     "NumPy's maximum": (1, lambda arrays: np.maximum.reduce(arrays[0])),
     "NumPy's copyto": (2, lambda arrays: np.copyto(arrays[0], arrays[1])),
     "NumPy's add": (3, lambda arrays: np.add(arrays[1], arrays[2], out=arrays[0])),
@@ -363,13 +307,7 @@ KERNELS: Mapping[str, tuple[int, Callable[[StreamArrays], object]]] = {  # how m
 
 
 def measure_bandwidth(*, rounds: int, turn_seconds: float, cache_bytes: int | None = None) -> Bandwidth:
-    """The bandwidth of this computer's memory and of its last cache, on all cores.
-
-    Args:
-        rounds: turns of every stream.
-        turn_seconds: of one turn, about.
-        cache_bytes: of the last cache; None: as Linux tells.
-    """
+    """The bandwidth of this computer's memory and of its last cache, on all cores."""
     known = last_cache_bytes() if cache_bytes is None else cache_bytes
     with ThreadPoolExecutor(thread_choices()[0], "bandwidth") as pool:
         memory = _measure_streams(pool, array_bytes_beyond(known), rounds, turn_seconds)
@@ -395,15 +333,12 @@ def _measure_streams(pool: ThreadPoolExecutor, array_bytes: int, rounds: int, tu
     for kind, (count, kernel) in KERNELS.items():
         passes = max(1, CALL_BYTES // (count * size))
         name = f"{kind}, {threads} threads, arrays of {size / 2**20:.3g} MiB"
-        call = partial(_stream_once, pool, parts, kernel, passes)
-        turns[name], moved[name] = turns_of(call, turn_seconds), passes * count * size
+
+        def stream(kernel: Kernel = kernel, passes: int = passes) -> None:
+            list(pool.map(lambda part: [kernel(part) for _ in range(passes)], parts))
+
+        turns[name], moved[name] = turns_of(stream, turn_seconds), passes * count * size
     return StreamRate(*fastest(turns, moved, rounds))
-
-
-def _stream_once(
-    pool: ThreadPoolExecutor, parts: Sequence[StreamArrays], kernel: Callable[[StreamArrays], object], passes: int
-) -> None:
-    list(pool.map(lambda part: [kernel(part) for _ in range(passes)], parts))
 
 
 def last_cache_bytes(root: Path = Path("/")) -> int | None:

@@ -52,13 +52,7 @@ def _event() -> Any:
 
 
 class EventTurns:
-    """Turns whose calls are timed by the GPU itself: what starting them takes the processor is not counted.
-
-    Args:
-        work: what is timed; it returns once the GPU was told.
-        seconds: of a turn, about.
-        event: makes marks in the GPU's work, as `torch.cuda.Event` does.
-    """
+    """Turns whose calls are timed by the GPU itself: what starting them takes the processor is not counted."""
 
     def __init__(self, work: Callable[[], object], seconds: float, event: Callable[[], Any] = _event) -> None:
         self._work, self._event = work, event
@@ -83,11 +77,7 @@ class EventTurns:
 
 
 def cuda_product(shape: ProductShape, *, precision: str, device: str = "cuda") -> Product:
-    """A product of two matrices on a GPU, checked once.
-
-    Raises:
-        BenchError: the product is wrong.
-    """
+    """A product of two matrices on a GPU, checked once. Raises BenchError: the product is wrong."""
     left, right = (torch.from_numpy(factor) for factor in factors(shape))
     multiply = _integers(left, right, device) if precision == "int8" else _floats(left, right, precision, device)
     found = multiply()[:CHECKED_ROWS].to("cpu", torch.float32).numpy()
@@ -113,22 +103,14 @@ def _integers(left: Tensor, right: Tensor, device: str) -> Callable[[], Tensor]:
 
 
 def measure_cuda_peaks(*, rounds: int, turn_seconds: float, shapes: Sequence[ProductShape] = SHAPES) -> dict[str, Peak]:
-    """The GPU's peak of every precision that it has; see `measure_peaks`.
-
-    Raises:
-        BenchError: PyTorch finds no GPU here; says why.
-    """
+    """The GPU's peak of every precision that it has; see `measure_peaks`."""
     _check_gpu()
     makers = {precision: {how: partial(cuda_product, precision=precision)} for precision, how in HOW.items()}
     return measure_peaks(rounds=rounds, turn_seconds=turn_seconds, shapes=shapes, makers=makers, timed=EventTurns)
 
 
 def measure_cuda_bandwidth(*, rounds: int, turn_seconds: float) -> Bandwidth:
-    """The bandwidth of the GPU's own memory and of its last cache.
-
-    Raises:
-        BenchError: PyTorch finds no GPU here; says why.
-    """
+    """The bandwidth of the GPU's own memory and of its last cache."""
     _check_gpu()
     gpu = torch.cuda.get_device_properties(0)
     cache = int(getattr(gpu, "L2_cache_size", 0))
@@ -158,7 +140,6 @@ def _measure_streams(array_bytes: int, rounds: int, turn_seconds: float) -> Stre
 
 
 def _recorded(work: Callable[[], object], times: int) -> Callable[[], None]:
-    """A CUDA graph that does the work so many times."""
     work()
     torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()

@@ -10,7 +10,7 @@ from ganport_runtime.batches import BUCKETS, TOP, bucket_of
 from ganport_runtime.manifest import Role
 from ganport_runtime.opening import open_candidate
 from ganport_runtime.plan import AUTO, DEVICES, Candidate, PlanRequest, refusal_of
-from ganport_runtime.tuning import MeasuredPlan, TuningRecord
+from ganport_runtime.tuning.record import MeasuredPlan, TuningRecord
 
 from ganport_bench.baselines import TRANSFERS, ImageSession, Settings, SystemUnderTest
 from ganport_bench.subject import Latents, Pixels
@@ -39,13 +39,7 @@ def _name(candidate: Candidate) -> str:
 
 
 def plans_of(bundle: Bundle, record: TuningRecord | None = None) -> tuple[SystemUnderTest, ...]:
-    """A system for every candidate, through the runtime as its users call it; options are its settings.
-
-    Args:
-        bundle: whose plans.
-        record: what tuning found here, which spares trying every option again; a plan of which it says nothing (it
-            was far slower than others, or there was no time for it) is measured with its default options alone.
-    """
+    """A system for every candidate, through the runtime as its users call it; options are its settings."""
     return tuple(
         SystemUnderTest(
             name,
@@ -97,21 +91,18 @@ def _settings(candidate: Candidate, record: TuningRecord | None, batch: int) -> 
 
 
 def _measured(candidate: Candidate, record: TuningRecord | None, bucket: int) -> list[MeasuredPlan]:
-    """What the record says of this entry, backend, device and precision at a bucket."""
     this = (candidate.entry.id, candidate.backend, candidate.device)
     plans = [plan for plan in (record.plans if record else ()) if (plan.entry, plan.backend, plan.device) == this]
     return [plan for plan in plans if _makes(candidate, plan.options) and bucket in plan.images_per_second]
 
 
 def _makes(candidate: Candidate, options: Settings) -> bool:
-    """Whether options leave the candidate's precision as it is."""
     return replace(candidate, options=options).precision == candidate.precision
 
 
 def _open(
     bundle: Bundle, candidate: Candidate, record: TuningRecord | None, settings: Settings, batch: int
 ) -> ImageSession:
-    """Open the plan for every bucket."""
     running = open_candidate(bundle, ROLE, replace(candidate, options=settings), Generator.signature)
     note = DEFAULTS if record is not None and not _measured(candidate, record, _bucket(batch)) else ""
     return PlanSession(Generator(bundle, dict.fromkeys(BUCKETS, running)), running.plan, note)

@@ -11,7 +11,7 @@ from pathlib import Path
 from ganport_runtime import Bundle
 from ganport_runtime.backends import engine_versions
 from ganport_runtime.machine import facts
-from ganport_runtime.tuning import Budget, TuningRecord, find_record, save
+from ganport_runtime.tuning.record import Budget, TuningRecord, find_record, save
 from ganport_runtime.tuning.tuner import tune
 
 from ganport_bench.effort import OnStep
@@ -54,20 +54,8 @@ def tuned(
 ) -> tuple[TuningRecord, str]:
     """Leave a record in the cache folder in use.
 
-    Args:
-        bundle: what is tuned.
-        mine: the user's record, which is copied; None: the bundle is tuned now.
-        seconds: about how long tuning may take.
-        on_step: called with a few words before each step.
-        least_db: the accuracy budget's mean PSNR; None: as `ganport tune` has it.
-
-    Returns:
-        The record, and where it comes from, in words.
-
-    Raises:
-        BenchError: no plan is within the budget.
-        PlanError: nothing here runs the bundle in fp32.
-        OSError: the folder cannot be written.
+    Raises BenchError: no plan is within the budget; PlanError: nothing here runs the bundle in fp32; OSError: the
+    folder cannot be written.
     """
     if mine is not None:
         save(mine, bundle)
@@ -79,10 +67,3 @@ def tuned(
     budget = Budget() if least_db is None else Budget(min_psnr_db=least_db)
     record = tune(bundle.path, budget=budget, seconds=seconds, on_progress=show).record
     return record, f"now, in {seconds:.0f} s, within {budget}"
-
-
-def tuned_copy(bundle: Bundle, cache: Path, seconds: float) -> None:
-    """Leave a record of this bundle and machine in a cache folder; raises as `tuned` does."""
-    mine = user_record(bundle)
-    with own_cache(cache):
-        tuned(bundle, mine, seconds)

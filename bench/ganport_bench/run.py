@@ -2,16 +2,17 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ganport_runtime import PlanError
 from ganport_runtime.errors import one_line
-from ganport_runtime.tuning import TuningRecord
+from ganport_runtime.tuning.record import TuningRecord
 
 from ganport_bench.document import PARTS, compose
 from ganport_bench.effort import BATCHES, Effort, OnStep
@@ -32,26 +33,14 @@ LARGEST_BATCH = 4096
 
 @dataclass(frozen=True)
 class BenchOptions:
-    """What to measure.
+    """What to measure."""
 
-    Args:
-        target: a bundle or a run directory.
-        effort: how long.
-        logs: where LoadGen's logs go.
-        bundle: what was exported from the run, or None.
-        parts: of `PARTS`, each once, in any order; None: all that can run here.
-        batches: images a call.
-
-    Raises:
-        BenchError: parts or batch sizes that there are not.
-    """
-
-    target: Path
-    effort: Effort
-    logs: Path
-    bundle: Path | None = None
-    parts: Sequence[str] | None = None
-    batches: Sequence[int] = BATCHES
+    target: Path  # a bundle or a run directory
+    effort: Effort  # how long
+    logs: Path  # where LoadGen's logs go
+    bundle: Path | None = None  # what was exported from the run, or None
+    parts: Sequence[str] | None = None  # of `PARTS`, each once, in any order; None: all that can run here
+    batches: Sequence[int] = BATCHES  # images a call
 
     def __post_init__(self) -> None:
         parts = list(self.parts or ())
@@ -72,11 +61,7 @@ class BenchOptions:
         return tuple(part for part in PARTS if part in (self.parts or PARTS))
 
     def lacking(self) -> dict[str, str]:
-        """The parts that cannot run here, and why.
-
-        Raises:
-            BenchError: one of them was asked for by name.
-        """
+        """The parts that cannot run here, and why. Raises BenchError: one of them was asked for by name."""
         missing = {part: [name for name in NEEDS.get(part, ()) if find_spec(name) is None] for part in self.in_order}
         found = {
             part: f"{', '.join(names)} is not installed: pip install 'ganport[bench]'"
@@ -90,43 +75,26 @@ class BenchOptions:
 
 @dataclass(frozen=True)
 class BenchRun:
-    """What one run of the benchmark found.
+    """What one run of the benchmark found."""
 
-    Attributes:
-        document: all of it, for `--json`; everything that people read is made of it.
-        found: by part, as it measured it.
-    """
-
-    document: dict[str, Any]
-    found: Mapping[str, Any]
+    document: dict[str, Any]  # all of it, for `--json`; everything that people read is made of it
+    found: Mapping[str, Any]  # by part, as it measured it
 
 
 @dataclass
 class _Stage:
-    """What parts are given, and what they have found."""
-
     options: BenchOptions
     subject: BenchSubject
     record: TuningRecord
     on_step: OnStep
     found: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def effort(self) -> Effort:
-        return self.options.effort
-
 
 def run(options: BenchOptions, folder: Path, on_step: OnStep) -> BenchRun:
     """Measure every part that is asked for, around the bundle as `ganport tune --min-psnr 38` leaves or left it.
 
-    Args:
-        options: what.
-        folder: empty; for a bundle that is made and for tuning records, so that the user's records stay.
-        on_step: called with a few words before each step.
-
-    Raises:
-        BenchError: nothing could be measured; the text says why of each part.
-        BundleError, PlanError: the bundle is damaged, or nothing runs it here.
+    Raises BenchError: nothing could be measured; the text says why of each part; BundleError, PlanError: the bundle is
+    damaged, or nothing runs it here.
     """
     watch = Watch()  # first, or the load would be the benchmark's own
     skipped, took = options.lacking(), dict[str, float]()
@@ -157,7 +125,7 @@ def run(options: BenchOptions, folder: Path, on_step: OnStep) -> BenchRun:
 def _run_part(part: str, stage: _Stage, skipped: dict[str, str]) -> None:
     """Run a part; if it fails, the others still run, and what they found is kept."""
     try:
-        stage.found[part] = MEASURES[part](stage)
+        stage.found[part] = _measure(part, stage)
     except (BenchError, PlanError) as error:
         skipped[part] = str(error)
     except Exception as error:
@@ -174,43 +142,17 @@ def _timed(name: str, took: dict[str, float]) -> Iterator[None]:
         took[name] = time.monotonic() - begun
 
 
-def _speed(stage: _Stage) -> object:
-    from ganport_bench import speed
-
-    return speed.measure(stage.subject, stage.record, stage.effort, stage.on_step, stage.options.batches)
-
-
-def _nodes(stage: _Stage) -> object:
-    from ganport_bench import nodes
-
-    if "speed" not in stage.found:
-        raise BenchError("the part speed finds the fastest plans, whose nodes are looked at; it did not run")
-    stage.on_step("the nodes of the fastest plans")
-    return nodes.measure(stage.subject.bundle, stage.found["speed"])
-
-
-def _start(stage: _Stage) -> object:
-    from ganport_bench import start
-
-    return start.measure(stage.subject.bundle, stage.effort, stage.on_step)
-
-
-def _scenarios(stage: _Stage) -> object:
-    from ganport_bench import scenarios
-
-    return scenarios.measure(stage.subject.bundle, stage.effort, stage.options.logs, stage.on_step)
-
-
-def _load(stage: _Stage) -> object:
-    from ganport_bench import load
-
-    return load.measure(load.ServedBundle(stage.subject.bundle), stage.effort, stage.on_step)
-
-
-MEASURES: Mapping[str, Callable[[_Stage], object]] = {
-    "speed": _speed,
-    "nodes": _nodes,
-    "start": _start,
-    "scenarios": _scenarios,
-    "load": _load,
-}
+def _measure(part: str, stage: _Stage) -> Any:
+    """The measurement of a part, whose module may need packages that are not installed."""
+    options, bundle, effort, on_step = stage.options, stage.subject.bundle, stage.options.effort, stage.on_step
+    module = import_module(f"ganport_bench.{part}")
+    if part == "speed":
+        return module.measure(stage.subject, stage.record, effort, on_step, options.batches)
+    if part == "nodes":
+        if "speed" not in stage.found:
+            raise BenchError("the part speed finds the fastest plans, whose nodes are looked at; it did not run")
+        on_step("the nodes of the fastest plans")
+        return module.measure(bundle, stage.found["speed"])
+    if part == "scenarios":
+        return module.measure(bundle, effort, options.logs, on_step)
+    return module.measure(module.ServedBundle(bundle) if part == "load" else bundle, effort, on_step)

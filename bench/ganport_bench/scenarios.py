@@ -43,55 +43,35 @@ CONFIRMATIONS, BACK_OFF = 6, 0.92  # runs of full length at most, and the rate o
 ENOUGH_QUERIES = 900  # of which two may be late by LoadGen's early stopping; it wants 459 where none is
 QUEUE = 1_000_000  # images: answers may be late, none is refused
 
+QUERY_SIZE = {"MultiStream": {"multi_stream_samples_per_query": 8}}
+
 Make = Callable[[Sequence[int]], Pixels]  # images of seeds, uint8 [seeds, height, width, channels]
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A way to send queries.
+    """A way to send queries."""
 
-    Attributes:
-        name: LoadGen's.
-        metric: what it is judged by.
-        unit: of the metric.
-        key: of the metric in LoadGen's detailed log.
-        factor: from the log's unit to `unit`.
-        batch: images of a call to the generator; where a batcher puts the batches together, of a query.
-        per_query: what marks latencies of whole queries in the log, where they are not those of samples.
-    """
-
-    name: str
-    metric: str
-    unit: str
-    key: str
-    factor: float
-    batch: int
-    per_query: str = ""
+    name: str  # LoadGen's
+    metric: str  # what it is judged by
+    unit: str  # of the metric
+    key: str  # of the metric in LoadGen's detailed log
+    factor: float  # from the log's unit to `unit`
+    batch: int  # images of a call to the generator; where a batcher puts the batches together, of a query
+    per_query: str = ""  # what marks latencies of whole queries in the log, where they are not those of samples
 
 
-# One image after another.
+# One image after another; eight at once, one query after another; one image a query, Poisson arrivals, the highest rate
+# of which 99 % of the answers come within a bound; all images in one query.
 SINGLE_STREAM = Scenario(
     "SingleStream", "90th percentile latency", "ms", "result_90.00_percentile_latency_ns", 1e-6, batch=1
 )
-# Eight images at once, one query after another.
-MULTI_STREAM = Scenario(
-    "MultiStream",
-    "99th percentile latency of 8 samples",
-    "ms",
-    "result_99.00_percentile_per_query_latency_ns",
-    1e-6,
-    batch=8,
-    per_query="per_query_",
-)
-# One image a query, Poisson arrivals: the highest rate of which 99 % of the answers come within a bound.
+_PER_QUERY = "result_99.00_percentile_per_query_latency_ns"
+MULTI_STREAM = Scenario("MultiStream", "99th percentile latency of 8 samples", "ms", _PER_QUERY, 1e-6, 8, "per_query_")
 SERVER = Scenario(
     "Server", "highest target rate within the latency bound", "queries/s", "effective_target_qps", 1.0, batch=1
 )
-# All images in one query.
 OFFLINE = Scenario("Offline", "throughput", "samples/s", "result_samples_per_second", 1.0, batch=TOP)
-
-
-# ---- systems -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -117,13 +97,13 @@ class ThroughBatcher:
 
     def issue(self, ids: Sequence[int], seeds: Sequence[int], complete: Complete) -> None:
         """Queue them."""
+
+        def hand_over(one: int, answer: Future[Pixels]) -> None:
+            error = answer.exception()
+            complete((one,), answer.result() if error is None else error)
+
         for one, seed in zip(ids, seeds, strict=True):
-            self.batcher.submit(seed=seed).add_done_callback(partial(_hand_over, one, complete))
-
-
-def _hand_over(one: int, complete: Complete, answer: Future[Pixels]) -> None:
-    error = answer.exception()
-    complete((one,), answer.result() if error is None else error)
+            self.batcher.submit(seed=seed).add_done_callback(partial(hand_over, one))
 
 
 def drawing(generator: Generator) -> Make:
@@ -143,21 +123,13 @@ def nothing(generator: Generator, batch: int) -> InTurn:
     return InTurn(lambda _seeds: black, batch)
 
 
-# ---- results -----------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class ResponseCheck:
-    """The responses that LoadGen kept of a timed run, compared with `Generator.sample` bit for bit.
+    """The responses that LoadGen kept of a timed run, compared with `Generator.sample` bit for bit."""
 
-    Attributes:
-        checked: responses that LoadGen kept.
-        differing: of them that are not the same bytes.
-        difference: of those that are images at all, from what they should be; None where there are none.
-    """
-
-    checked: int
-    differing: int
+    checked: int  # responses that LoadGen kept
+    differing: int  # of them that are not the same bytes
+    # of those that are images at all, from what they should be; None where there are none.
     difference: Difference | None
 
     @classmethod
@@ -178,19 +150,12 @@ class ResponseCheck:
 
 @dataclass(frozen=True)
 class RateTrial:
-    """The search for the Server scenario's rate, or one run that confirms it.
+    """The search for the Server scenario's rate, or one run that confirms it."""
 
-    Attributes:
-        rate: target, queries a second.
-        log: LoadGen's.
-        logs: its folder, below that of all logs.
-        is_confirmation: a run of full length, not the search.
-    """
-
-    rate: float
-    log: LoadGenLog
-    logs: str
-    is_confirmation: bool
+    rate: float  # target, queries a second
+    log: LoadGenLog  # LoadGen's
+    logs: str  # its folder, below that of all logs
+    is_confirmation: bool  # a run of full length, not the search
 
     def to_json(self) -> dict[str, Any]:
         """Its part of the document."""
@@ -204,52 +169,34 @@ class RateTrial:
         }
 
 
-@dataclass(frozen=True)
-class RateSearch:
-    """How the Server scenario's rate was found: within which bound in seconds, and every trial; the last one counts."""
-
-    bound: float
-    search_seconds: float
-    trials: Sequence[RateTrial]
-
-    def to_json(self) -> dict[str, Any]:
-        """Its part of the document."""
-        how = (
-            f"LoadGen's own search from {START:g} times the Offline throughput, in runs of {self.search_seconds:g} s, "
-            f"{SEARCHES} times at most, each from half the rate of the one before where that did not keep the bound; "
-            f"then runs of full length, each at {BACK_OFF:.0%} of the rate before, until one keeps the bound, "
-            f"{CONFIRMATIONS} at most"
-        )
-        return {
-            "latency_bound_ms": 1e3 * self.bound,
-            "latency_bound": f"{BOUND_BATCHES:g} times the median of MultiStream, at least {1e3 * LEAST_BOUND:g} ms",
-            "how": how,
-            "trials": [trial.to_json() for trial in self.trials],
-        }
+def _search_json(bound: float, effort: Effort, trials: Sequence[RateTrial]) -> dict[str, Any]:
+    how = (
+        f"LoadGen's own search from {START:g} times the Offline throughput, in runs of {effort.search_seconds:g} s, "
+        f"{SEARCHES} times at most, each from half the rate of the one before where that did not keep the bound; "
+        f"then runs of full length, each at {BACK_OFF:.0%} of the rate before, until one keeps the bound, "
+        f"{CONFIRMATIONS} at most"
+    )
+    return {
+        "latency_bound_ms": 1e3 * bound,
+        "latency_bound": f"{BOUND_BATCHES:g} times the median of MultiStream, at least {1e3 * LEAST_BOUND:g} ms",
+        "how": how,
+        "trials": [trial.to_json() for trial in trials],
+    }
 
 
 @dataclass(frozen=True)
 class ScenarioResult:
-    """One scenario.
+    """One scenario."""
 
-    Attributes:
-        scenario: which.
-        log: LoadGen's, of the run that counts.
-        logs: the folder of that run's logs, below that of all logs.
-        null_microseconds: of a query, of a sample in Offline, where the system makes nothing: LoadGen's own cost and
-            that of the way to it.
-        check: of its responses.
-        plan: what ran.
-        search: of the Server scenario.
-    """
-
-    scenario: Scenario
-    log: LoadGenLog
-    logs: str
+    scenario: Scenario  # which
+    log: LoadGenLog  # LoadGen's, of the run that counts
+    logs: str  # the folder of that run's logs, below that of all logs
+    # of a query, of a sample in Offline, where the system makes nothing: LoadGen's own cost and that of the way
+    # to it.
     null_microseconds: float
-    check: ResponseCheck
-    plan: Plan
-    search: RateSearch | None = None
+    check: ResponseCheck  # of its responses
+    plan: Plan  # what ran
+    search: Mapping[str, Any] | None = None  # of the Server scenario
 
     @property
     def value(self) -> float | None:
@@ -285,7 +232,7 @@ class ScenarioResult:
             "warnings": list(self.log.warnings),
             "settings": self.log.settings,
             "logs": self.logs,
-            **({} if self.search is None else {"search": self.search.to_json()}),
+            **({} if self.search is None else {"search": self.search}),
         }
 
 
@@ -301,23 +248,11 @@ class Scenarios:
         return {"settings": dict(self.settings), "results": [result.to_json() for result in self.results]}
 
 
-# ---- measuring ---------------------------------------------------------------------------------------------------
-
-
 def measure(bundle: Path, effort: Effort, logs: Path, on_step: OnStep) -> Scenarios:
     """Send a bundle's generator the queries of LoadGen's four scenarios, in this process.
 
     Each scenario but Server calls the generator with the plan of its own batch size; Server sends every sample to a
     `Batcher` of one plan.
-
-    Args:
-        bundle: whose generator.
-        effort: how long.
-        logs: a folder for LoadGen's logs; each scenario's folder in it is replaced as a whole.
-        on_step: called with a few words before each step.
-
-    Raises:
-        BenchError: LoadGen is not installed, logs cannot be written, or the generator failed.
     """
     require_loadgen()
     with Generator.open(bundle) as generator:
@@ -346,11 +281,10 @@ def measure(bundle: Path, effort: Effort, logs: Path, on_step: OnStep) -> Scenar
 def _measure_in_turn(
     scenario: Scenario, generator: Generator, effort: Effort, logs: Path, on_step: OnStep
 ) -> ScenarioResult:
-    """The system that makes nothing, then the generator, warm."""
     on_step(f"LoadGen, {scenario.name}")
     batch, make = scenario.batch, drawing(generator)
     with log_folder(logs / scenario.name) as folder:
-        null_values = {"min_duration_ms": 0, "min_query_count": NULL_QUERIES, **_query_size(scenario)}
+        null_values = {"min_duration_ms": 0, "min_query_count": NULL_QUERIES, **QUERY_SIZE.get(scenario.name, {})}
         null = run(nothing(generator, batch), scenario.name, null_values, folder / "null")
         values = in_turn_values(scenario, _fastest_call(make, batch), effort)
         log = run(InTurn(make, batch), scenario.name, values, folder)
@@ -363,7 +297,6 @@ def _measure_in_turn(
 
 
 def _fastest_call(make: Make, batch: int) -> float:
-    """Seconds of the fastest of calls in a row."""
     call = stopwatch(partial(make, range(batch)))
     end = time.monotonic() + WARM_SECONDS
     fastest = call()
@@ -378,13 +311,7 @@ def _expecting(generator: Generator, bucket: int) -> Callable[[int], Pixels]:
 
 
 def in_turn_values(scenario: Scenario, call_seconds: float, effort: Effort) -> dict[str, float]:
-    """What LoadGen is told for queries one after another, or a single one.
-
-    Args:
-        scenario: any but Server.
-        call_seconds: of one call to the generator at its fastest. LoadGen draws its queries beforehand.
-        effort: how long.
-    """
+    """What LoadGen is told for queries one after another, or a single one."""
     rate, limit = scenario.batch / call_seconds, effort.limit_seconds
     expected: dict[str, float]
     if scenario is OFFLINE:
@@ -392,12 +319,11 @@ def in_turn_values(scenario: Scenario, call_seconds: float, effort: Effort) -> d
         expected = {"offline_expected_qps": rate if limit is None else rate * limit / OFFLINE_SLACK / minimum_seconds()}
     else:
         name = "single_stream" if scenario is SINGLE_STREAM else "multi_stream"
-        expected = {f"{name}_expected_latency_ns": max(1, round(1e9 * call_seconds)), **_query_size(scenario)}
+        expected = {
+            f"{name}_expected_latency_ns": max(1, round(1e9 * call_seconds)),
+            **QUERY_SIZE.get(scenario.name, {}),
+        }
     return {**expected, **_length(limit, rate, effort)}
-
-
-def _query_size(scenario: Scenario) -> dict[str, float]:
-    return {"multi_stream_samples_per_query": scenario.batch} if scenario is MULTI_STREAM else {}
 
 
 def _length(limit_seconds: float | None, rate: float, effort: Effort) -> dict[str, float]:
@@ -420,7 +346,6 @@ def latency_bound(batch_seconds: float) -> float:
 def _measure_server(
     generator: Generator, offline_rate: float, bound: float, effort: Effort, folder: Path, on_step: OnStep
 ) -> ScenarioResult:
-    """Let LoadGen search, confirm, check, and measure the system that makes nothing at the same rate."""
     on_step("LoadGen, Server: the search for its rate")
     with Batcher(generator, max_queue=QUEUE) as batcher:
         system = ThroughBatcher(batcher)
@@ -442,7 +367,7 @@ def _measure_server(
     arrivals = max(NULL_ARRIVALS, round(last.rate * NULL_SECONDS))
     values = {**_arrivals(last.rate, bound), "min_duration_ms": 0, "min_query_count": arrivals}
     null = run(nothing(generator, 1), SERVER.name, values, folder / "null").latency_ms("")["mean"]
-    search = RateSearch(bound, effort.search_seconds, trials)
+    search = _search_json(bound, effort, trials)
     return ScenarioResult(SERVER, last.log, last.logs, 1e3 * null, check, generator.plan, search)
 
 
@@ -474,11 +399,7 @@ def _arrivals(rate: float, bound_seconds: float) -> dict[str, float]:
 
 @contextmanager
 def log_folder(place: Path) -> Iterator[Path]:
-    """A folder to write logs into that replaces `place` as the block ends.
-
-    Raises:
-        BenchError: the system refused, or something that is no folder is there.
-    """
+    """A folder to write logs into that replaces `place` as the block ends."""
     if place.is_symlink() or (place.exists() and not place.is_dir()):
         raise BenchError(f"{place} is no folder, and logs are to be kept there; choose another place for them")
     try:
@@ -487,8 +408,6 @@ def log_folder(place: Path) -> Iterator[Path]:
     except OSError as error:
         raise BenchError(f"logs cannot be kept in {place}: {error.strerror or error}") from error
 
-
-# ---- tables, made of the document alone --------------------------------------------------------------------------
 
 SHOWN = ("p50", "p90", "p99")
 COLUMNS = ("scenario", "judged by", "value", *(f"{name} ms" for name in SHOWN), "samples", "LoadGen says",

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from ganport_runtime.tuning import TuningRecord
+from ganport_runtime.tuning.record import TuningRecord
 
 from ganport_bench.baselines import baselines_of
 from ganport_bench.ceilings import (
@@ -23,7 +23,7 @@ from ganport_bench.ceilings import (
     measure_limits,
     share_of_ceiling,
 )
-from ganport_bench.comparison import Best, Comparison, Measured, ReferenceImages, compare_at, speedup
+from ganport_bench.comparison import Comparison, Measured, ReferenceImages, best_of, compare_at, speedup
 from ganport_bench.effort import BATCHES, Effort, OnStep
 from ganport_bench.figures import WANTED_DB, Figure, figures_table
 from ganport_bench.graph_work import demand_of
@@ -45,21 +45,13 @@ SHARE_PERCENT = 60.0
 
 @dataclass(frozen=True)
 class Speed:
-    """What was found.
+    """What was found."""
 
-    Attributes:
-        standard: what images were compared with.
-        stock_note: what the graph is that ONNX Runtime and OpenVINO run as baselines, where it is no plain export.
-        ceilings: of this machine.
-        comparisons: one a batch size.
-        overhead: what ganport's own code takes of a call, by batch size.
-    """
-
-    standard: str
-    stock_note: str
-    ceilings: Ceilings
-    comparisons: Sequence[Comparison]
-    overhead: Sequence[Overhead]
+    standard: str  # what images were compared with
+    stock_note: str  # what the graph is that ONNX Runtime and OpenVINO run as baselines, where it is no plain export
+    ceilings: Ceilings  # of this machine
+    comparisons: Sequence[Comparison]  # one a batch size
+    overhead: Sequence[Overhead]  # what ganport's own code takes of a call, by batch size
 
     @property
     def peaks(self) -> Mapping[str, Peak]:
@@ -129,15 +121,7 @@ def _few_calls(wanted: Mapping[float, int], samples: int) -> str:
 def measure(
     subject: BenchSubject, record: TuningRecord, effort: Effort, on_step: OnStep, batches: Sequence[int] = BATCHES
 ) -> Speed:
-    """Measure the machine, then every system, then the machine again, for its limits are the higher of two.
-
-    Args:
-        subject: what.
-        record: what tuning found here; `Generator.open` finds it too.
-        effort: how long.
-        on_step: called with a few words before each step.
-        batches: images a call.
-    """
+    """Measure the machine, then every system, then the machine again, for its limits are the higher of two."""
     source, image = subject.source, subject.opened.manifest.generator.image
     on_step("the images that everyone is compared with")
     reference = ReferenceImages(*source.reference(SEED, max(effort.images, *batches)))
@@ -167,32 +151,32 @@ def _modules_are_no_garbage() -> Iterator[None]:
 
 def summary(measured: Sequence[Measured]) -> dict[str, Any]:
     """The best of each kind at one batch size, and the ratios between them with their intervals."""
-    best = Best.of(measured)
+    best = best_of(measured)
     ratios = {
-        "best_plan_over_best_peer_fp32": speedup(best.best_plan, best.best_peer_fp32),
-        "best_plan_over_best_peer": speedup(best.best_plan, best.best_peer),
-        "best_exact_plan_over_best_peer_fp32": speedup(best.best_exact_plan, best.best_peer_fp32),
+        "best_plan_over_best_peer_fp32": speedup(best["best_plan"], best["best_peer_fp32"]),
+        "best_plan_over_best_peer": speedup(best["best_plan"], best["best_peer"]),
+        "best_exact_plan_over_best_peer_fp32": speedup(best["best_exact_plan"], best["best_peer_fp32"]),
     }
-    names = {key: None if one is None else one.name for key, one in vars(best).items()}
+    names = {key: None if one is None else one.name for key, one in best.items()}
     return names | {key: None if value is None else asdict(value) for key, value in ratios.items()}
 
 
 def thresholds(comparisons: Sequence[Comparison], ceilings: Ceilings) -> list[Figure]:
     """What ganport wants of its speed, beside what was measured."""
     found: list[Figure] = []
-    at = {comparison.batch: Best.of(comparison.measured) for comparison in comparisons}
+    at = {comparison.batch: best_of(comparison.measured) for comparison in comparisons}
     if LARGE in at:
-        plan, title = at[LARGE].best_plan, f"batch {LARGE}, {WANTED_DB:g} dB: over the best"
-        of_fp32, of_any = at[LARGE].best_peer_fp32, at[LARGE].best_peer
+        plan, title = at[LARGE]["best_plan"], f"batch {LARGE}, {WANTED_DB:g} dB: over the best"
+        of_fp32, of_any = at[LARGE]["best_peer_fp32"], at[LARGE]["best_peer"]
         found.append(_ratio("batch_64_over_fp32_peer", f"{title} fp32 peer", OVER_FP32, plan, of_fp32))
         found.append(_ratio("batch_64_over_any_peer", f"{title} peer of any precision", OVER_ANY, plan, of_any))
     if ONE in at:
         title = f"batch {ONE}, {WANTED_DB:g} dB: over the best peer of any precision"
-        found.append(_ratio("batch_1_over_any_peer", title, OVER_ANY_ONE, at[ONE].best_plan, at[ONE].best_peer))
+        found.append(_ratio("batch_1_over_any_peer", title, OVER_ANY_ONE, at[ONE]["best_plan"], at[ONE]["best_peer"]))
     for batch, best in at.items():
         title = f"batch {batch}, exact fp32: over the best fp32 peer"
-        found.append(_ratio(f"batch_{batch}_exact", title, OVER_EXACT, best.best_exact_plan, best.best_peer_fp32))
-    return [*found, *([_share(at[LARGE].best_plan, ceilings)] if LARGE in at else [])]
+        found.append(_ratio(f"batch_{batch}_exact", title, OVER_EXACT, best["best_exact_plan"], best["best_peer_fp32"]))
+    return [*found, *([_share(at[LARGE]["best_plan"], ceilings)] if LARGE in at else [])]
 
 
 def _ratio(name: str, title: str, wanted: float, plan: Measured | None, peer: Measured | None) -> Figure:
@@ -217,8 +201,6 @@ def _side(side: str, one: Measured | None) -> dict[str, str | float]:
         return {side: "none"}
     return {side: one.name, f"{side}_images_per_second": round(one.images_per_second.value, 1)}
 
-
-# ---- tables, made of the document alone --------------------------------------------------------------------------
 
 RATIOS = {
     "best_plan_over_best_peer_fp32": "best plan over best fp32 peer",
@@ -308,7 +290,6 @@ def _about(document: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> li
 
 
 def _best_table(best: Mapping[str, Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Who is the fastest of each kind at each batch size, and by how much."""
     rates = {(row["system"], str(row["batch"])): row["images_per_second"] for row in rows}
 
     def named(name: str | None, batch: str) -> str:

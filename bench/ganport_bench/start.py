@@ -13,19 +13,10 @@ The part `start` of a document:
                 but in `warm-up`.
     missing     {what: why}: what could not be measured here
 
-Parts of quantities:
-
-    import      system: a module
-    start       system: a way. The steps `interpreter`, `import` (`from ganport_runtime import Generator`; of a bare
-                session numpy and its random numbers), `engine import`, `open`, `first image`; their sum, `start of the
-                process to the first image`; `open, the first time on this machine`, when a plan must pass the bundle's
-                probe, and `probe: ...`, how much longer that takes; `open, over PEER` and the sum over that of the
-                peer, unit x
-    warm-up     system: a way. `first call` and `later calls` at each batch size
-    memory      system: a way. `resident after ...` and, with a GPU, `GPU memory after ...`: each step, and the top
-                bucket; `peak resident`
-    bundle      what: a kind of file, and `all of it`
-    installed   system: what a program needs with one backend, or PyTorch; `note` names the packages
+Parts of quantities: `import` (system: a module); `start` (system: a way: its steps, their sum, the first opening on
+this machine and how much of it the probe takes, and `... over PEER`, unit x); `warm-up` (`first call` and `later calls`
+at each batch size); `memory` (resident and GPU memory after steps, `peak resident`); `bundle` (a kind of file, `all of
+it`); `installed` (what a program needs with one backend, or PyTorch; `note` names the packages).
 """
 
 import shutil
@@ -42,14 +33,15 @@ from ganport_runtime import Bundle, Generator, Plan, PlanError
 from ganport_runtime.backends import BACKENDS, load_backend
 from ganport_runtime.batches import BUCKETS, TOP
 from ganport_runtime.bundle import MANIFEST
+from ganport_runtime.machine import installed_version
 from ganport_runtime.manifest import CompiledEngine, Entry, Probe
 from ganport_runtime.plan import AUTO
 
 from ganport_bench.effort import Effort, OnStep
 from ganport_bench.errors import BenchError
 from ganport_bench.fresh import ProcessStep, UsedGpuMemory, import_seconds, live, watching_gpus
-from ganport_bench.installed import closure, installed_bytes, is_installed
-from ganport_bench.records import CACHE, own_cache, tuned_copy
+from ganport_bench.installed import closure, installed_bytes
+from ganport_bench.records import CACHE, own_cache, tuned, user_record
 from ganport_bench.tables import Table, between, mebibytes, number, reasons
 from ganport_bench.timing import Estimate, Seconds, difference, interleave, median, ratio
 
@@ -79,27 +71,16 @@ Part = Literal["import", "start", "warm-up", "memory", "bundle", "installed"]
 
 @dataclass(frozen=True)
 class Quantity:
-    """A median over repetitions with its 95 % interval.
+    """A median over repetitions with its 95 % interval."""
 
-    Attributes:
-        part: which table it belongs to.
-        system: who takes or holds it.
-        what: for people.
-        unit: of the estimate; `x` is times as much.
-        estimate: smaller is better.
-        repetitions: fresh processes; what is counted and not timed has one.
-        batch: images a call, where it is about one batch size.
-        note: what else there is to know, or empty.
-    """
-
-    part: Part
-    system: str
-    what: str
-    unit: Literal["ms", "bytes", "x"]
-    estimate: Estimate
-    repetitions: int
-    batch: int | None = None
-    note: str = ""
+    part: Part  # which table it belongs to
+    system: str  # who takes or holds it
+    what: str  # for people
+    unit: Literal["ms", "bytes", "x"]  # of the estimate; `x` is times as much
+    estimate: Estimate  # smaller is better
+    repetitions: int  # fresh processes; what is counted and not timed has one
+    batch: int | None = None  # images a call, where it is about one batch size
+    note: str = ""  # what else there is to know, or empty
 
     @classmethod
     def of_seconds(cls, part: Part, system: str, what: str, seconds: Seconds, **more: Any) -> Self:
@@ -120,26 +101,17 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Way:
-    """One way to come from a fresh process to images: what a process opens and runs.
+    """One way to come from a fresh process to images: what a process opens and runs."""
 
-    Attributes:
-        name: for people.
-        kind: `ganport`, or `bare` for a session that is written by hand.
-        runs: what runs the images, in words; several where batch sizes differ.
-        task: of `child.py`.
-        words: what it is told after batch sizes and calls.
-        cache: ganport's cache folder, this way's alone: its tuning record, and the plans that have passed the probe;
-            None where none is used.
-        peer: the bare way on the same file, or empty.
-    """
-
-    name: str
-    kind: Literal["ganport", "bare"]
-    runs: tuple[str, ...]
-    task: str
-    words: tuple[str, ...]
+    name: str  # for people
+    kind: Literal["ganport", "bare"]  # `ganport`, or `bare` for a session that is written by hand
+    runs: tuple[str, ...]  # what runs the images, in words; several where batch sizes differ
+    task: str  # of `child.py`
+    words: tuple[str, ...]  # what it is told after batch sizes and calls
+    # ganport's cache folder, this way's alone: its tuning record, and the plans that have passed the probe; None
+    # where none is used.
     cache: Path | None = None
-    peer: str = ""
+    peer: str = ""  # the bare way on the same file, or empty
 
     def live(self, batches: Sequence[int], calls: int, gpus: UsedGpuMemory | None) -> list[ProcessStep]:
         """A process's steps; `calls` at each batch size after its first."""
@@ -171,17 +143,7 @@ class Start:
 
 
 def measure(bundle: Path, effort: Effort, on_step: OnStep) -> Start:
-    """Measure imports, openings, warm-up, memory and sizes.
-
-    Args:
-        bundle: its generator is opened.
-        effort: how often.
-        on_step: called with a few words before each step.
-
-    Raises:
-        BundleError: the bundle is missing, malformed or altered.
-        PlanError: nothing on this machine can run it.
-    """
+    """Measure all. Raises BundleError: the bundle is missing or damaged; PlanError: nothing here can run it."""
     missing: dict[str, str] = {}
     opened, on_missing = Bundle.open(bundle), missing.__setitem__
     with tempfile.TemporaryDirectory(prefix="ganport-start-") as name:
@@ -200,9 +162,6 @@ def measure(bundle: Path, effort: Effort, on_step: OnStep) -> Start:
     return Start((*quantities, *sizes), tuple(way for way in ways if way.name in runs), missing)
 
 
-# ---- imports -----------------------------------------------------------------------------------------------------
-
-
 def imported_modules() -> tuple[str, ...]:
     """numpy, the runtime and the engines of every backend, as far as they are installed; PyTorch for contrast."""
     engines = [package.module for name in BACKENDS for package in load_backend(name).packages]
@@ -211,12 +170,7 @@ def imported_modules() -> tuple[str, ...]:
 
 
 def measure_imports(rounds: int, on_missing: OnMissing) -> Iterator[Quantity]:
-    """What imports take in fresh interpreters, their own start not counted.
-
-    Args:
-        rounds: fresh interpreters for each.
-        on_missing: told a module that is installed and cannot be imported, and why.
-    """
+    """What imports take in fresh interpreters, their own start not counted."""
     systems = {}
     for name in imported_modules():
         try:
@@ -229,22 +183,8 @@ def measure_imports(rounds: int, on_missing: OnMissing) -> Iterator[Quantity]:
         yield Quantity.of_seconds("import", name, f"import {name}", taken, note=note)
 
 
-# ---- ways to open a bundle ---------------------------------------------------------------------------------------
-
-
 def ways_of(bundle: Bundle, folder: Path, tuning_seconds: float, on_missing: OnMissing) -> tuple[Way, ...]:
-    """A bundle untuned, by each backend, tuned, and bare sessions on the same files.
-
-    Args:
-        bundle: whose generator.
-        folder: for cache folders.
-        tuning_seconds: for tuning, where the caller's cache has no record of this bundle and machine.
-        on_missing: told of every way that there is not.
-
-    Raises:
-        BundleError: the bundle is altered.
-        PlanError: nothing here can run it.
-    """
+    """A bundle untuned, by each backend, tuned, and bare sessions on the same files."""
     untuned, plans = _opened(bundle, "ganport", folder / "untuned")
     found = {untuned.runs: (untuned, plans)}
     for backend in BACKENDS:
@@ -266,7 +206,9 @@ def ways_of(bundle: Bundle, folder: Path, tuning_seconds: float, on_missing: OnM
 def _tuned(bundle: Bundle, cache: Path, seconds: float, on_missing: OnMissing) -> Iterator[Way]:
     name = "ganport, tuned"
     try:
-        tuned_copy(bundle, cache, seconds)
+        mine = user_record(bundle)
+        with own_cache(cache):
+            tuned(bundle, mine, seconds)
         way, plans = _opened(bundle, name, cache)
         untuned = next((plan.note for plan in plans.values() if not plan.tuned), None)
         if untuned is not None:
@@ -279,7 +221,6 @@ def _tuned(bundle: Bundle, cache: Path, seconds: float, on_missing: OnMissing) -
 def _opened(
     bundle: Bundle, name: str, cache: Path, backend: str = AUTO, device: str = AUTO
 ) -> tuple[Way, Mapping[int, Plan]]:
-    """A way that was seen to work, and the plans that it takes."""
     with own_cache(cache), Generator.open(bundle.path, backend=backend, device=device) as generator:
         plans = generator.plans
     runs = tuple(dict.fromkeys(_words(plan) for plan in plans.values()))
@@ -306,17 +247,8 @@ def _words(plan: Plan) -> str:
     return f"{plan.engine or plan.variant} by {plan.backend}, {plan.provider}{options}"
 
 
-# ---- processes ---------------------------------------------------------------------------------------------------
-
-
 class ProcessRuns:
-    """A system whose turn is a whole process of a way; it keeps the steps of each, and of first openings.
-
-    Attributes:
-        way: what the process does.
-        usual: the steps of every process, to the largest batch.
-        first: the steps of every process that opened the bundle for the first time on this machine, to one image.
-    """
+    """A system whose turn is a whole process of a way; it keeps the steps of each, and of first openings."""
 
     def __init__(self, way: Way, calls: int, gpus: UsedGpuMemory | None) -> None:
         self.way = way
@@ -399,9 +331,6 @@ def _memory(name: str, runs: ProcessRuns) -> Iterator[Quantity]:
             yield Quantity.of_bytes("memory", name, what, *sizes)
 
 
-# ---- sizes on disk -----------------------------------------------------------------------------------------------
-
-
 def bundle_quantities(bundle: Bundle) -> Iterator[Quantity]:
     """Bytes of each kind of file, the largest first, then of all together."""
     kinds = {entry.file: _kind(entry) for entry in bundle.files} | {MANIFEST: "manifest"}
@@ -429,17 +358,15 @@ def installed_quantities() -> Iterator[Quantity]:
     """Bytes of what a program that generates needs with each backend that is installed, and PyTorch for contrast."""
     needs: dict[str, tuple[str, ...]] = {}
     for name in BACKENDS:
-        present = [package for package in load_backend(name).packages if is_installed(package.name)]
+        present = [package for package in load_backend(name).packages if installed_version(package.name)]
         extras = (f"ganport[{package.extra}]" if package.extra else package.name for package in present)
         needs |= {f"ganport with {name}": ("ganport", *extras)} if present else {}
-    needs |= {f"{CONTRAST}, for contrast": (CONTRAST,)} if is_installed(CONTRAST) else {}
+    needs |= {f"{CONTRAST}, for contrast": (CONTRAST,)} if installed_version(CONTRAST) else {}
     for system, roots in needs.items():
         names = closure(*roots)
         size = sum(map(installed_bytes, names))
         yield Quantity.of_bytes("installed", system, "with all that it requires", size, note=", ".join(names))
 
-
-# ---- tables, made of the document alone --------------------------------------------------------------------------
 
 SHORT = {
     TO_FIRST_IMAGE: "all of it",
@@ -473,7 +400,7 @@ def tables(document: Mapping[str, Any]) -> list[Table]:
     notes = [f"not measured: {line}" for line in reasons(found.get("missing", {}))]
     if found.get("conditions"):
         notes.append(f"{'; '.join(found['conditions'])}.")
-    every = [(one["system"], one["what"], _batch(one), *_figure(one)) for one in found["quantities"]]
+    every = [(one["system"], one["what"], str(one.get("batch") or ""), *_figure(one)) for one in found["quantities"]]
     return [
         *shown,
         Table("What the processes opened", ("way", "runs"), ways, "\n".join(notes)),
@@ -493,7 +420,7 @@ def _start_grid(quantities: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _warm_up_grid(quantities: Sequence[Mapping[str, Any]]) -> Table:
-    found = {(one["system"], _batch(one), one["what"]): number(one["value"]) for one in quantities}
+    found = {(one["system"], str(one.get("batch") or ""), one["what"]): number(one["value"]) for one in quantities}
     cells = {
         (system, batch): f"{first} / {found.get((system, batch, 'later calls'), '')}"
         for (system, batch, what), first in found.items()
@@ -509,23 +436,17 @@ def _memory_grid(quantities: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _grid(title: str, columns: Sequence[str], cells: Mapping[tuple[str, str], str]) -> Table:
-    """A row a system."""
     systems = dict.fromkeys(system for system, _ in cells)
     rows = [(system, *(cells.get((system, column), "") for column in columns)) for system in systems]
     return Table(title, ("", *(SHORT.get(column, column) for column in columns)), rows)
 
 
 def _list(part: str, quantities: Sequence[Mapping[str, Any]]) -> Table:
-    rows = [(one["what"] if part in ("import", "bundle") else _named(one), *_figure(one)) for one in quantities]
+    rows = [
+        (one["what"] if part in ("import", "bundle") else f"{one['system']}, {one['what']}", *_figure(one))
+        for one in quantities
+    ]
     return Table(TITLES.get(part, part), INTERVAL, rows)
-
-
-def _named(one: Mapping[str, Any]) -> str:
-    return f"{one['system']}, {one['what']}"
-
-
-def _batch(one: Mapping[str, Any]) -> str:
-    return "" if one.get("batch") is None else str(one["batch"])
 
 
 def _figure(one: Mapping[str, Any]) -> tuple[str, ...]:

@@ -39,15 +39,10 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class BenchSubject:
-    """A bundle, and the run that it comes from where that is known.
+    """A bundle, and the run that it comes from where that is known."""
 
-    Args:
-        bundle: whose plans are measured.
-        run: the run directory that PyTorch's baselines load, or None.
-    """
-
-    bundle: Path
-    run: Path | None = None
+    bundle: Path  # whose plans are measured
+    run: Path | None = None  # the run directory that PyTorch's baselines load, or None
 
     @cached_property
     def opened(self) -> Bundle:
@@ -78,14 +73,7 @@ class BenchSubject:
 def subject_of(target: Path, bundle: Path | None, folder: Path, on_step: OnStep) -> BenchSubject:
     """What was given; where it is a run alone, its bundle is exported.
 
-    Args:
-        target: a bundle or a run directory.
-        bundle: what was exported from the run, or None.
-        folder: for the bundle that is made.
-        on_step: called with a few words first.
-
-    Raises:
-        BenchError: neither a bundle nor a run, two bundles, or a bundle of another run.
+    Raises BenchError: neither a bundle nor a run, two bundles, or a bundle of another run.
     """
     if (target / MANIFEST).exists():
         if bundle is not None:
@@ -121,13 +109,7 @@ def _check_pair(subject: BenchSubject, run: Path) -> None:
 
 
 def make_run(folder: Path, on_step: Callable[[str], None], **settings: int) -> Path:
-    """A 64x64 generator of width 64 after a few steps on digits: of the real size, its images mean nothing.
-
-    Args:
-        folder: where the run goes.
-        on_step: called with a few words first.
-        settings: of the training, over the sizes that the thresholds are about.
-    """
+    """A 64x64 generator of width 64 after a few steps on digits: of the real size, its images mean nothing."""
     from ganport_train.config import preset
     from ganport_train.trainer import train
 
@@ -149,28 +131,17 @@ def make_bundle(run: Path, folder: Path, on_step: Callable[[str], None]) -> Path
 
 @dataclass(frozen=True)
 class NetworkSource:
-    """A network in PyTorch.
+    """A network in PyTorch."""
 
-    Attributes:
-        network: latents to values nominally in [-1, 1], in eval mode, float32, on the CPU.
-        latent_dim: numbers in one latent.
-        stock_note: what `stock_export` is where it is no plain export; else empty.
-        standard: what `reference` is made by, in words.
-    """
-
-    network: "nn.Module"
-    latent_dim: int
+    network: "nn.Module"  # latents to values nominally in [-1, 1], in eval mode, float32, on the CPU
+    latent_dim: int  # numbers in one latent
 
     stock_note = ""
     standard = "the network in float64, by PyTorch"
 
     @classmethod
     def of_run(cls, run: Path) -> Self:
-        """The averaged weights of a run's best checkpoint.
-
-        Raises:
-            CheckpointError: no such run, or a damaged one.
-        """
+        """The averaged weights of a run's best checkpoint. Raises CheckpointError: no such run, or a damaged one."""
         from ganport_train.checkpoints import load_networks
 
         networks = load_networks(run)
@@ -213,24 +184,14 @@ class NetworkSource:
 
 @dataclass(frozen=True)
 class BundleSource:
-    """As `NetworkSource` where there is a bundle alone: its fp32 graph in the place of a stock export, and no network.
+    """As `NetworkSource` of a bundle alone: its fp32 graph in the place of a stock export, and no network."""
 
-    Args:
-        bundle: whose generator.
-        variant: its fp32 graph, as trained (`deconv`) where that is there.
-    """
-
-    bundle: Bundle
-    variant: Variant
+    bundle: Bundle  # whose generator
+    variant: Variant  # its fp32 graph, as trained (`deconv`) where that is there
 
     @classmethod
     def of_bundle(cls, path: Path) -> Self:
-        """A bundle's directory.
-
-        Raises:
-            BundleError: no bundle.
-            BenchError: a bundle without a generator in fp32.
-        """
+        """A bundle's directory. Raises BundleError: no bundle; BenchError: a bundle without a generator in fp32."""
         bundle = Bundle.open(path)
         exact = [one for one in bundle.variants(ROLE) if one.precision == EXACT_PRECISION]
         if not exact:
@@ -268,10 +229,8 @@ class BundleSource:
     def reference(self, seed: int, count: int) -> tuple[Latents, Pixels]:
         """The first latents of a seed, and what the variant makes of them once it was seen to be right.
 
-        Raises:
-            BundleError: the variant's file is altered.
-            PlanError: nothing runs it here.
-            BenchError: its images are not those of the bundle's probe.
+        Raises BundleError: the variant's file is altered; PlanError: nothing runs it here; BenchError: its images are
+        not those of the bundle's probe.
         """
         z = latents(seed, 0, count, self.latent_dim)
         generator, name = self._opened()

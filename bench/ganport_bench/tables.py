@@ -17,23 +17,14 @@ NUMBER = re.compile(r"[-+~]?[\d.,]+")
 
 @dataclass(frozen=True)
 class Table:
-    """A table of texts. Nothing in it is markup.
+    """A table of texts. Nothing in it is markup."""
 
-    Attributes:
-        title: stands above it; may be empty.
-        columns: their heads; without any, the table is only the lines of its note.
-        rows: cells. Short rows are filled up.
-        note: lines below the table.
-        bold: indices of rows that stand out.
-        is_long: the page folds it, as it does tables of many rows, and the terminal leaves it out.
-    """
-
-    title: str
-    columns: Sequence[str] = ()
-    rows: Sequence[Sequence[str]] = ()
-    note: str = ""
-    bold: Collection[int] = ()
-    is_long: bool = False
+    title: str  # stands above it; may be empty
+    columns: Sequence[str] = ()  # their heads; without any, the table is only the lines of its note
+    rows: Sequence[Sequence[str]] = ()  # cells. Short rows are filled up
+    note: str = ""  # lines below the table
+    bold: Collection[int] = ()  # indices of rows that stand out
+    is_long: bool = False  # the page folds it, as it does tables of many rows, and the terminal leaves it out
 
     @property
     def is_folded(self) -> bool:

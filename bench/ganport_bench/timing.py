@@ -13,25 +13,7 @@ from typing import Any
 import numpy as np
 from ganport_runtime.tuning.timing import Seconds, System, Turns, interleave, stopwatch, turns_of
 
-__all__ = [
-    "PERCENTILES",
-    "Estimate",
-    "LatencyPercentiles",
-    "Seconds",
-    "System",
-    "Throughput",
-    "Turns",
-    "compare",
-    "difference",
-    "interleave",
-    "is_wide",
-    "latency_of",
-    "least_samples",
-    "median",
-    "ratio",
-    "stopwatch",
-    "turns_of",
-]
+__all__ = ["Seconds", "System", "Turns", "interleave", "stopwatch", "turns_of"]  # the tuner's own
 
 ONE_IN = 20  # intervals may miss the true median: 95 %
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
@@ -95,15 +77,10 @@ def least_samples(percent: float) -> int:
 
 @dataclass(frozen=True)
 class LatencyPercentiles:
-    """Of one load.
+    """Of one load."""
 
-    Attributes:
-        samples: how many answers.
-        percentiles: of all answers, however few, seconds; empty where there is none.
-    """
-
-    samples: int
-    percentiles: Mapping[float, float]
+    samples: int  # how many answers
+    percentiles: Mapping[float, float]  # of all answers, however few, seconds; empty where there is none
 
     @property
     def known(self) -> dict[float, float]:
@@ -125,19 +102,12 @@ def latency_of(seconds: Seconds) -> LatencyPercentiles:
 
 @dataclass(frozen=True)
 class Throughput:
-    """One system at one batch size.
+    """One system at one batch size."""
 
-    Attributes:
-        system: its name.
-        batch: images a call.
-        images_per_second: median over rounds with its 95 % interval.
-        speedup: times as fast as PyTorch in the same rounds, with its 95 % interval.
-    """
-
-    system: str
-    batch: int
-    images_per_second: Estimate
-    speedup: Estimate
+    system: str  # its name
+    batch: int  # images a call
+    images_per_second: Estimate  # median over rounds with its 95 % interval
+    speedup: Estimate  # times as fast as PyTorch in the same rounds, with its 95 % interval
 
 
 def compare(run: Path, bundle: Path, *, rounds: int = 15, batches: Sequence[int] = (1, 8, 64)) -> list[Throughput]:
@@ -145,18 +115,20 @@ def compare(run: Path, bundle: Path, *, rounds: int = 15, batches: Sequence[int]
 
     Both draw their own latents in every call and end with finished pixels, uint8 in the computer's memory; both take
     as many threads as they choose.
-
-    Args:
-        run: a run directory.
-        bundle: a bundle exported from it.
-        rounds: turns of every system at every batch size.
-        batches: images a call.
     """
     from ganport_runtime import Generator
 
+    rows = []
     with Generator.open(bundle) as generator:
         draws: dict[str, Draw] = {PYTORCH: _pytorch_draw(run), OURS: generator.sample}
-        return [row for batch in batches for row in _compare_at(draws, batch, rounds)]
+        for batch in batches:
+            systems = {name: turns_of(partial(draw, batch), TURN_SECONDS) for name, draw in draws.items()}
+            seconds = interleave(systems, rounds=rounds, pause=PAUSE_SECONDS)
+            rows += [
+                Throughput(name, batch, median(batch / taken), ratio(seconds[PYTORCH], taken))
+                for name, taken in seconds.items()
+            ]
+    return rows
 
 
 def _pytorch_draw(run: Path) -> Draw:
@@ -172,14 +144,3 @@ def _pytorch_draw(run: Path) -> Draw:
         return pixels(torch.randn(count, networks.config.latent_dim)).numpy()
 
     return draw
-
-
-def _compare_at(draws: Mapping[str, Draw], batch: int, rounds: int) -> list[Throughput]:
-    systems = {name: turns_of(partial(draw, batch), TURN_SECONDS) for name, draw in draws.items()}
-    seconds = interleave(systems, rounds=rounds, pause=PAUSE_SECONDS)
-    return [_row(name, batch, taken, seconds[PYTORCH]) for name, taken in seconds.items()]
-
-
-def _row(name: str, batch: int, taken: Seconds, peer: Seconds) -> Throughput:
-    speed, speedup = batch / taken, ratio(peer, taken)
-    return Throughput(name, batch, median(speed), speedup)

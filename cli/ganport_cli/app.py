@@ -36,27 +36,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
-    train.train,
-    export.export,
-    optimize.optimize,
-    info.info,
-    generate.generate,
-    embed.embed,
-    features.features,
-    tune.tune,
-    serve.serve,
-    export_triton.export_triton,
-    bench.bench,
-    doctor.doctor,
-    demo.demo,
-)
+    train.train, export.export, optimize.optimize, info.info, generate.generate, embed.embed, features.features,
+    tune.tune, serve.serve, export_triton.export_triton, bench.bench, doctor.doctor, demo.demo,
+)  # fmt: skip
 
 
 class DefaultGroup(TyperGroup):
     """A group whose hidden command needs no name: words that begin with none of the others' names are its own."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the hidden command's name before words that are its own; its help is the group's."""
+        """Put the hidden command's name before words that are its own."""
         is_named = bool(args) and args[0] in self.commands and not self.commands[args[0]].hidden
         if args and not is_named:
             args = ["--help"] if "--help" in args else [self._default, *args]

@@ -2,23 +2,17 @@
 
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Dependency:
-    """A package.
-
-    Attributes:
-        name: on the package index.
-        extra: the extra of ganport that brings it, or None where none does.
-        without: what is missing without it.
-        module: what Python imports.
-    """
+    """A package that ganport can use."""
 
     name: str
-    extra: str | None
-    without: str
-    module: str
+    extra: str | None  # the extra of ganport that brings it
+    without: str  # what is missing without it
+    module: str  # what Python imports
 
     @property
     def version(self) -> str | None:
@@ -34,15 +28,16 @@ class Dependency:
         return f"pip install {self.name if self.extra is None else repr(f'ganport[{self.extra}]')}"
 
 
-# Every package except those of inference engines, which their backends declare. A test compares it with pyproject.toml.
-_OTHERS = (
+# Name, extra, what is missing without it, and the module where its name is another. Inference engines are declared by
+# their backends. A test compares the table with pyproject.toml.
+_OTHERS: tuple[Any, ...] = (
     ("numpy", "cli", "nothing works"),
     ("typer", "cli", "no command line"),
     ("rich", "cli", "no command line"),
-    ("pillow", "cli", "no image files, read or written"),
+    ("pillow", "cli", "no image files, read or written", "PIL"),
     ("torch", "train", "no training and no export"),
     ("safetensors", "train", "no training and no export"),
-    ("scikit-learn", "train", "no digits to train on, no feature reports"),
+    ("scikit-learn", "train", "no digits to train on, no feature reports", "sklearn"),
     ("onnx", "optimize", "no export, no optimize, no random-weights control in feature reports"),
     ("onnx-ir", "optimize", "no export, no optimize"),
     ("onnxscript", "optimize", "no export, no optimize"),
@@ -50,30 +45,20 @@ _OTHERS = (
     ("granian", "serve", "no server"),
     ("msgspec", "serve", "no server"),
     ("uvloop", "serve", "no server"),
-    ("grpcio", "serve", "no server"),
+    ("grpcio", "serve", "no server", "grpc"),
     ("prometheus-client", "serve", "no server"),
     ("tritonclient", "serve", "no server: it brings the published stubs of its gRPC side"),
-    ("pyyaml", "serve", "no export-triton: it writes what KServe reads"),
-    ("nvidia-ml-py", "bench", "no clocks, power and throttling of GPUs in what benchmarks record"),
+    ("pyyaml", "serve", "no export-triton: it writes what KServe reads", "yaml"),
+    ("nvidia-ml-py", "bench", "no clocks, power and throttling of GPUs in what benchmarks record", "pynvml"),
     ("psutil", "bench", "no serving benchmarks: they watch memory and processor time"),
     ("packaging", "bench", "no figures of installed sizes in ganport bench"),
     ("jinja2", "bench", "no reports of ganport bench"),
     ("ray", "ray", "no serving past one process"),
     ("litserve", "bench", "no comparison of servers in make bench"),
-    ("mlcommons-loadgen", "bench", "no LoadGen scenarios in ganport bench"),
-    ("umap-learn", None, "no UMAP picture in feature reports, beside PCA and t-SNE"),
+    ("mlcommons-loadgen", "bench", "no LoadGen scenarios in ganport bench", "mlperf_loadgen"),
+    ("umap-learn", None, "no UMAP picture in feature reports, beside PCA and t-SNE", "umap"),
     ("tensorboard", None, "no TensorBoard event files from training"),
 )
-# Where it is not the package's name.
-_MODULES = {
-    "pillow": "PIL",
-    "scikit-learn": "sklearn",
-    "grpcio": "grpc",
-    "pyyaml": "yaml",
-    "nvidia-ml-py": "pynvml",
-    "mlcommons-loadgen": "mlperf_loadgen",
-    "umap-learn": "umap",
-}
 
 
 def dependencies() -> tuple[Dependency, ...]:
@@ -82,7 +67,8 @@ def dependencies() -> tuple[Dependency, ...]:
 
     engines = [Dependency(found.name, found.extra, found.without, found.module) for found in all_packages()]
     others = [
-        Dependency(name, extra, without, _MODULES.get(name, name.replace("-", "_"))) for name, extra, without in _OTHERS
+        Dependency(name, extra, without, module[0] if module else name.replace("-", "_"))
+        for name, extra, without, *module in _OTHERS
     ]
     return (*others[:4], *engines, *others[4:])
 

@@ -27,12 +27,7 @@ N = TypeVar("N", bound="Network")
 
 
 def open_network(kind: type[N], bundle: Path, *, device: str, precision: str, backend: str, threads: int | None) -> N:
-    """`kind.open`, with values that no bundle could make right as bad usage.
-
-    Raises:
-        typer.BadParameter: an option has an unknown value.
-        BundleError, PlanError: as `kind.open`.
-    """
+    """`kind.open`, with an option of an unknown value as bad usage."""
     from ganport_runtime import InputError
 
     try:

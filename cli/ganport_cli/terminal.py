@@ -41,14 +41,12 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) 
     for column in columns:
         result.add_column(column)
     for row in rows:
-        result.add_row(
-            *(Text(str(cell)) for cell in row)
-        )  # a plain `str` would lose "[gpu]", which rich takes for markup
+        result.add_row(*(Text(str(cell)) for cell in row))  # of a plain `str` rich would take "[gpu]" for markup
     return result
 
 
 def progress(unit: str) -> Progress:
-    """A progress bar on stderr that counts in `unit`; tasks may set the field `note` for figures beside the bar."""
+    """A progress bar on stderr that counts in `unit`; tasks may set `note` for figures beside the bar."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -70,12 +68,7 @@ def own_stdout() -> Iterator[None]:
         with redirect_stdout(sys.stderr):
             yield
     finally:
-        _flush_libraries()
+        if os.name == "posix":  # C's buffers, while stdout is still stderr: at the end of the process it is too late
+            ctypes.CDLL(None).fflush(None)
         os.dup2(kept, STDOUT)
         os.close(kept)
-
-
-def _flush_libraries() -> None:
-    """Have C's buffers written while stdout is still stderr; at the end of the process it would be too late."""
-    if os.name == "posix":
-        ctypes.CDLL(None).fflush(None)

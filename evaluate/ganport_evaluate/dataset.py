@@ -18,25 +18,15 @@ class FeaturesError(Exception):
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images, their classes where they have any, and which of them are held out.
+    """Images, their classes where they have any, and which of them are held out."""
 
-    Attributes:
-        images: uint8 [n, height, width, channels].
-        names: File names, [n].
-        labels: int64 [n], indices into `class_names`; None without labels.
-        class_names: Of the classes that take part; empty without labels.
-        train: Indices of the images that scalings and classifiers are fitted on; all images without labels.
-        test: Indices of the held-out images; empty without labels.
-        notes: Sentences for people on what was left out.
-    """
-
-    images: npt.NDArray[np.uint8]
-    names: tuple[str, ...]
-    labels: npt.NDArray[np.int64] | None
-    class_names: tuple[str, ...]
-    train: npt.NDArray[np.int64]
-    test: npt.NDArray[np.int64]
-    notes: tuple[str, ...]
+    images: npt.NDArray[np.uint8]  # [n, height, width, channels]
+    names: tuple[str, ...]  # of the files
+    labels: npt.NDArray[np.int64] | None  # [n], indices into `class_names`; None without labels
+    class_names: tuple[str, ...]  # of the classes that take part
+    train: npt.NDArray[np.int64]  # indices of what scalings and classifiers are fitted on; all without labels
+    test: npt.NDArray[np.int64]  # indices of the held-out images; empty without labels
+    notes: tuple[str, ...]  # what was left out
 
     def __len__(self) -> int:
         return len(self.images)
@@ -45,11 +35,11 @@ class Dataset:
 def split(images: ImageSet, seed: int) -> Dataset:
     """Hold out a quarter of each class, the same for every call with the same images and seed.
 
-    Classes of fewer than four images cannot be split and are left out; a note names them.
-
-    Raises:
-        FeaturesError: Fewer than ten images, or fewer than two classes that can be split.
+    Classes of fewer than four images cannot be split and are left out; a note names them. Fewer than ten images, or
+    fewer than two classes that can be split, raise `FeaturesError`.
     """
+    from sklearn.model_selection import train_test_split  # type: ignore[import-untyped]
+
     if images.labels is None:
         _check_count(len(images), "")
         everything = np.arange(len(images))
@@ -58,9 +48,10 @@ def split(images: ImageSet, seed: int) -> Dataset:
     left_out = f" once {len(images) - len(kept)} of too small classes are left out" if len(kept) < len(images) else ""
     _check_classes(class_names, images.class_names)
     _check_count(len(kept), left_out)
-    train, test = _stratified(labels, seed)
+    train, test = train_test_split(np.arange(len(labels)), test_size=TEST_SHARE, stratify=labels, random_state=seed)
     names = tuple(images.names[index] for index in kept)
-    return Dataset(images.images[kept], names, labels, class_names, train, test, (*images.notes, *notes))
+    halves = (np.sort(train), np.sort(test))
+    return Dataset(images.images[kept], names, labels, class_names, *halves, (*images.notes, *notes))
 
 
 def _usable(
@@ -75,14 +66,6 @@ def _usable(
     note = f"classes of fewer than {MIN_CLASS_IMAGES} images cannot be split and are left out: {small}"
     names = tuple(class_names[index] for index in np.flatnonzero(large).tolist())
     return kept, renumbered[labels[kept]], names, (note,) if small else ()
-
-
-def _stratified(labels: npt.NDArray[np.int64], seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    from sklearn.model_selection import train_test_split  # type: ignore[import-untyped]
-
-    indices = np.arange(len(labels))
-    train, test = train_test_split(indices, test_size=TEST_SHARE, stratify=labels, random_state=seed)
-    return np.sort(train), np.sort(test)
 
 
 def _check_count(count: int, left_out: str) -> None:

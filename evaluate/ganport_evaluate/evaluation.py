@@ -54,30 +54,20 @@ class RepresentationResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything that was measured on one bundle with one source of images.
+    """Everything that was measured on one bundle with one source of images."""
 
-    Attributes:
-        bundle: Path of the bundle; `bundle_digest` is that of its manifest.
-        data: The source; `data_digest` is that of its pixels and labels.
-        seed: Of the split, the random weights and every algorithm that draws numbers.
-        dataset: The images and how they were split.
-        floor: Accuracy of always naming the largest class; None without labels.
-        results: The discriminator first, then the controls.
-        notes: Sentences for people: what was left out, what could not be measured and why.
-    """
-
-    bundle: str
-    bundle_digest: str
-    data: str
-    data_digest: str
-    seed: int
+    bundle: str  # its path
+    bundle_digest: str  # of its manifest
+    data: str  # the source
+    data_digest: str  # of pixels and labels
+    seed: int  # of the split, the random weights and every algorithm that draws numbers
     dataset: Dataset
-    floor: Accuracy | None
-    results: tuple[RepresentationResult, ...]
-    notes: tuple[str, ...]
+    floor: Accuracy | None  # of always naming the largest class; None without labels
+    results: tuple[RepresentationResult, ...]  # the discriminator first, then the controls
+    notes: tuple[str, ...]  # what was left out, what could not be measured and why
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `--json` and features.json: everything but images and pictures."""
+        """The document: everything but images and pictures."""
         labels = self.dataset.labels
         counts = [] if labels is None else np.bincount(labels).tolist()
         return {
@@ -108,21 +98,9 @@ def evaluate(
     """Measure the features of a bundle's discriminator, and the controls, on a source of images.
 
     Every representation gets the same split, scaling and grids of settings, chosen from in the same way. Features are
-    held in memory: thousands of images, not millions.
-
-    Args:
-        bundle: A bundle with a discriminator.
-        data: Images: `digits`, a folder, a .zip or an .npz; with classes or without.
-        seed: Of the split, the random weights and every algorithm that draws numbers.
-        projections: Also draw 2-D pictures; t-SNE takes longer than all the rest.
-        background: Color below transparent pixels.
-        skip_bad: Leave unreadable images out instead of stopping at the first.
-        on_step: Called with a few words before each step.
-
-    Raises:
-        FeaturesError: No discriminator, too few images or classes, features that are not finite or all alike.
-        BundleError: The bundle cannot be trusted.
-        DataError: The images cannot be read.
+    held in memory: thousands of images, not millions. `projections` draws 2-D pictures too, which takes longer than all
+    the rest; `background` and `skip_bad` are those of `load_images`; `on_step` is called with a few words before each
+    step. Raises `FeaturesError`, `BundleError` or `DataError` where the bundle or the images will not do.
     """
     opened = Bundle.open(bundle)
     image = _input_image(opened)
@@ -157,12 +135,7 @@ def _input_image(bundle: Bundle) -> ImageInfo:
 
 
 def _measure(
-    representation: Representation,
-    dataset: Dataset,
-    seed: int,
-    on_step: Callable[[str], None],
-    *,
-    projections: bool,
+    representation: Representation, dataset: Dataset, seed: int, on_step: Callable[[str], None], *, projections: bool
 ) -> RepresentationResult:
     title, points = representation.title, representation.points
     linear = neighbors = None

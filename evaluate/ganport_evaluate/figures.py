@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ganport_evaluate.evaluation import Evaluation, RepresentationResult
+from ganport_evaluate.evaluation import Evaluation
 from ganport_evaluate.measurements import TITLES
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ PROBE_TITLES = {"linear_probe": "linear probe", "nearest_neighbors": "nearest ne
 
 
 def draw(evaluation: Evaluation) -> Iterator[tuple[str, bytes]]:
-    """Name and PNG of each figure that the evaluation has the material for, one of `NAMES`."""
+    """Name (one of `NAMES`) and PNG of each figure that the evaluation has the material for."""
     if evaluation.floor is not None:
         yield "accuracy.png", _png(_accuracies(evaluation))
     for method in evaluation.results[0].projections:
@@ -34,7 +34,7 @@ def draw(evaluation: Evaluation) -> Iterator[tuple[str, bytes]]:
 
 
 def _new(width: float, height: float) -> "Figure":
-    """A figure that no display and no global state of matplotlib takes part in: Agg draws it."""
+    """A figure without a display and without matplotlib's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -56,7 +56,8 @@ def _accuracies(evaluation: Evaluation) -> "Figure":
     for offset, field in ((-0.2, "linear_probe"), (0.2, "nearest_neighbors")):
         _bars(axes, evaluation, field, offset)
     axes.axhline(floor, color=INK, linewidth=1.2, linestyle=(0, (4, 3)), label=f"largest class {floor:.0%}")
-    axes.set_xticks(range(len(evaluation.results)), [_with_dimensions(result) for result in evaluation.results])
+    names = [f"{result.title}\n{result.dimensions:,} numbers" for result in evaluation.results]
+    axes.set_xticks(range(len(names)), names)
     axes.set_ylim(0, 1.08)
     axes.set_yticks(np.linspace(0, 1, 6), [f"{tick:.0%}" for tick in np.linspace(0, 1, 6)])
     axes.set_ylabel(f"accuracy on {len(evaluation.dataset.test)} held-out images")
@@ -82,10 +83,6 @@ def _bars(axes: "Axes", evaluation: Evaluation, field: str, offset: float) -> No
         box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # keeps lines of the grid off the figures
         text = f"{accuracy.value:.1%}"
         axes.text(position, accuracy.high + 0.02, text, ha="center", fontsize=9, color=INK, bbox=box, zorder=1.5)
-
-
-def _with_dimensions(result: RepresentationResult) -> str:
-    return f"{result.title}\n{result.dimensions:,} numbers"
 
 
 def _scatter(evaluation: Evaluation, method: str) -> "Figure":
@@ -129,7 +126,7 @@ def _legend(figure: "Figure", class_names: tuple[str, ...]) -> None:
 
 
 def _colors(count: int) -> list[str]:
-    """Colors of groups: ten well apart, or as many as it takes from a map that runs through all hues."""
+    """Ten colors well apart, or as many as it takes from a map that runs through all hues."""
     import matplotlib as mpl
     from matplotlib.colors import to_hex
 
@@ -139,7 +136,6 @@ def _colors(count: int) -> list[str]:
 
 
 def _contact_sheet(evaluation: Evaluation) -> "Figure":
-    """Images of each cluster of the discriminator's features, drawn at random within it."""
     result, dataset = evaluation.results[0], evaluation.dataset
     count = result.clusters.count
     figure = _new(11, 0.7 * count + 0.6)
@@ -152,8 +148,7 @@ def _contact_sheet(evaluation: Evaluation) -> "Figure":
         axes.set_xticks([])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-    title = f"k-means on the discriminator's features: {count} clusters, images drawn at random from each"
-    figure.suptitle(title, fontsize=12)
+    figure.suptitle(f"k-means on the discriminator's features: {count} clusters, random images of each", fontsize=12)
     return figure
 
 
@@ -166,7 +161,7 @@ def _mostly(evaluation: Evaluation, members: npt.NDArray[np.int64]) -> str:
 
 
 def _strip(images: npt.NDArray[np.uint8], members: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    """Images side by side on white with a thin gap: uint8 [height, width, channels], or without channels if gray."""
+    """Images side by side on white: uint8 [height, width, channels], or without channels if gray."""
     height, width, channels = images.shape[1:]
     gap = max(1, width // 16)
     strip: npt.NDArray[np.uint8] = np.full((height, COLUMNS * (width + gap) - gap, channels), 255, np.uint8)

@@ -37,7 +37,7 @@ class Accuracy:
 
     @classmethod
     def of(cls, correct: int, total: int) -> Self:
-        """The accuracy of `correct` out of `total`, both counts of images."""
+        """`correct` and `total` count images."""
         from scipy.stats import binomtest  # type: ignore[import-untyped]
 
         interval = binomtest(correct, total).proportion_ci(CONFIDENCE, method="wilson")
@@ -94,51 +94,31 @@ def _accuracy(classifier: Any, points: Coordinates, dataset: Dataset) -> Accurac
 
 
 def _labels(dataset: Dataset) -> npt.NDArray[np.int64]:
-    if dataset.labels is None:
-        raise ValueError("a probe needs labels")
+    assert dataset.labels is not None, "a probe needs labels"
     return dataset.labels
 
 
 @dataclass(frozen=True)
 class Clusters:
-    """One clustering.
+    """One clustering."""
 
-    Attributes:
-        assignment: Cluster of each image, int64 [n].
-        count: Number of clusters: that of the classes, or the one of the best silhouette.
-        normalized_mutual_information: With the classes, 0 to 1; None without labels.
-        adjusted_rand_index: With the classes, 0 for chance, 1 for the same grouping; None without labels.
-        silhouette: Of the chosen count (Rousseeuw 1987), -1 to 1; None with labels.
-    """
-
-    assignment: npt.NDArray[np.int64]
-    count: int
-    normalized_mutual_information: float | None = None
-    adjusted_rand_index: float | None = None
-    silhouette: float | None = None
+    assignment: npt.NDArray[np.int64]  # [n], the cluster of each image
+    count: int  # of clusters
+    normalized_mutual_information: float | None = None  # with the classes, 0 to 1
+    adjusted_rand_index: float | None = None  # with the classes, 0 for chance, 1 for the same grouping
+    silhouette: float | None = None  # of the chosen count (Rousseeuw 1987), -1 to 1; None with labels
 
 
 def cluster(points: Coordinates, dataset: Dataset, seed: int, what: str) -> Clusters:
-    """k-means on all images: as many clusters as classes, or without labels the count of the best silhouette.
-
-    Raises:
-        FeaturesError: Fewer different vectors than clusters; `what` names the representation.
-    """
+    """k-means on all images: as many clusters as classes, or without labels the count of the best silhouette."""
     if dataset.labels is None:
         return _by_silhouette(points, seed, what)
-    from sklearn.metrics import (  # type: ignore[import-untyped]
-        adjusted_rand_score,
-        normalized_mutual_info_score,
-    )
+    import sklearn.metrics as metrics  # type: ignore[import-untyped]
 
     count = len(dataset.class_names)
     assignment = _k_means(points, count, seed, what)
-    return Clusters(
-        assignment,
-        count,
-        normalized_mutual_information=float(normalized_mutual_info_score(dataset.labels, assignment)),
-        adjusted_rand_index=float(adjusted_rand_score(dataset.labels, assignment)),
-    )
+    information = float(metrics.normalized_mutual_info_score(dataset.labels, assignment))
+    return Clusters(assignment, count, information, float(metrics.adjusted_rand_score(dataset.labels, assignment)))
 
 
 def _by_silhouette(points: Coordinates, seed: int, what: str) -> Clusters:
@@ -171,7 +151,7 @@ def _k_means(points: Coordinates, count: int, seed: int, what: str) -> npt.NDArr
 
 
 def has_umap() -> bool:
-    """Whether umap-learn is installed; it is in no extra of ganport, for it brings a compiler of its own."""
+    """umap-learn is in no extra of ganport, for it brings a compiler of its own."""
     return importlib.util.find_spec("umap") is not None
 
 

@@ -19,14 +19,7 @@ def with_random_weights(model: bytes, seed: int) -> bytes:
     that one started from. A network starts with biases of 0 and with batch norm (folded into the convolutions here)
     that changes nothing. Without biases a convolution is linear, and LeakyReLU and max-pooling commute with positive
     factors: weights k times as large give activations exactly k times as large, and the standardization of each
-    feature divides that out. He's deviation keeps the numbers in range.
-
-    Args:
-        model: An ONNX model with its weights inside.
-        seed: Equal seeds give equal weights.
-
-    Raises:
-        FeaturesError: The graph holds learned weights of another kind, which would stay trained.
+    feature divides that out. Learned weights of another kind, which would stay trained, raise `FeaturesError`.
     """
     proto = onnx.load_model_from_string(model)
     tensors = {tensor.name: tensor for tensor in proto.graph.initializer}
@@ -50,7 +43,7 @@ def embed(model: bytes, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32
 
 
 def _parameters(graph: onnx.GraphProto, tensors: dict[str, onnx.TensorProto]) -> Iterator[tuple[str, float]]:
-    """Each initializer of a Conv or Gemm with the deviation to draw it from: 0 for a bias."""
+    """Each initializer of a Conv or Gemm with its deviation: 0 for a bias."""
     for node in graph.node:
         if node.op_type in ("Conv", "Gemm"):
             weight, *bias = node.input[1:]

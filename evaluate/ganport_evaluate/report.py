@@ -17,16 +17,7 @@ def check_directory(directory: Path) -> None:
 
 
 def write_report(evaluation: Evaluation, directory: Path) -> tuple[Path, ...]:
-    """Write the report and return its files; files of an earlier one in the same place are replaced.
-
-    Args:
-        evaluation: Made with `projections=True`, or its report has no scatter pictures.
-        directory: Made where it is missing, with its parents.
-
-    Raises:
-        FeaturesError: `directory` is a file.
-        OSError: It cannot be written.
-    """
+    """Write the report into a new folder or over an earlier report, and return its files."""
     check_directory(directory)
     directory.mkdir(parents=True, exist_ok=True)
     names = []
@@ -76,10 +67,8 @@ def columns(evaluation: Evaluation) -> list[str]:
 
 def rows(evaluation: Evaluation) -> list[list[str]]:
     """One row a representation, and with labels a last one for the floor."""
-    if evaluation.floor is None:
-        return [_unlabeled_row(result) for result in evaluation.results]
-    floor = ["largest class (floor)", "", show(evaluation.floor), "", "0", "0"]
-    return [*(_row(result) for result in evaluation.results), floor]
+    floor = [["largest class (floor)", "", show(evaluation.floor), "", "0", "0"]] if evaluation.floor else []
+    return [*map(_row, evaluation.results), *floor]
 
 
 def show(accuracy: Accuracy) -> str:
@@ -88,7 +77,7 @@ def show(accuracy: Accuracy) -> str:
 
 
 def verdicts(evaluation: Evaluation) -> list[str]:
-    """For each classifier, how the discriminator stands to the best control; empty without labels."""
+    """For each classifier, how the discriminator stands to the best control."""
     return [
         _verdict(evaluation, name, [getattr(result, field) for result in evaluation.results])
         for name, field in (("linear probe", "linear_probe"), ("nearest neighbors", "nearest_neighbors"))
@@ -97,25 +86,17 @@ def verdicts(evaluation: Evaluation) -> list[str]:
 
 
 def _row(result: RepresentationResult) -> list[str]:
-    clusters = result.clusters
-    return [
-        result.title,
-        f"{result.dimensions:,}",
-        "" if result.linear_probe is None else _show_probe(result.linear_probe),
-        "" if result.nearest_neighbors is None else _show_probe(result.nearest_neighbors),
-        f"{clusters.normalized_mutual_information:.3f}",
-        f"{clusters.adjusted_rand_index:.3f}",
-    ]
+    clusters, head = result.clusters, [result.title, f"{result.dimensions:,}"]
+    if result.linear_probe is None or result.nearest_neighbors is None:
+        return [*head, str(clusters.count), f"{clusters.silhouette:.3f}"]
+    agreement = (clusters.normalized_mutual_information, clusters.adjusted_rand_index)
+    probes = (_show_probe(result.linear_probe), _show_probe(result.nearest_neighbors))
+    return [*head, *probes, *(f"{share:.3f}" for share in agreement)]
 
 
 def _show_probe(probe: ClassScore) -> str:
     sign = "k" if probe.setting == "neighbors" else "penalty"
     return f"{show(probe.accuracy)} {sign} {probe.chosen:g}"
-
-
-def _unlabeled_row(result: RepresentationResult) -> list[str]:
-    clusters = result.clusters
-    return [result.title, f"{result.dimensions:,}", str(clusters.count), f"{clusters.silhouette:.3f}"]
 
 
 def _verdict(evaluation: Evaluation, name: str, probes: list[ClassScore]) -> str:

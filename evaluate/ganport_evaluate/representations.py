@@ -19,31 +19,19 @@ CHUNK = 1024  # images between two words on progress
 
 @dataclass(frozen=True)
 class Representation:
-    """One way to describe an image by numbers.
+    """One way to describe an image by numbers."""
 
-    Attributes:
-        name: Key in documents.
-        title: For people.
-        is_control: False for what is being evaluated.
-        dimensions: Numbers an image.
-        points: float32 [n, at most n]: standardized and rotated, see `coordinates`.
-    """
-
-    name: str
-    title: str
-    is_control: bool
-    dimensions: int
-    points: Coordinates
+    name: str  # key in documents
+    title: str  # for people
+    is_control: bool  # False for what is being evaluated
+    dimensions: int  # numbers an image
+    points: Coordinates  # [n, at most n]: standardized and rotated, see `coordinates`
 
 
 def representations(
     bundle: Bundle, dataset: Dataset, seed: int, on_step: Callable[[str], None]
 ) -> Iterator[Representation]:
-    """Discriminator, random discriminator, raw pixels, PCA of pixels; one at a time, for wide features are large.
-
-    Raises:
-        FeaturesError: Features that are not finite, or the same for all images.
-    """
+    """Discriminator, random discriminator, raw pixels, PCA of pixels; one at a time, for wide features are large."""
     yield _of("discriminator", "discriminator", _discriminator(bundle, dataset, on_step), dataset, is_control=False)
     on_step("random discriminator: features")
     yield _of("random_discriminator", "random discriminator", _random(bundle, dataset, seed), dataset)
@@ -86,7 +74,7 @@ def _pixels(dataset: Dataset) -> npt.NDArray[np.float32]:
 
 
 def _principal_components(pixels: Representation, dataset: Dataset, seed: int) -> Representation:
-    """The first axes of the pixels as they vary over the training images, not scaled again one by one."""
+    """The first axes of the pixels, not scaled again one by one."""
     from sklearn.decomposition import PCA  # type: ignore[import-untyped]
 
     train = pixels.points[dataset.train]
@@ -97,7 +85,7 @@ def _principal_components(pixels: Representation, dataset: Dataset, seed: int) -
 
 
 def coordinates(vectors: npt.NDArray[np.float32], train: npt.NDArray[np.int64], what: str) -> Coordinates:
-    """Feature vectors, standardized and turned into as few dimensions as they really have.
+    """Finite feature vectors, float32 [n, F], standardized and turned into [n, min(n, F)]; `vectors` is overwritten.
 
     Every feature is brought to mean 0 and deviation 1 over the training images, so that neither the unit of a
     representation nor the size of a layer's activations decides anything. Values beyond 5 deviations are set to 5:
@@ -105,20 +93,9 @@ def coordinates(vectors: npt.NDArray[np.float32], train: npt.NDArray[np.int64], 
     image where it does change would lie a thousand deviations from all others and be a cluster of its own.
 
     What is measured afterwards (linear models under an L2 penalty, distances, k-means, principal components) does not
-    change under a rotation, and n vectors span n dimensions at most: where there are more features than images, the
-    vectors are rotated into that span.
-
-    Args:
-        vectors: float32 [n, F], finite; overwritten.
-        train: Indices of the training images.
-        what: Name of the representation, for errors.
-
-    Returns:
-        float32 [n, min(n, F)] with the inner products of the standardized vectors, divided by one number so that
-        training vectors have a mean squared length of 1: the same penalty then means the same for every width.
-
-    Raises:
-        FeaturesError: All training images have the same vector.
+    change under a rotation, and n vectors span n dimensions at most, so wide vectors are rotated into that span. All
+    are divided by one number, so that the same penalty means the same for every width. Training images that all have
+    the same vector raise a `FeaturesError` about `what`.
     """
     from sklearn.preprocessing import StandardScaler  # type: ignore[import-untyped]
 

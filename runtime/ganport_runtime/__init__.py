@@ -17,32 +17,20 @@ from ganport_runtime.latents import latents
 
 if TYPE_CHECKING:
     from ganport_runtime.bundle import Bundle
-    from ganport_runtime.discriminator import Discriminator
-    from ganport_runtime.generator import Generator
+    from ganport_runtime.network import Discriminator, Generator
     from ganport_runtime.plan import Plan, Refusal
     from ganport_runtime.serving.batcher import Batcher, Scorer
 
 __all__ = [
-    "Batcher",
-    "Bundle",
-    "BundleError",
-    "ClosedError",
-    "Discriminator",
-    "Generator",
-    "InputError",
-    "Plan",
-    "PlanError",
-    "Refusal",
-    "Scorer",
-    "__version__",
-    "latents",
-]
+    "Batcher", "Bundle", "BundleError", "ClosedError", "Discriminator", "Generator", "InputError", "Plan",
+    "PlanError", "Refusal", "Scorer", "__version__", "latents",
+]  # fmt: skip
 
 _MODULES = {
     "Batcher": "serving.batcher",
     "Bundle": "bundle",
-    "Discriminator": "discriminator",
-    "Generator": "generator",
+    "Discriminator": "network",
+    "Generator": "network",
     "Plan": "plan",
     "Refusal": "plan",
     "Scorer": "serving.batcher",

@@ -5,6 +5,7 @@ write of the same name can delete what a killed process left, and nothing else.
 """
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -18,17 +19,11 @@ from typing import Any
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["new_folder", "remove_leftovers", "replacing_file", "sync_folder", "write_bytes", "write_json"]
-
 PARTIAL, OLD = "partial", "old"  # what is being written, and the folder that it replaces
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Replace `path` by `data`; it is on disk when this returns. Folders above it are made.
-
-    Raises:
-        OSError: it cannot be written; `path` is as it was.
-    """
+    """Replace `path` by `data`, on disk when this returns; after an OSError `path` is as it was."""
     with replacing_file(path) as partial:
         partial.write_bytes(data)
 
@@ -40,11 +35,7 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
 
 @contextlib.contextmanager
 def replacing_file(path: Path) -> Iterator[Path]:
-    """A hidden file beside `path` to write to, renamed to `path` as the block ends, deleted where it fails.
-
-    Raises:
-        OSError: it cannot be written; `path` is as it was.
-    """
+    """A hidden file beside `path` to write to, renamed to `path` as the block ends, deleted where it fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path)
     partial = _hidden_name(path, PARTIAL)
@@ -64,12 +55,8 @@ def replacing_file(path: Path) -> Iterator[Path]:
 def new_folder(path: Path, *, overwrite: bool = False, say: Callable[[str], None] | None = None) -> Iterator[Path]:
     """A hidden folder beside `path` to write into, renamed to `path` as the block ends, deleted where it fails.
 
-    With `overwrite` a folder at `path` is moved aside first, back where the rename fails, and deleted at the end.
-    `say` is told which leftovers of killed processes were deleted or put back.
-
-    Raises:
-        FileExistsError: `path` exists and may not be replaced.
-        OSError: it cannot be written; `path` is as it was.
+    Without `overwrite` an existing `path` is a FileExistsError. With it that folder is moved aside, back where the
+    rename fails, and deleted at the end. `say` is told which leftovers of killed processes were deleted or put back.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path, say)
@@ -94,11 +81,11 @@ def new_folder(path: Path, *, overwrite: bool = False, say: Callable[[str], None
 def remove_leftovers(path: Path, say: Callable[[str], None] | None = None) -> None:
     """Delete what killed processes left while they wrote `path`; the only copy of a replaced folder is put back."""
     pattern = re.compile(re.escape(f".{path.name}.") + rf"[0-9a-z_]{{8}}\.({PARTIAL}|{OLD})")  # older versions too
-    if sys.platform == "win32" or not path.parent.is_dir():  # without locks a leftover looks like a write under way
+    if not path.parent.is_dir():
         return
     found = [entry for entry in path.parent.iterdir() if pattern.fullmatch(entry.name)]
     for leftover in [entry for entry in found if not entry.is_symlink()]:
-        with _locked(leftover) as ours:
+        with _locked(leftover, without_locks=False) as ours:  # else a write under way may be deleted
             if not ours:
                 continue
             replaced = leftover / path.name
@@ -133,7 +120,9 @@ def _hidden_folder(path: Path, suffix: str) -> Iterator[Path]:
         while True:
             folder = _hidden_name(path, suffix)
             folder.mkdir()
-            if stack.enter_context(_locked(folder)):  # else another process deleted it before it was locked
+            if stack.enter_context(
+                _locked(folder, without_locks=True)
+            ):  # else another process deleted it before it was locked
                 break
         try:
             yield folder
@@ -143,10 +132,13 @@ def _hidden_folder(path: Path, suffix: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _locked(entry: Path) -> Iterator[bool]:
-    """Whether this process now holds the lock of a file or folder; the system drops it when the process ends."""
+def _locked(entry: Path, *, without_locks: bool) -> Iterator[bool]:
+    """Whether this process now holds the lock of a file or folder; the system drops it when the process ends.
+
+    `without_locks` is the answer where the file system has no locks.
+    """
     if sys.platform == "win32":
-        yield True
+        yield without_locks
         return
     try:
         descriptor = os.open(entry, os.O_RDONLY)
@@ -154,18 +146,22 @@ def _locked(entry: Path) -> Iterator[bool]:
         yield False
         return
     try:
-        yield _lock(descriptor) and entry.exists()
+        yield _lock(descriptor, without_locks=without_locks) and entry.exists()
     finally:
         os.close(descriptor)
 
 
-def _lock(descriptor: int) -> bool:
+def _lock(descriptor: int, *, without_locks: bool = True) -> bool:
     if sys.platform == "win32":
-        return True
+        return without_locks
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):  # some network file systems
+            raise
+        return without_locks
     return True
 
 

@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from ganport_runtime.errors import BundleError, one_line
-from ganport_runtime.fields import parse_json
-from ganport_runtime.manifest import Entry, Manifest, Probe, Role, Variant
-
-__all__ = ["MANIFEST", "Bundle"]
+from ganport_runtime.manifest import Entry, Manifest, Probe, Role, Variant, parse_json
 
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 16 * 2**20  # a larger one is damage, not a description
@@ -20,26 +17,15 @@ REMEDY = "copy the bundle again or export it again"
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle directory whose manifest has been read and whose files are where it says.
-
-    Attributes:
-        path: the directory.
-        manifest: what it holds.
-        digest: SHA-256 of the manifest's bytes, and through the digests inside of every file it lists.
-    """
+    """A bundle directory whose manifest has been read and whose files are where it says."""
 
     path: Path
     manifest: Manifest
-    digest: str
+    digest: str  # SHA-256 of the manifest's bytes, and through the digests inside of every file it lists
 
     @classmethod
     def open(cls, path: str | PathLike[str]) -> Self:
-        """Read the manifest of a bundle and see that every file it lists is there.
-
-        Raises:
-            BundleError: no bundle, an unknown format, a malformed manifest, a missing or empty file, or one outside
-                the bundle; the text names the file and the remedy.
-        """
+        """Read the manifest and see that every file it lists is there; a BundleError names the file and the remedy."""
         root = Path(path)
         manifest_file = root / MANIFEST
         data = _read_manifest(root)
@@ -75,22 +61,14 @@ class Bundle:
         return next(variant for variant in self.manifest.variants if variant.id == entry.variant)
 
     def read(self, entry: Entry | Probe) -> bytes:
-        """Read an entry's file once and return its bytes, the same that were checked.
-
-        Raises:
-            BundleError: the file is missing, empty, outside the bundle, or altered.
-        """
+        """The bytes of an entry's file, read once; BundleError where it is missing, empty, outside or altered."""
         with self._opened(entry) as file:
             data = file.read()
         self._compare(entry, _sha256(data))
         return data
 
     def verify(self) -> None:
-        """Check every digest, of variants, engines and the probe alike.
-
-        Raises:
-            BundleError: for the first file that fails.
-        """
+        """Check the digests of variants, engines and the probe; BundleError for the first file that fails."""
         for entry in self.files:
             self.read(entry)
 

@@ -5,27 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["PSNR_LIMIT_DB", "Difference", "compare", "psnr_db"]
-
 PSNR_LIMIT_DB = 100.0  # identical images would be infinite, which JSON cannot say
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Images against their reference.
+    """Images against their reference."""
 
-    Attributes:
-        psnr_db_mean: the mean of the images' own PSNRs, each 100 dB at most.
-        psnr_db_worst: the lowest of them.
-        largest_difference: of any pixel value, 0 to 255.
-        share_off: the share of pixel values that differ at all.
-        images: how many were compared.
-    """
-
-    psnr_db_mean: float
+    psnr_db_mean: float  # of the images' own PSNRs, each 100 dB at most
     psnr_db_worst: float
-    largest_difference: int
-    share_off: float
+    largest_difference: int  # of any pixel value, 0 to 255
+    share_off: float  # of pixel values that differ at all
     images: int
 
     def __str__(self) -> str:

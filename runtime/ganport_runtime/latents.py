@@ -25,8 +25,7 @@ from typing import SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from ganport_runtime.checks import allocate, whole_number
-from ganport_runtime.errors import InputError
+from ganport_runtime.errors import InputError, allocate, whole_number
 
 ROUNDS = 10
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
@@ -73,13 +72,7 @@ AHEAD = 16  # images: sixteen of 100 numbers take twice as long as one
 
 
 class Philox:
-    """Encrypts `blocks` counters at a time, in buffers of its own: for one thread only.
-
-    Set `counter` and the key, then `run`.
-
-    Attributes:
-        counter: uint32 views [blocks] of the words c0, c1, c2, c3; `run` overwrites them.
-    """
+    """Encrypts `blocks` counters, uint32 views that `run` overwrites, in buffers of its own: for one thread only."""
 
     def __init__(self, blocks: int) -> None:
         self.blocks = blocks
@@ -104,12 +97,7 @@ class Philox:
             np.add(keys, STEPS[:, word], self._keys[:, word, : len(keys)])
 
     def run(self, even: NDArray[np.uint32], odd: tuple[NDArray[np.uint32], NDArray[np.uint32]]) -> None:
-        """Encrypt the counters.
-
-        Args:
-            even: uint32 [2 * blocks], receives the words 0 of all blocks, then the words 2.
-            odd: two uint32 [blocks], receive the words 1 and the words 3.
-        """
+        """Encrypt: `even` receives the words 0 of all blocks, then the words 2; `odd` the words 1 and the words 3."""
         before, now = self._products[1], self._products[0]
         for keys in self._round_keys[:-1]:
             self._round(before, now, keys, self._even)
@@ -139,11 +127,8 @@ class _Products:
 class BoxMuller:
     """Transforms `size` pairs at a time, in buffers of its own: for one thread only.
 
-    Attributes:
-        first: uint32 [size], to be set: the words that give u1.
-        second: uint32 [size], to be set: the words that give u2.
-        radius: float64 [size], sqrt(-2 ln u1) after `run`.
-        waves: float64 [2, size], cos and sin of 2 pi u2 after `run`.
+    Set `first` and `second`, uint32 [size], the words of u1 and u2. `run` then sets `radius`, float64 [size],
+    sqrt(-2 ln u1), and `waves`, float64 [2, size], cos and sin of 2 pi u2.
     """
 
     def __init__(self, size: int) -> None:
@@ -216,20 +201,10 @@ def _spread(constant: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np
 
 
 def latents(seed: SupportsIndex, start: SupportsIndex, count: SupportsIndex, dim: SupportsIndex) -> NDArray[np.float32]:
-    """The latents of the images `start` to `start + count - 1` of a seed.
+    """The latents of the images `start` to `start + count - 1` of a seed, float32 [count, dim], standard normal.
 
-    Args:
-        seed: 0 to 2^64 - 1.
-        start: the first image, 0 to 2^64 - 1.
-        count: how many images, 0 or more; `start + count` is at most 2^64.
-        dim: numbers an image, 1 or more.
-
-    Returns:
-        float32 [count, dim], standard normal. Row i depends on `seed` and `start + i` alone; a smaller `dim` gives the
-        first numbers of the same rows.
-
-    Raises:
-        InputError: an argument is no whole number or out of its range, or the result does not fit in memory.
+    Row i depends on `seed` and `start + i` alone, both 0 to 2^64 - 1; a smaller `dim` gives the first numbers of each
+    row. Raises InputError for anything else, or where it does not fit in memory.
     """
     key, first, images = image_range(seed, start, count)
     size = whole_number("dim", dim, 1, MAX_DIM)
@@ -247,15 +222,9 @@ def latents(seed: SupportsIndex, start: SupportsIndex, count: SupportsIndex, dim
 def latents_of(
     ranges: Sequence[tuple[int, int, int]], dim: int, out: NDArray[np.float32] | None = None
 ) -> NDArray[np.float32]:
-    """The latents of images of many seeds, made in one go and equal to those of `latents` bit for bit.
+    """The latents of many (seed, start, count), made in one go, equal to those of `latents` bit for bit.
 
-    Args:
-        ranges: (seed, start, count) of each, as `image_range` gives them.
-        dim: numbers an image, 1 or more.
-        out: float32 [all counts, dim], contiguous, to be written into; None: a new array.
-
-    Returns:
-        float32 [all counts, dim]: the rows of the first range, then those of the second, and so on.
+    float32 [all counts, dim], the rows of the first range first; written into `out` where that is given.
     """
     seeds, starts, counts = np.array(ranges, np.uint64).reshape(-1, 3).T
     counts = counts.astype(np.intp)
@@ -273,7 +242,6 @@ def latents_of(
 
 
 def _fill_rows(numbers: NDArray[np.float32], seeds: NDArray[np.uint64], images: NDArray[np.uint64]) -> None:
-    """Write the latents of each row's seed and image into float32 [rows, blocks, 2, 2]."""
     blocks = numbers.shape[1]
     rows, columns = max(1, CHUNK // blocks), min(blocks, CHUNK)
     for row in range(0, len(numbers), rows):
@@ -285,11 +253,7 @@ def _fill_rows(numbers: NDArray[np.float32], seeds: NDArray[np.uint64], images: 
 
 
 def image_range(seed: SupportsIndex, start: SupportsIndex, count: SupportsIndex) -> tuple[int, int, int]:
-    """Seed, start and count as Python integers.
-
-    Raises:
-        InputError: one is no whole number, or there are no such images.
-    """
+    """Seed, start and count as Python integers; InputError where there are no such images."""
     first, number = whole_number("start", start, 0, LIMIT - 1), whole_number("count", count, 0, LIMIT)
     if first + number > LIMIT:
         raise InputError(f"start {first} and count {number} go past the last image of a seed, 2^64 - 1")
@@ -336,7 +300,6 @@ class _Workspace:
         np.multiply(waves, radius, tile.transpose(3, 2, 0, 1), casting="same_kind")
 
     def _run(self, block: int) -> None:
-        """Set `waves` and `radius` from the keys, the images and the first block."""
         c0, c1, c2, c3 = self.philox.counter
         np.add(self.blocks, np.uint32(block), c0)
         c1.fill(0)

@@ -1,4 +1,7 @@
-"""What this machine is: processor, cores, memory, NVIDIA GPUs, installed engines. Imports no GPU library."""
+"""What this machine is: processor, cores, memory, NVIDIA GPUs, installed engines; and the user's cache folder.
+
+Imports no GPU library.
+"""
 
 import os
 import platform
@@ -55,25 +58,15 @@ class NvidiaGpu:
 
 @dataclass(frozen=True)
 class Host:
-    """The machine.
-
-    Attributes:
-        system: operating system and its version.
-        cpu: the processor's name.
-        cores: logical processors that this process may use.
-        cpu_quota: processors' worth of time that a container grants, or None without a limit.
-        memory_bytes: memory, or the container's limit where that is less; None where it cannot be told.
-        gpus: the NVIDIA GPUs.
-        gpu_note: why there are none, or empty.
-    """
+    """The machine as `ganport doctor` shows it."""
 
     system: str
     cpu: str
-    cores: int
-    cpu_quota: float | None
-    memory_bytes: int | None
+    cores: int  # that this process may use
+    cpu_quota: float | None  # processors' worth of time that a container grants; None: no limit
+    memory_bytes: int | None  # or the container's limit where that is less; None where it cannot be told
     gpus: tuple[NvidiaGpu, ...]
-    gpu_note: str
+    gpu_note: str  # why there are no GPUs, or empty
 
 
 def this_host() -> Host:
@@ -142,13 +135,9 @@ def gpus() -> tuple[str, ...]:
         files = sorted((NVIDIA / "gpus").glob("*/information"))
         models = [line for file in files for line in _lines(file) if line.startswith("Model:")]
         return (*(" ".join(model.split()[1:]) for model in models), _lines(NVIDIA / "version")[0])
-    from shutil import which
-
-    if which("nvidia-smi") is None:
+    if shutil.which("nvidia-smi") is None:
         return ()
-    from ganport_runtime.machine import this_host  # where the kernel module says nothing, such as under WSL
-
-    return tuple(f"{gpu.name}, driver {gpu.driver}" for gpu in this_host().gpus)
+    return tuple(f"{gpu.name}, driver {gpu.driver}" for gpu in _gpus()[0])  # the kernel module is silent under WSL
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
@@ -174,3 +163,16 @@ def _cpu_model() -> str:
 
 def _lines(file: Path) -> list[str]:
     return file.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+
+
+def cache_folder() -> Path:
+    """`$GANPORT_CACHE`, or else `ganport` in `$XDG_CACHE_HOME` or `~/.cache`; OSError without a home directory."""
+    own = os.environ.get("GANPORT_CACHE")
+    if own:
+        return Path(own)
+    common = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    try:
+        # The XDG specification: a path that is not absolute is to be ignored.
+        return (common if common.is_absolute() else Path.home() / ".cache") / "ganport"
+    except RuntimeError as error:
+        raise OSError("no home directory; set GANPORT_CACHE to a folder") from error

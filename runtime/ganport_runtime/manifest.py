@@ -3,13 +3,138 @@
 It lists variants (ONNX graphs), engines (compiled graphs) and the probe, each with a file of its own.
 """
 
+import json
+import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Self, cast, get_args
+from typing import Any, Literal, NoReturn, Self, cast, get_args
 
 from ganport_runtime.errors import BundleError, shown
-from ganport_runtime.fields import Fields
+
+MAX_INTEGER = 2**31 - 1  # sizes beyond it fit no engine; a larger one is a damaged document
+
+
+def parse_json(data: bytes) -> object:
+    """Parse strictly: UTF-8, no NaN or infinity, no key twice, text that can be written again; else BundleError."""
+    try:
+        document = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_without_duplicates,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+        )
+        json.dumps(document, ensure_ascii=False).encode()  # half a surrogate pair could be neither printed nor opened
+    except UnicodeError:
+        raise BundleError("the text is not UTF-8") from None
+    except RecursionError:
+        raise BundleError("the JSON is nested too deeply") from None
+    except ValueError as error:  # JSONDecodeError is one, and so is an integer of too many digits
+        raise BundleError(f"malformed JSON ({error})") from None
+    return document
+
+
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} appears twice")
+    return result
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"{digits} is too large a number")
+    return number
+
+
+class Fields:
+    """One JSON object, read field by field; BundleError where a field is missing or of another kind.
+
+    `where` is the place's name in messages, such as `generator.latent`; empty for the whole document.
+    """
+
+    def __init__(self, document: object, where: str = "") -> None:
+        self.where = where
+        if not isinstance(document, dict):
+            raise BundleError(f"{where or 'the document'} is {shown(document)}, wanted an object")
+        self.document: dict[str, Any] = document
+
+    def text(self, key: str) -> str:
+        """A printable string that is not empty."""
+        value = self._value(key)
+        if not isinstance(value, str) or not value.strip() or not value.isprintable():
+            self.refuse(key, "printable text")
+        return value
+
+    def one_of(self, key: str, allowed: Sequence[str]) -> str:
+        """One of the allowed words."""
+        value = self.text(key)
+        if value not in allowed:
+            self.refuse(key, f"one of {', '.join(allowed)}")
+        return value
+
+    def integer(self, key: str) -> int:
+        """A whole number from 1 to 2^31 - 1."""
+        value = self._value(key)
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_INTEGER:
+            self.refuse(key, f"a whole number from 1 to {MAX_INTEGER}")
+        return value
+
+    def number(self, key: str) -> float:
+        """A number, whole or not."""
+        value = self._value(key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MAX_INTEGER:
+            self.refuse(key, "a number")
+        return float(value)
+
+    def mapping(self, key: str) -> dict[str, Any]:
+        """An object whose keys are free."""
+        return self.fields(key).document
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of strings."""
+        values = self._list(key)
+        if not all(isinstance(value, str) and value.isprintable() for value in values):
+            self.refuse(key, "a list of text")
+        return tuple(values)
+
+    def fields(self, key: str) -> "Fields":
+        """The object under `key`."""
+        return Fields(self._value(key), self._place(key))
+
+    def optional(self, key: str) -> "Fields | None":
+        """The object under `key`, or None where it is absent or null."""
+        return None if self.document.get(key) is None else self.fields(key)
+
+    def items(self, key: str) -> "list[Fields]":
+        """The objects of the list under `key`."""
+        return [Fields(item, f"{self._place(key)}[{index}]") for index, item in enumerate(self._list(key))]
+
+    def refuse(self, key: str, wanted: str) -> NoReturn:
+        """Raise the error that says what the field holds and what is wanted."""
+        raise BundleError(f"{self._place(key)} is {shown(self.document[key])}, wanted {wanted}")
+
+    def _list(self, key: str) -> list[Any]:
+        value = self._value(key)
+        if not isinstance(value, list):
+            self.refuse(key, "a list")
+        return value
+
+    def _value(self, key: str) -> Any:
+        if key not in self.document:
+            raise BundleError(f"{self._place(key)} is missing")
+        return self.document[key]
+
+    def _place(self, key: str) -> str:
+        return f"{self.where}.{key}" if self.where else key
+
 
 PRECISIONS = ("fp32", "fp16", "int8")
 PROMISES = ("psnr_db_mean", "psnr_db_worst")
@@ -22,47 +147,35 @@ DISTRIBUTIONS = ("normal",)
 
 @dataclass(frozen=True)
 class Variant:
-    """One ONNX graph.
+    """One ONNX graph."""
 
-    Attributes:
-        id: `{role}-{form}-{precision}`, and for int8 the kind of quantization after it.
-        role: `generator` or `discriminator`.
-        file: relative to the bundle, with `/`.
-        sha256: the file's digest.
-        precision: one of `PRECISIONS`.
-        form: how the graph is written, such as `deconv` or `phase`.
-        parity: figures against the network in float64.
-        fidelity: figures against the bundle's fp32 reference, on fresh latents; empty where there are none.
-        details: whatever else the manifest says of it.
-    """
-
-    id: str
+    id: str  # `{role}-{form}-{precision}`, and for int8 the kind of quantization after it
     role: Role
-    file: str
+    file: str  # relative to the bundle, with `/`
     sha256: str
-    precision: str
-    form: str
-    parity: Mapping[str, Any] = field(default_factory=dict)
-    fidelity: Mapping[str, Any] = field(default_factory=dict)
-    details: Mapping[str, Any] = field(default_factory=dict)
+    precision: str  # one of `PRECISIONS`
+    form: str  # how the graph is written, such as `deconv` or `phase`
+    parity: Mapping[str, Any] = field(default_factory=dict)  # against the network in float64
+    fidelity: Mapping[str, Any] = field(default_factory=dict)  # against the fp32 reference; may be empty
+    details: Mapping[str, Any] = field(default_factory=dict)  # other fields
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """Read and check it; fields of other names become `details`."""
+        fidelity = fields.optional("fidelity")
+        for figure in PROMISES if fidelity else ():
+            cast(Fields, fidelity).number(figure)  # the self-test holds plans to it
         return cls(
-            id=fields.text("id"),
-            role=_role(fields),
-            file=_file(fields),
-            sha256=_sha256(fields),
-            precision=_precision(fields),
+            role=cast(Role, fields.one_of("role", get_args(Role))),
+            precision=fields.one_of("precision", PRECISIONS),
             form=fields.text("form"),
             parity=fields.mapping("parity"),
-            fidelity=_fidelity(fields),
-            details=_details(cls, fields),
+            fidelity=fidelity.document if fidelity else {},
+            **_of_file(cls, fields),
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON object, with `details` as fields of its own, and no `fidelity` where there are no figures."""
+        """The JSON object, with `details` as fields of its own, without empty `fidelity`."""
         document = _to_json(self)
         if not self.fidelity:
             del document["fidelity"]
@@ -71,11 +184,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class CompiledEngine:
-    """A variant compiled for certain devices by one version of a library.
-
-    `profiles` are the shapes it was built for, as the library that built it names them; `details` holds whatever else
-    that library's backend wrote.
-    """
+    """A variant compiled for certain devices by one version of a library."""
 
     id: str
     variant: str
@@ -84,22 +193,19 @@ class CompiledEngine:
     library: str
     library_version: str
     compute_capabilities: tuple[str, ...]
-    profiles: tuple[Mapping[str, Any], ...]
-    details: Mapping[str, Any] = field(default_factory=dict)
+    profiles: tuple[Mapping[str, Any], ...]  # shapes it was built for, as the library names them
+    details: Mapping[str, Any] = field(default_factory=dict)  # what its backend wrote
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """Read and check it; fields of other names become `details`."""
         return cls(
-            id=fields.text("id"),
             variant=fields.text("variant"),
-            file=_file(fields),
-            sha256=_sha256(fields),
             library=fields.text("library"),
             library_version=fields.text("library_version"),
             compute_capabilities=fields.texts("compute_capabilities"),
             profiles=tuple(profile.document for profile in fields.items("profiles")),
-            details=_details(cls, fields),
+            **_of_file(cls, fields),
         )
 
     @property
@@ -123,21 +229,16 @@ class Probe:
     sha256: str
     images: int
 
-    @classmethod
-    def read(cls, fields: Fields) -> Self:
-        """Read and check it."""
-        return cls(_file(fields), _sha256(fields), fields.integer("images"))
-
     @property
     def id(self) -> str:
         """What lists of files call it."""
         return "probe"
 
 
-def _details(kind: type[Entry], fields: Fields) -> dict[str, Any]:
-    """The fields that the class does not know."""
+def _of_file(kind: type[Entry], fields: Fields) -> dict[str, Any]:
     known = kind.__dataclass_fields__.keys() - {"details"}
-    return {key: value for key, value in fields.document.items() if key not in known}
+    details = {key: value for key, value in fields.document.items() if key not in known}
+    return {"id": fields.text("id"), "file": _file(fields), "sha256": _sha256(fields), "details": details}
 
 
 def _to_json(entry: Entry) -> dict[str, Any]:
@@ -147,30 +248,6 @@ def _to_json(entry: Entry) -> dict[str, Any]:
     if twice:
         raise ValueError(f"details of {entry.id} repeat the fields {', '.join(twice)}")
     return document | details
-
-
-def _fidelity(fields: Fields) -> dict[str, Any]:
-    """Figures of which the PSNRs are numbers: the probe holds plans to them."""
-    fidelity = fields.optional("fidelity")
-    if fidelity is None:
-        return {}
-    for figure in PROMISES:
-        fidelity.number(figure)
-    return fidelity.document
-
-
-def _role(fields: Fields) -> Role:
-    role = fields.text("role")
-    if role not in get_args(Role):
-        fields.refuse("role", f"one of {', '.join(get_args(Role))}")
-    return cast(Role, role)
-
-
-def _precision(fields: Fields) -> str:
-    precision = fields.text("precision")
-    if precision not in PRECISIONS:
-        fields.refuse("precision", f"one of {', '.join(PRECISIONS)}")
-    return precision
 
 
 def _sha256(fields: Fields) -> str:
@@ -195,14 +272,6 @@ class LatentInfo:
     dim: int
     distribution: str = "normal"
 
-    @classmethod
-    def read(cls, fields: Fields) -> Self:
-        """Read and check it."""
-        info = cls(fields.integer("dim"), fields.text("distribution"))
-        if info.distribution not in DISTRIBUTIONS:
-            fields.refuse("distribution", f"one of {', '.join(DISTRIBUTIONS)}")
-        return info
-
 
 @dataclass(frozen=True)
 class ImageInfo:
@@ -211,11 +280,6 @@ class ImageInfo:
     height: int
     width: int
     channels: int
-
-    @classmethod
-    def read(cls, fields: Fields) -> Self:
-        """Read and check it."""
-        return cls(fields.integer("height"), fields.integer("width"), fields.integer("channels"))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -230,11 +294,6 @@ class FeaturesInfo:
     dim: int
     pooling: str
 
-    @classmethod
-    def read(cls, fields: Fields) -> Self:
-        """Read and check it."""
-        return cls(fields.integer("dim"), fields.text("pooling"))
-
 
 @dataclass(frozen=True)
 class GeneratorInfo:
@@ -242,11 +301,6 @@ class GeneratorInfo:
 
     latent: LatentInfo
     image: ImageInfo
-
-    @classmethod
-    def read(cls, fields: Fields) -> Self:
-        """Read and check it."""
-        return cls(LatentInfo.read(fields.fields("latent")), ImageInfo.read(fields.fields("image")))
 
 
 @dataclass(frozen=True)
@@ -256,32 +310,32 @@ class DiscriminatorInfo:
     image: ImageInfo
     features: FeaturesInfo
 
-    @classmethod
-    def read(cls, fields: Fields) -> Self:
-        """Read and check it."""
-        return cls(ImageInfo.read(fields.fields("image")), FeaturesInfo.read(fields.fields("features")))
+
+def _image(fields: Fields) -> ImageInfo:
+    return ImageInfo(fields.integer("height"), fields.integer("width"), fields.integer("channels"))
+
+
+def _generator(fields: Fields) -> GeneratorInfo:
+    latent = fields.fields("latent")
+    info = LatentInfo(latent.integer("dim"), latent.one_of("distribution", DISTRIBUTIONS))
+    return GeneratorInfo(info, _image(fields.fields("image")))
+
+
+def _discriminator(fields: Fields) -> DiscriminatorInfo:
+    features = fields.fields("features")
+    return DiscriminatorInfo(
+        _image(fields.fields("image")), FeaturesInfo(features.integer("dim"), features.text("pooling"))
+    )
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything that `manifest.json` says.
-
-    Args:
-        name: what the bundle is called.
-        created: when, ISO 8601 in UTC.
-        toolchain: the version of every package that made it.
-        training: settings, steps and data digest of the training run; free keys.
-        generator: the generator's signature.
-        discriminator: the discriminator's signature, or None where the bundle has none.
-        variants: every ONNX graph; at least one generator.
-        engines: every compiled engine.
-        probe: latents with the pixels that every plan must make of them, or None in bundles without.
-    """
+    """Everything that `manifest.json` says."""
 
     name: str
-    created: str
-    toolchain: Mapping[str, str]
-    training: Mapping[str, Any]
+    created: str  # ISO 8601 in UTC
+    toolchain: Mapping[str, str]  # the version of every package that made it
+    training: Mapping[str, Any]  # settings, steps and data digest of the training run; free keys
     generator: GeneratorInfo
     discriminator: DiscriminatorInfo | None
     variants: tuple[Variant, ...]
@@ -290,24 +344,21 @@ class Manifest:
 
     @classmethod
     def from_json(cls, document: object) -> Self:
-        """Read a parsed `manifest.json`.
-
-        Raises:
-            BundleError: the format is unknown, or a field is missing or of the wrong kind; the text names the field.
-        """
+        """Read a parsed `manifest.json`; a BundleError names the field that is wrong."""
         fields = Fields(document)
         _check_format(fields)
         discriminator, probe = fields.optional("discriminator"), fields.optional("probe")
+        toolchain = fields.fields("toolchain")
         manifest = cls(
             name=fields.text("name"),
             created=fields.text("created"),
-            toolchain=_toolchain(fields.fields("toolchain")),
+            toolchain={package: toolchain.text(package) for package in toolchain.document},
             training=fields.mapping("training"),
-            generator=GeneratorInfo.read(fields.fields("generator")),
-            discriminator=None if discriminator is None else DiscriminatorInfo.read(discriminator),
+            generator=_generator(fields.fields("generator")),
+            discriminator=None if discriminator is None else _discriminator(discriminator),
             variants=tuple(Variant.read(item) for item in fields.items("variants")),
             engines=tuple(CompiledEngine.read(item) for item in fields.items("engines")),
-            probe=None if probe is None else Probe.read(probe),
+            probe=None if probe is None else Probe(_file(probe), _sha256(probe), probe.integer("images")),
         )
         manifest.check()
         return manifest
@@ -327,11 +378,7 @@ class Manifest:
         return (*self.variants, *self.engines, *(() if self.probe is None else (self.probe,)))
 
     def check(self) -> None:
-        """Check what holds between the fields.
-
-        Raises:
-            BundleError: two entries share an id or a file, an engine's variant is missing, a role has no signature.
-        """
+        """Raise BundleError where two entries share an id or a file, or a variant or a signature is missing."""
         _check_unique("id", [file.id for file in self.files])
         _check_unique("file", [file.file for file in self.files])
         roles = {variant.role for variant in self.variants}
@@ -358,7 +405,3 @@ def _check_unique(what: str, values: Collection[str]) -> None:
         if value in seen:
             raise BundleError(f"two entries have the {what} {value!r}")
         seen.add(value)
-
-
-def _toolchain(fields: Fields) -> dict[str, str]:
-    return {package: fields.text(package) for package in fields.document}

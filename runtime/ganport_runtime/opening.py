@@ -32,11 +32,7 @@ THREADS = "not tuned: a number of threads was asked for, and tuning chooses its 
 
 
 def check_signature(promised: Signature, session: Session, where: str) -> None:
-    """See that the graph is what the manifest says it is, before anything runs.
-
-    Raises:
-        BundleError: it is not; the text begins with `where`.
-    """
+    """See that the graph is what the manifest says it is, before anything runs; a BundleError begins with `where`."""
     if session.inputs != promised[:1]:
         raise BundleError(f"{where} takes {_shown(session.inputs)}, wanted {_shown(promised[:1])}; export it again")
     found = {tensor.name: tensor for tensor in session.outputs}
@@ -137,11 +133,8 @@ class Running:
 def open_plans(bundle: Bundle, role: Role, request: PlanRequest, signature: SignatureOf) -> dict[int, Running]:
     """Open, for every bucket, the first of its choices that really runs; a plan of several buckets is opened once.
 
-    Where one plan is asked for, it is the first choice that really runs at every bucket.
-
-    Raises:
-        BundleError: the bundle has no such role, or a file of it is altered or no graph that its engine can load.
-        PlanError: every candidate is refused; the text says why.
+    Where one plan is asked for, it is the first choice that really runs at every bucket. PlanError where every choice
+    is refused, BundleError where the role is missing or a file of it is altered or cannot be loaded.
     """
     if not bundle.entries(role):
         raise BundleError(f"{bundle.path} holds no {role}; export it again from a run that has one")
@@ -163,12 +156,7 @@ def open_plans(bundle: Bundle, role: Role, request: PlanRequest, signature: Sign
 def open_candidate(
     bundle: Bundle, role: Role, candidate: Candidate, signature: SignatureOf, threads: int | None = None
 ) -> Running:
-    """Open one candidate, which passes the bundle's probe at the probe's own size.
-
-    Raises:
-        BundleError: its file is altered or no graph that its engine can load.
-        PlanError: it cannot run here, or fails the probe.
-    """
+    """Open one candidate and pass the bundle's probe at its own size, else PlanError or BundleError."""
     session = _load(bundle, candidate, threads)
     try:
         where = f"{bundle.path}: {type(candidate.entry).__name__.lower()} {candidate.entry.id}"
@@ -238,7 +226,7 @@ class _Opener:
         return self._finished[key]
 
     def close(self, but: Sequence[Running] = ()) -> None:
-        """Let go of all that was opened but what is in use."""
+        """Close all that was opened but what is in use."""
         for running in self._opened.values():
             if isinstance(running, Running) and not any(running is one for one in but):
                 running.session.close()

@@ -6,7 +6,7 @@ from functools import cache
 
 from ganport_runtime.backends import BACKENDS, Backend, load_backend, refusal_of_backend
 from ganport_runtime.bundle import Bundle
-from ganport_runtime.checks import one_of, whole_number
+from ganport_runtime.errors import one_of, whole_number
 from ganport_runtime.manifest import Entry, Role
 
 AUTO = "auto"
@@ -57,17 +57,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A candidate that cannot be used, and why.
-
-    Attributes:
-        candidate: which.
-        reason: why.
-        is_unasked: whether the caller asked for another device, backend or precision.
-    """
+    """A candidate that cannot be used, and why."""
 
     candidate: Candidate
     reason: str
-    is_unasked: bool = False
+    is_unasked: bool = False  # the caller asked for another device, backend or precision
 
     def __str__(self) -> str:
         return f"{self.candidate}: {self.reason}"
@@ -75,39 +69,22 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a network runs.
-
-    Attributes:
-        role: `generator` or `discriminator`.
-        variant: the variant's id; for an engine, of the one that it was built from.
-        form: the variant's graph form.
-        precision: what really runs: an fp32 variant whose engine computes in bf16 is `bf16`.
-        backend: the inference library.
-        backend_version: its version.
-        device: `cpu` or `cuda`.
-        provider: what runs the graph, as the engine itself reports it.
-        threads: CPU threads for one run, or None for the library's own default.
-        options: what the engine was told beside its defaults.
-        tuned: whether this machine was measured.
-        note: what `tuned` rests on, and what else there is to say.
-        refusals: every candidate that could not be used, with its reason.
-        engine: the engine's id, or None where a variant runs.
-    """
+    """How a network runs."""
 
     role: Role
-    variant: str
+    variant: str  # its id; for an engine, of the variant that it was built from
     form: str
-    precision: str
+    precision: str  # what really runs: an fp32 variant whose engine computes in bf16 is `bf16`
     backend: str
     backend_version: str
     device: str
-    provider: str
-    threads: int | None
-    options: Mapping[str, str] = field(default_factory=dict)
+    provider: str  # what runs the graph, as the engine itself reports it
+    threads: int | None  # CPU threads for one run; None: the library's own default
+    options: Mapping[str, str] = field(default_factory=dict)  # what the engine was told beside its defaults
     tuned: bool = False
-    note: str = UNTUNED
+    note: str = UNTUNED  # what `tuned` rests on, and what else there is to say
     refusals: tuple[Refusal, ...] = ()
-    engine: str | None = None
+    engine: str | None = None  # its id, or None where a variant runs
 
     def __str__(self) -> str:
         threads = "default threads" if self.threads is None else f"threads {self.threads}"

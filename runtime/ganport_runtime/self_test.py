@@ -16,9 +16,9 @@ from ganport_runtime import machine
 from ganport_runtime.backends import Session
 from ganport_runtime.batches import run_batch
 from ganport_runtime.bundle import Bundle
-from ganport_runtime.cache import cache_folder
 from ganport_runtime.differences import Difference, compare
 from ganport_runtime.errors import BundleError, PlanError, one_line
+from ganport_runtime.machine import cache_folder
 from ganport_runtime.manifest import Manifest, Role
 
 MAX_BYTES = 256 * 2**20  # what a damaged or hostile archive may unpack to
@@ -30,25 +30,15 @@ LOGIT_TOLERANCES = {"fp32": 2e-3, "fp16": 5e-2, "bf16": 1e-1, "int8": 2.5e-1}  #
 
 @dataclass(frozen=True)
 class ProbeData:
-    """What the probe's file holds.
+    """What the probe's file holds."""
 
-    Attributes:
-        z: latents, float32 [n, latent_dim].
-        image: the float64 network's pixels of them, uint8 [n, height, width, channels].
-        logit: the float64 discriminator's logits of those pixels, float32 [n], or None without a discriminator.
-    """
-
-    z: NDArray[np.float32]
-    image: NDArray[np.uint8]
-    logit: NDArray[np.float32] | None
+    z: NDArray[np.float32]  # [n, latent_dim]
+    image: NDArray[np.uint8]  # the float64 network's pixels, [n, height, width, channels]
+    logit: NDArray[np.float32] | None  # the float64 discriminator's, [n]; None without a discriminator
 
 
 def read_probe(bundle: Bundle) -> ProbeData | None:
-    """Read the probe of a bundle, or None where it has none.
-
-    Raises:
-        BundleError: its file is altered, or does not hold what the manifest says.
-    """
+    """The probe of a bundle, or None where it has none; BundleError where it is altered or malformed."""
     probe = bundle.manifest.probe
     if probe is None:
         return None
@@ -104,37 +94,21 @@ FLOORS = {
 
 @dataclass(frozen=True)
 class Subject:
-    """The plan that is tried.
-
-    Attributes:
-        bundle: whose.
-        role: which network.
-        fidelity: what the variant promises against the fp32 reference; may be empty.
-        session: what runs it.
-        facts: all that names the plan: entry, backend, its version, device, options, threads.
-    """
+    """The plan that is tried."""
 
     bundle: Bundle
     role: Role
-    fidelity: Mapping[str, Any]
+    fidelity: Mapping[str, Any]  # what the variant promises against the fp32 reference; may be empty
     session: Session
-    facts: Mapping[str, Any]
+    facts: Mapping[str, Any]  # all that names the plan: entry, backend, its version, device, options, threads
 
 
 def probe(subject: Subject, bucket: int | None = None) -> str:
-    """See that a plan makes of the probe what it must, unless it has passed on this machine before.
+    """See that a plan makes of the probe what it must (else PlanError), unless it has passed on this machine before.
 
-    Args:
-        subject: the plan.
-        bucket: tried at the largest and the smallest batch of this bucket, for sessions that hold a model, a profile
-            or a graph for each; None: at the probe's own size.
-
-    Returns:
-        What there is to say of it: nothing where it passed and that is remembered.
-
-    Raises:
-        PlanError: it does not; the text has the figures.
-        BundleError: the probe is altered or damaged.
+    A session that holds a model, a profile or a graph for each bucket is tried at that bucket's largest and smallest
+    batch; `bucket` None: at the probe's own size. Returns what there is to say: nothing where it passed and that is
+    remembered.
     """
     if subject.bundle.manifest.probe is None:
         return "the bundle has no probe, so its images were compared with nothing here"
@@ -155,13 +129,7 @@ def probe(subject: Subject, bucket: int | None = None) -> str:
 
 
 def image_fault(found: Difference, precision: str, fidelity: Mapping[str, Any]) -> str | None:
-    """Why images so far from the probe's are refused, or None.
-
-    Args:
-        found: the plan's images against the probe's.
-        precision: what really ran.
-        fidelity: what the variant promises.
-    """
+    """Why images so far from the probe's are refused, or None; `fidelity` is what the variant promises."""
     floor = FLOORS.get(precision, FLOORS["fp32"])
     if precision in PROMISED and {"psnr_db_mean", "psnr_db_worst"} <= fidelity.keys():
         floor = Tolerance(fidelity["psnr_db_mean"] - MARGIN_DB, fidelity["psnr_db_worst"] - MARGIN_DB)
@@ -192,7 +160,6 @@ def _sizes(session: Session, bucket: int | None) -> tuple[int | None, ...]:
 
 
 def _resized(data: ProbeData, size: int | None) -> ProbeData:
-    """The probe repeated, or cut, to `size` images."""
     if size is None:
         return data
     rows = np.arange(size) % len(data.z)
@@ -211,7 +178,6 @@ def _fault(subject: Subject, data: ProbeData) -> str | None:
 
 
 def _passed_file(subject: Subject) -> tuple[Path | None, str]:
-    """Where a pass is remembered, or why nowhere."""
     try:
         key = json.dumps(_key(subject), sort_keys=True)
         return cache_folder() / "probes" / f"{sha256(key.encode()).hexdigest()[:32]}.json", ""

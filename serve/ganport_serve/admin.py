@@ -141,8 +141,7 @@ async def _change_bundle(service: Service, request: Request) -> Response:
 async def swap(engine: Engine, path: Path) -> Served:
     """Let another bundle take over, and log the outcome.
 
-    Raises:
-        BundleError, PlanError: it is not served; the one before is.
+    Raises BundleError, PlanError: it is not served; the one before is.
     """
     said: dict[str, Any] = {"path": str(path)}
     try:

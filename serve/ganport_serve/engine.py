@@ -9,49 +9,29 @@ import numpy as np
 from ganport_runtime.serving import Scores
 from numpy.typing import NDArray
 
-__all__ = ["Engine", "Load", "Served"]
-
 
 @dataclass(frozen=True)
 class Served:
-    """The bundle that is served at one moment.
+    """The bundle that is served at one moment."""
 
-    Attributes:
-        name: the bundle's name, as its manifest has it.
-        path: where it was opened.
-        digest: of its manifest, in hexadecimal; another bundle has another one.
-        latent_dim: numbers in one latent vector.
-        image_shape: (height, width, channels).
-        feature_dim: numbers in one feature vector; None where the bundle has no discriminator.
-        buckets: batch sizes that the engine runs.
-        plans: for each role, the plan in use as one line of text.
-    """
-
-    name: str
-    path: Path
-    digest: str
-    latent_dim: int
-    image_shape: tuple[int, int, int]
-    feature_dim: int | None
-    buckets: tuple[int, ...]
-    plans: Mapping[str, str]
+    name: str  # the bundle's name, as its manifest has it
+    path: Path  # where it was opened
+    digest: str  # of its manifest, in hexadecimal; another bundle has another one
+    latent_dim: int  # numbers in one latent vector
+    image_shape: tuple[int, int, int]  # (height, width, channels)
+    feature_dim: int | None  # numbers in one feature vector; None where the bundle has no discriminator
+    buckets: tuple[int, ...]  # batch sizes that the engine runs
+    plans: Mapping[str, str]  # for each role, the plan in use as one line of text
 
 
 @dataclass(frozen=True)
 class Load:
-    """How busy an engine is.
+    """How busy an engine is."""
 
-    Attributes:
-        queued: images that wait.
-        running: images in the engine.
-        images_per_second: what it has measured itself to make when it is busy; 0 where nothing ran yet.
-        replicas: how many serve.
-    """
-
-    queued: int
-    running: int
-    images_per_second: float
-    replicas: int = 1
+    queued: int  # images that wait
+    running: int  # images in the engine
+    images_per_second: float  # what it has measured itself to make when it is busy; 0 where nothing ran yet
+    replicas: int = 1  # how many serve
 
 
 class Engine(Protocol):
@@ -59,20 +39,13 @@ class Engine(Protocol):
 
     Every call may raise InputError (the request is wrong), QueueFullError (ask again later), DeadlineError (it would
     be late), NotReadyError (starting, draining, replicas lost) or PlanError (the engine failed on this batch).
-
-    Attributes:
-        kind: `local` or `ray`.
     """
 
-    kind: str
+    kind: str  # `local` or `ray`
 
     @property
     def served(self) -> Served:
-        """What is served now.
-
-        Raises:
-            NotReadyError: nothing yet.
-        """
+        """What is served now. Raises NotReadyError: nothing yet."""
 
     def refusal(self) -> str | None:
         """Why it is not ready, or None: every bucket of every model is warm and the probe passed."""
@@ -83,9 +56,7 @@ class Engine(Protocol):
     async def start(self) -> None:
         """Open the bundle, warm every bucket of every model and pass the probe.
 
-        Raises:
-            BundleError: the bundle cannot be trusted.
-            PlanError: nothing here can run it.
+        Raises BundleError: the bundle cannot be trusted. Raises PlanError: nothing here can run it.
         """
 
     async def sample(
@@ -93,11 +64,7 @@ class Engine(Protocol):
     ) -> NDArray[np.uint8]:
         """The images `start` to `start + count - 1` of a seed, uint8 [count, height, width, channels].
 
-        Args:
-            count: how many, 1 or more.
-            seed: 0 to 2^64 - 1.
-            start: the first image, 0 to 2^64 - 1.
-            timeout: seconds within which the images are wanted; None: whenever.
+        `timeout`: seconds within which the images are wanted; None: whenever.
         """
 
     async def generate(self, z: NDArray[np.float32], *, timeout: float | None = None) -> NDArray[np.uint8]:
@@ -111,8 +78,7 @@ class Engine(Protocol):
 
         No accepted request is lost; where the new bundle fails, the old one goes on serving.
 
-        Raises:
-            BundleError, PlanError: why the new bundle was not taken.
+        Raises BundleError, PlanError: why the new bundle was not taken.
         """
 
     async def close(self, *, drain: bool = True) -> None:

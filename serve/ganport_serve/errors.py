@@ -10,8 +10,7 @@ class ServeError(Exception):
 class NotReadyError(ServeError):
     """The server is starting, draining or has lost its replicas: ask again.
 
-    Attributes:
-        retry_after: seconds after which to ask again.
+    `retry_after`: seconds after which to ask again.
     """
 
     def __init__(self, message: str, retry_after: float = 1.0) -> None:

@@ -21,9 +21,7 @@ LAST_LINES = 1.0  # seconds that the last lines have at the end of the process
 def configure_logs(log_format: str, *, debug: bool = False) -> "LogWriter":
     """Send every event of this process to stderr; of other libraries' only warnings and worse.
 
-    Args:
-        log_format: one of `FORMATS`.
-        debug: whether each request is an event too, which costs it some tens of microseconds.
+    `debug`: whether each request is an event too, which costs it some tens of microseconds.
     """
     writer = LogWriter(sys.stderr.fileno())
     writer.setFormatter(FORMATS[log_format]())
@@ -33,11 +31,7 @@ def configure_logs(log_format: str, *, debug: bool = False) -> "LogWriter":
 
 
 class LogWriter(logging.Handler):
-    """Hands lines to a thread that writes them to a file descriptor.
-
-    Attributes:
-        lost: events that were dropped.
-    """
+    """Hands lines to a thread that writes them to a file descriptor. `lost`: events that were dropped."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()
@@ -96,7 +90,6 @@ def _head(record: logging.LogRecord) -> dict[str, str]:
 
 
 def _fields(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str, Any]:
-    """What the event says beside its name, a traceback as one string."""
     fields = {name: value for name, value in vars(record).items() if name not in OF_EVERY_RECORD}
     if record.exc_info:
         fields["traceback"] = formatter.formatException(record.exc_info)

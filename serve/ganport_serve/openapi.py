@@ -71,12 +71,7 @@ CACHED = {"ETag": "Changes where the images may.", "Cache-Control": "To be asked
 
 
 def document(served: Served, settings: Settings) -> Document:
-    """The document.
-
-    Args:
-        served: the bundle, whose shapes the schemas have; paths of a discriminator are there where it has one.
-        settings: the limits, and whether clients send a token.
-    """
+    """The document."""
     structs = _Structs()
     paths = (
         _image_paths(settings)
@@ -136,19 +131,6 @@ def _operation(
     body: Document | None = None,
     refused: Iterable[str] = (),
 ) -> Document:
-    """One method of a path.
-
-    Args:
-        name: unique among all operations.
-        tag: the group that it belongs to.
-        summary: a few words.
-        content: of the answer, by media type; the value is a schema, empty for bytes.
-        text: what else there is to say.
-        headers: of the answer, texts by name.
-        parameters: in path, query and headers.
-        body: what is sent.
-        refused: reasons for refusals, beside those that every request may meet.
-    """
     answer: Document = {"description": summary + "."}
     answer["content"] = {kind: {"schema": schema} if schema else {} for kind, schema in content.items()}
     if headers:
@@ -171,7 +153,6 @@ def _name(status: HTTPStatus) -> str:
 
 
 def _refusal_responses() -> Document:
-    """Every status of the table of refusals."""
     texts: dict[HTTPStatus, list[str]] = {}
     for reason in REASONS.values():
         texts.setdefault(reason.status, []).append(reason.text)
@@ -189,13 +170,11 @@ def _refusal_responses() -> Document:
 
 
 def _record(properties: Document, *optional: str) -> Document:
-    """The schema of an object whose members are all there but for the optional ones."""
     required = [name for name in properties if name not in optional]
     return {"type": "object", "required": required, "properties": properties}
 
 
 def _array(items: Document, least: int | None = None, most: int | None = None) -> Document:
-    """The schema of a list."""
     bounds = {"minItems": least, "maxItems": most}
     return {"type": "array", "items": items} | {name: bound for name, bound in bounds.items() if bound is not None}
 
@@ -260,7 +239,6 @@ def _score_paths(served: Served, feature_dim: int, settings: Settings) -> Docume
 
 
 def _images_body(served: Served, settings: Settings) -> Document:
-    """Images in each of the forms in which they may come."""
     file = {"type": "string", "contentEncoding": "base64", "description": "a PNG, JPEG or WebP file"}
     form = _record({"image": _array({"type": "string", "format": "binary"}, 1, settings.max_count)})
     as_json = _record({"images": _array(file, 1, settings.max_count)}) | {"additionalProperties": False}
@@ -363,7 +341,6 @@ def _data(spec: v2.TensorSpec, most: int) -> Document:
 
 
 def _protocol_paths(served: Served, structs: _Structs) -> Document:
-    """The Open Inference Protocol beside inference."""
 
     def get(name: str, summary: str, schema: Document, *parameters: Document, refused: Sequence[str] = ()) -> Document:
         return _operation(name, "models", summary, {JSON: schema}, parameters=parameters, refused=refused)
@@ -399,7 +376,6 @@ def _protocol_paths(served: Served, structs: _Structs) -> Document:
 
 
 def _server_paths(settings: Settings, structs: _Structs) -> Document:
-    """Status, metrics, change of bundle, this document and the pages."""
 
     def get(name: str, summary: str, kind: str, schema: Document) -> Document:
         return _operation(name, "server", summary, {kind: schema})

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from ganport_runtime.errors import one_line, shown
-from ganport_train.data.prepare import prepare
+from ganport_train.data.image_set import prepare
 from ganport_train.grid import grid, picture
 from numpy.lib import format as npy
 from numpy.typing import NDArray
@@ -29,16 +29,11 @@ LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the first moment that a .zip can tell
 
 @dataclass(frozen=True)
 class Format:
-    """One kind of file.
+    """One kind of file."""
 
-    Attributes:
-        media_type: of the answer.
-        is_picture: one picture of all images, which people look at, rather than a file that they keep.
-        encode: uint8 [n, height, width, channels] and the number of the first image to the file's bytes.
-    """
-
-    media_type: str
-    is_picture: bool
+    media_type: str  # of the answer
+    is_picture: bool  # one picture of all images, which people look at, rather than a file that they keep
+    # uint8 [n, height, width, channels] and the number of the first image to the file's bytes
     encode: Callable[[Images, int], bytes]
 
 
@@ -96,11 +91,7 @@ UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, RuntimeError, NotImple
 
 
 def decoding_bytes(files: list[bytes], shape: tuple[int, int, int], *, resize: bool) -> int:
-    """Bytes that `decode` holds at most, from the files' headers.
-
-    Raises:
-        ProblemError: 400, as `decode`.
-    """
+    """Bytes that `decode` holds at most, from the files' headers."""
     most = 0
     for number, content in enumerate(files):
         with _opened(content, number) as image:
@@ -114,14 +105,6 @@ def decode(files: list[bytes], shape: tuple[int, int, int], *, resize: bool) -> 
 
     Upright as EXIF says, transparency on white, 16 bits to 8; where resized, as `ganport embed` does: the largest
     centered square, with antialiasing.
-
-    Args:
-        files: each one image.
-        shape: (height, width, channels) of the discriminator's images.
-        resize: take images of other sizes too.
-
-    Raises:
-        ProblemError: 400 naming the file: it is unreadable, moves, or has another size.
     """
     height, width, channels = shape
     if height != width or channels not in (1, 3):
@@ -157,7 +140,6 @@ def _unreadable_image(number: int, error: BaseException) -> ProblemError:
 
 
 def _check(image: Image.Image, number: int, shape: tuple[int, int, int], *, resize: bool) -> None:
-    """See from its header alone that an image is wanted."""
     width, height = image.size
     try:
         is_animated = getattr(image, "is_animated", False)
@@ -183,11 +165,7 @@ BROKEN = (ValueError, TypeError, KeyError, IndexError, AttributeError, SyntaxErr
 
 
 def npy_array(body: bytes) -> NDArray[Any]:
-    """The array, which reads from `body` itself.
-
-    Raises:
-        ProblemError: 400; it is no .npy, holds objects, or another number of bytes than its header says.
-    """
+    """The array, which reads from `body` itself."""
     stream = io.BytesIO(body)
     reader = READERS[_version(stream)]
     try:
@@ -232,11 +210,7 @@ LONGEST_HEAD = 4096  # bytes of one part's headers
 
 
 def boundary_of(content_type: str) -> bytes:
-    """What stands between the parts.
-
-    Raises:
-        ProblemError: 400; there is none, or one that RFC 2046 does not allow.
-    """
+    """What stands between the parts."""
     header = Message()
     header["content-type"] = content_type
     boundary = header.get_param("boundary")
@@ -248,16 +222,7 @@ def boundary_of(content_type: str) -> bytes:
 
 
 def files(body: bytes, boundary: bytes, most: int) -> list[bytes]:
-    """The content of every file.
-
-    Args:
-        body: of the request.
-        boundary: from its content-type.
-        most: files of one request.
-
-    Raises:
-        ProblemError: 400; the body is cut short or broken, holds something else than files, or too many.
-    """
+    """The content of every file."""
     delimiter = b"\r\n--" + boundary
     framed = b"\r\n" + body
     if delimiter not in framed:
@@ -271,7 +236,6 @@ def files(body: bytes, boundary: bytes, most: int) -> list[bytes]:
 
 
 def _file(part: bytes, number: int) -> bytes:
-    """The content of one part."""
     blank, newline, rest = part.partition(b"\r\n")
     head, gap, content = (b"\r\n" + rest).partition(b"\r\n\r\n")
     if blank.strip(b" \t") or not newline or not gap or len(head) > LONGEST_HEAD:

@@ -17,17 +17,11 @@ GONE = 499  # the status in log and metrics of a request whose client did not wa
 
 
 class Reason(NamedTuple):
-    """One row of the table.
+    """One row of the table."""
 
-    Attributes:
-        status: of HTTP.
-        code: the name of gRPC's status code.
-        text: what it means, for the OpenAPI document.
-    """
-
-    status: HTTPStatus
-    code: str
-    text: str
+    status: HTTPStatus  # of HTTP
+    code: str  # the name of gRPC's status code
+    text: str  # what it means, for the OpenAPI document
 
 
 _S = HTTPStatus
@@ -68,21 +62,13 @@ class ProblemDocument(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Problem:
-    """One refusal as a client sees it.
+    """One refusal as a client sees it."""
 
-    Attributes:
-        reason: a key of `REASONS`.
-        detail: one line: what was given, what is wanted, what to do.
-        field: the part of the request that is wrong, where one is.
-        retry_after: seconds after which to ask again, where that helps.
-        allow: methods that the path takes, where another was used.
-    """
-
-    reason: str
-    detail: str
-    field: str | None = None
-    retry_after: float | None = None
-    allow: str | None = None
+    reason: str  # a key of `REASONS`
+    detail: str  # one line: what was given, what is wanted, what to do
+    field: str | None = None  # the part of the request that is wrong, where one is
+    retry_after: float | None = None  # seconds after which to ask again, where that helps
+    allow: str | None = None  # methods that the path takes, where another was used
 
     @property
     def status(self) -> int:

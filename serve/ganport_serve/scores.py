@@ -44,14 +44,12 @@ def routes(service: Service) -> list[Route]:
 
 
 async def _scores(service: Service, request: Request) -> Response:
-    """How real the discriminator holds each image to be."""
     values = read_query(request, SCORE_PARAMETERS)
     found = await _examine(service, request, values, 1)
     return await _answer(service, request, values, "scores", found.logits)
 
 
 async def _features(service: Service, request: Request) -> Response:
-    """The discriminator's feature vector of each image."""
     values = read_query(request, SCORE_PARAMETERS)
     found = await _examine(service, request, values, _served(service).feature_dim or 0)
     return await _answer(service, request, values, "features", found.features)
@@ -83,11 +81,7 @@ async def _examine(service: Service, request: Request, values: dict[str, Any], n
 
 
 async def _content(service: Service, request: Request, shape: tuple[int, int, int]) -> list[bytes] | Images:
-    """Image files that are yet to be decoded, or the images themselves, uint8 [n, *shape].
-
-    Raises:
-        ProblemError: 415 for another content-type; 400 for a body that does not hold such images.
-    """
+    """Image files that are yet to be decoded, or the images themselves, uint8 [n, *shape]."""
     content_type, most = request.header("content-type"), service.settings.max_count
     kind = content_type.partition(";")[0].strip().lower()
     if kind not in ACCEPTED:

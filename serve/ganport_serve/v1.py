@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import PIL
@@ -35,28 +35,6 @@ FORMAT_TEXT = (
     "png and webp (lossless): one picture, a near-square grid of all images, row by row. "
     "npy: uint8 [count, height, width, channels]. zip: one PNG an image, named by number."
 )
-
-
-class Parameter(Protocol):
-    """One query parameter: it is read, and described in the OpenAPI document, from the same line."""
-
-    @property
-    def name(self) -> str:
-        """As it stands in the query."""
-
-    @property
-    def default(self) -> Any:
-        """Its value where it is left out."""
-
-    @property
-    def text(self) -> str:
-        """One line that says what it is."""
-
-    def value(self, word: str) -> Any:
-        """What a client's word means; raises ProblemError where it means nothing."""
-
-    def schema(self) -> dict[str, Any]:
-        """As JSON Schema."""
 
 
 @dataclass(frozen=True)
@@ -104,16 +82,13 @@ class Choice:
         return schema if self.default is None else {**schema, "default": self.default}
 
 
+Parameter = Integer | Choice  # read, and described in the OpenAPI document, from the same line
 SEED = Integer("seed", 0, LAST, 0, "Image k of a seed is always the same.")
 INDEX = Integer("index", 0, LAST, 0, "Which image of the seed.")
 
 
 def read_query(request: Request, parameters: Sequence[Parameter]) -> dict[str, Any]:
-    """The value of every parameter, by name.
-
-    Raises:
-        ProblemError: 400 with the field: a parameter is unknown, stands twice, or has no such value.
-    """
+    """The value of every parameter, by name."""
     declared = {parameter.name: parameter for parameter in parameters}
     given: dict[str, Any] = {}
     for name, word in request.query():
@@ -152,26 +127,16 @@ def walk_parameters(settings: Settings) -> tuple[Parameter, ...]:
 
 @dataclass(frozen=True)
 class Wish:
-    """Which images a client wants to see, and how.
+    """Which images a client wants to see, and how."""
 
-    Attributes:
-        path: of the request, without what follows from the values.
-        values: everything that the images depend on beside the bundle.
-        count: how many images.
-        first: number of the first image, by which the files of a .zip are named.
-        limited_by: the parameter that a client lowers where `count` is too much.
-        format: a key of FORMATS.
-        name: of the file, without its ending.
-        make: asks the engine for the images, uint8 [count, height, width, channels].
-    """
-
-    path: str
-    values: Mapping[str, Any]
-    count: int
-    first: int
-    limited_by: str
-    format: str
-    name: str
+    path: str  # of the request, without what follows from the values
+    values: Mapping[str, Any]  # everything that the images depend on beside the bundle
+    count: int  # how many images
+    first: int  # number of the first image, by which the files of a .zip are named
+    limited_by: str  # the parameter that a client lowers where `count` is too much
+    format: str  # a key of FORMATS
+    name: str  # of the file, without its ending
+    # asks the engine for the images, uint8 [count, height, width, channels]
     make: Callable[[], Awaitable[NDArray[np.uint8]]]
 
 
@@ -228,7 +193,6 @@ async def _walk(service: Service, request: Request) -> Response:
 
 
 def _latents_between(values: Mapping[str, Any], dim: int) -> NDArray[np.float32]:
-    """The latents of every step, float32 [steps, dim]."""
     first = latents(values["from"], values["from_index"], 1, dim)[0]
     last = latents(values["to"], values["to_index"], 1, dim)[0]
     return slerp(first, last, np.linspace(0.0, 1.0, values["steps"]))
@@ -241,10 +205,7 @@ def slerp(first: NDArray[np.float32], last: NDArray[np.float32], t: NDArray[np.f
     Animating Rotation with Quaternion Curves; for the latents of generators White 2016, Sampling Generative Networks).
     A straight line would pass through lengths that normal latents of many numbers do not have. Both ends are exact.
 
-    Args:
-        first: [dim], the latent at t = 0.
-        last: [dim], the latent at t = 1.
-        t: [n], each from 0 to 1.
+    `first`: [dim], the latent at t = 0. `last`: [dim], the latent at t = 1. `t`: [n], each from 0 to 1.
     """
     a, b = first.astype(np.float64), last.astype(np.float64)
     lengths = np.linalg.norm(a) * np.linalg.norm(b)
@@ -258,11 +219,6 @@ def slerp(first: NDArray[np.float32], last: NDArray[np.float32], t: NDArray[np.f
 
 
 async def _answer(service: Service, request: Request, wish: Wish) -> Response:
-    """The images as a file; without the engine where the client has them already.
-
-    Raises:
-        ProblemError: 400 with the field, where the answer would be too large or the format cannot hold the images.
-    """
     served = service.engine.served
     pixels = wish.count * math.prod(served.image_shape)
     _check_file(wish, served.image_shape, service.budget.size)
@@ -315,7 +271,6 @@ def _file_headers(wish: Wish) -> Headers:
 
 
 def _check_file(wish: Wish, shape: tuple[int, int, int], budget: int) -> None:
-    """See that the answer can be made at all."""
     height, width, channels = shape
     most = budget // 3 // math.prod(shape)  # the images, and the file while it grows
     if wish.count > most:

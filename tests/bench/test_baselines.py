@@ -1,14 +1,12 @@
 """Baselines make the network's images at every setting, or say why they cannot run here."""
 
-import os
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from ganport_bench.baselines import TRANSFERS, SystemUnderTest, baselines_of, thread_choices
+from ganport_bench.baselines import TRANSFERS, SystemUnderTest, baselines_of
 from ganport_bench.baselines.pytorch import own_call
 from ganport_bench.baselines.pytorch_cuda import cuda_refusal, set_float32_kind
 from ganport_bench.errors import BenchError
@@ -108,19 +106,6 @@ def test_a_compiled_module_makes_the_same_images(source: NetworkSource, monkeypa
     assert session.run(z).flags.c_contiguous
 
 
-def test_bfloat16_is_really_used(source: NetworkSource) -> None:
-    """Its images are near, and not those of float32."""
-    z, pixels = source.reference(seed=1, count=BATCH)
-    one = named(source, "PyTorch, bf16 autocast")
-    made = one.open(one.settings(BATCH)[0], BATCH).run(z)
-    assert compare(made, pixels).psnr_db_mean < 65
-
-
-def test_a_compiler_that_is_not_here_is_a_reason(source: NetworkSource, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CXX", "no-such-compiler")
-    assert "no-such-compiler is not here" in str(named(source, "torch.compile").refusal())
-
-
 @pytest.mark.parametrize(
     ("name", "package", "module"),
     [
@@ -157,13 +142,6 @@ def test_openvino_splits_a_batch_over_streams_where_it_divides(
     z, pixels = source.reference(seed=2, count=8)
     split = next(settings for settings in one.settings(8) if settings["streams"] == "2")
     assert compare(one.open(split, 8).run(z), pixels).largest_difference <= 1
-
-
-def test_threads_are_those_that_the_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: set(range(8)), raising=False)
-    assert thread_choices() == (8, 4, 1)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _process: {3}, raising=False)
-    assert thread_choices() == (1,)
 
 
 def test_a_pytorch_peer_sets_its_threads_again_where_another_changed_them(source: NetworkSource) -> None:
@@ -203,14 +181,6 @@ def test_pytorchs_peers_say_that_there_is_no_gpu(source: NetworkSource, name: st
     assert "\n" not in reason
 
 
-def test_the_reason_tells_a_build_without_cuda_from_a_machine_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.version, "cuda", None)
-    assert str(cuda_refusal()).endswith("it is built without CUDA")
-    monkeypatch.setattr(torch.version, "cuda", "13.0")
-    assert str(cuda_refusal()).endswith("it finds none that its CUDA 13.0 can use")
-
-
 def test_compiling_needs_triton_and_a_compiler(source: NetworkSource, monkeypatch: pytest.MonkeyPatch) -> None:
     one = named(source, "torch.compile on CUDA")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -219,12 +189,6 @@ def test_compiling_needs_triton_and_a_compiler(source: NetworkSource, monkeypatc
     monkeypatch.setattr("ganport_bench.baselines.pytorch_cuda.find_spec", lambda _name: object())
     monkeypatch.setenv("CC", "no-such-compiler")
     assert "no-such-compiler is not here" in str(one.refusal())
-
-
-def test_onnxruntime_without_the_provider_says_so(source: NetworkSource, monkeypatch: pytest.MonkeyPatch) -> None:
-    listed = SimpleNamespace(get_available_providers=lambda: ["CPUExecutionProvider"])
-    monkeypatch.setattr("ganport_bench.baselines.onnxruntime_cuda._library", lambda: listed)
-    assert "lists no CUDAExecutionProvider" in str(named(source, "ONNX Runtime on CUDA").refusal())
 
 
 class FallingBack:
@@ -258,12 +222,6 @@ def test_a_silent_fallback_is_refused(
         one.open(first, BATCH)
     assert library.asked == {"use_tf32": "1", "prefer_nhwc": "0", "enable_cuda_graph": "0"}
     assert capsys.readouterr().out == "", "stdout is the document's"
-
-
-def test_cuda_graphs_of_onnxruntime_want_binding(source: NetworkSource) -> None:
-    plain, bound = (named(source, f"ONNX Runtime on CUDA{binding}") for binding in ("", ", I/O binding"))
-    assert {settings["cuda_graph"] for settings in plain.settings(BATCH)} == {"off"}
-    assert {settings["cuda_graph"] for settings in bound.settings(BATCH)} == {"off", "on"}
 
 
 def test_float32_is_float32_where_tf32_was_not_asked_for() -> None:

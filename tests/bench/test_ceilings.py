@@ -14,7 +14,7 @@ import pytest
 import torch
 from ganport_bench import peaks, peaks_cuda
 from ganport_bench.baselines.pytorch_cuda import cuda_refusal
-from ganport_bench.ceilings import BatchFloor, Limits, ceilings_of, ceilings_tables, share_of_ceiling
+from ganport_bench.ceilings import BatchFloor, Limits, ceilings_of, share_of_ceiling
 from ganport_bench.errors import BenchError
 from ganport_bench.peaks import (
     MAKERS,
@@ -83,12 +83,6 @@ def test_a_small_batch_waits_for_the_weights_and_a_large_one_for_the_arithmetic(
         "arithmetic_seconds": pytest.approx(0.08),
         "memory_seconds": pytest.approx(0.0248),
     }
-
-
-def test_a_gpu_has_a_table_of_its_own(dense: bytes) -> None:
-    limits = Limits({"fp32": peak("fp32", 1e6)}, Bandwidth(stream(1e6), stream(2e6), 100))
-    found = ceilings_of(dense, {"cpu": limits, "cuda": limits}, (1,)).to_json()
-    assert [table.title for table in ceilings_tables(found)] == ["Ceilings (cpu)", "Ceilings (cuda)"]
 
 
 def test_the_share_is_that_of_the_rate_at_the_floor() -> None:
@@ -222,13 +216,6 @@ def test_real_streams_do_what_they_are_called_and_are_all_measured(monkeypatch: 
     assert document["bytes_per_second"]["low"] > 1e6
 
 
-def test_arrays_are_beyond_the_cache_and_no_more_than_the_computer_can_spare(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ganport_runtime.machine.memory_bytes", lambda: 12 * 2**30)
-    assert peaks.array_bytes_beyond(32 * 2**20) == 128 * 2**20
-    assert peaks.array_bytes_beyond(None) == 256 * 2**20
-    assert peaks.array_bytes_beyond(2**30) == 512 * 2**20, "three arrays in an eighth of 12 GiB"
-
-
 def test_a_cache_that_cores_share_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four cores in two pairs, of which this process may use three; each pair shares a last cache of 8 MiB."""
     for core in range(4):
@@ -292,19 +279,6 @@ def test_a_turn_reports_the_gpus_own_time_of_one_call() -> None:
 def test_every_product_of_a_gpu_passes_its_own_check(precision: str) -> None:
     """On the CPU, where the same calls compute the same."""
     assert isinstance(cuda_product((32, 48, 16), precision=precision, device="cpu")(), torch.Tensor)
-
-
-def test_a_product_of_a_gpu_that_is_wrong_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "mm", lambda _left, _right, out: out.zero_())
-    with pytest.raises(BenchError, match="is off by"):
-        cuda_product((32, 48, 16), precision="fp16", device="cpu")
-
-
-@pytest.mark.skipif(REFUSAL is None, reason="there is a GPU here")
-@pytest.mark.parametrize("measure", [measure_cuda_peaks, measure_cuda_bandwidth])
-def test_where_there_is_no_gpu_it_says_why(measure: Callable[..., object]) -> None:
-    with pytest.raises(BenchError, match="no CUDA device"):
-        measure(rounds=1, turn_seconds=0.01)
 
 
 @pytest.mark.gpu

@@ -27,9 +27,9 @@ def test_none_beats_what_is_on_the_front(found: list[tuple[float, float | None, 
 
 
 def test_a_document_without_material_has_no_charts() -> None:
-    assert [make({"format": 2}) for make, _ in CHARTS.values()] == [None] * len(CHARTS)
+    assert [make({"format": 2}) for make in CHARTS] == [None] * len(CHARTS)
 
 
 def test_one_row_without_shares_or_psnr_has_the_charts_of_its_speed() -> None:
-    drawn = {name for name, (make, _) in CHARTS.items() if make({"rows": [row(100.0, None)]}) is not None}
-    assert drawn == {"throughput", "latency-against-throughput", "percentiles"}
+    drawn = {make.__name__ for make in CHARTS if make({"rows": [row(100.0, None)]}) is not None}
+    assert drawn == {"throughput", "percentiles"}

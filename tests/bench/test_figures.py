@@ -1,5 +1,3 @@
-import json
-
 import pytest
 from ganport_bench.figures import Figure, figures_table
 from ganport_bench.timing import Estimate
@@ -50,30 +48,6 @@ def test_what_is_missing_or_void_is_not_reached() -> None:
     rows = figures_table("", [missing.to_json(), void.to_json()]).rows
     assert [row[4] for row in rows] == ["no", "no: void"]
     assert rows[1][-1] == "fell behind"
-
-
-def test_a_figure_without_a_threshold_is_shown_alone() -> None:
-    one = Figure("f", "title", "ms", Estimate(3.0, 2.0, 4.0))
-    assert figures_table("", [one.to_json()]).rows == [("title", "3.00 ms", "2.00 to 4.00", "", "", "")]
-
-
-def test_a_document_and_its_row_say_all_of_it() -> None:
-    document = json.loads(json.dumps(figure(1.3, 1.1, 1.5).to_json()))
-    assert document == {
-        "name": "open",
-        "title": "opening",
-        "unit": "x",
-        "estimate": {"value": 1.3, "low": 1.1, "high": 1.5},
-        "wanted": 1.2,
-        "is_floor": False,
-        "details": {"bare_ms": 20.5},
-        "note": "",
-        "is_void": False,
-        "is_reached": False,
-        "is_certain": False,
-    }
-    (row,) = figures_table("", [document]).rows
-    assert row == ("opening", "1.30x", "1.10 to 1.50", "at most 1.20x", "no, within the noise", "bare_ms 20.5")
 
 
 def test_who_is_compared_with_whom_is_named() -> None:

@@ -10,8 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ganport_bench.machine import Watch, clock_mhz, facts, governor, lost, since
-from ganport_runtime import __version__
+from ganport_bench.machine import Watch, clock_mhz, governor, lost, since
 
 SECOND_NS = 10**9
 CPUS = "sys/devices/system/cpu"
@@ -99,16 +98,8 @@ def test_this_machine_is_described_in_values_that_a_document_takes() -> None:
     assert timedelta(0) <= age < timedelta(minutes=1)
 
 
-def test_packages_have_their_versions_or_are_known_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ganport_bench.machine.PACKAGES", ("numpy", "no-such-package"))
-    packages = facts()["packages"]
-    assert packages["ganport"] == __version__
-    assert packages["numpy"]
-    assert packages["no-such-package"] is None
-
-
 def test_a_gpu_is_described_by_nvml(nvml: Nvml) -> None:
-    known = facts()
+    known = Watch().facts
     assert known["gpu_note"] == ""
     assert known["gpus"] == [
         {
@@ -150,11 +141,6 @@ def test_a_gpu_that_is_gone_afterwards_is_still_in_the_record(nvml: Nvml) -> Non
     assert record["gpus"][0]["after"] == {}
     assert record["gpus"][0]["throttled_seconds"]["power"] is None
     assert record["gpu_note"] == "NVML failed: GPU is lost"
-
-
-def test_an_error_of_nvml_is_said(nvml: Nvml) -> None:
-    nvml.failing = "Driver/library version mismatch"
-    assert facts()["gpu_note"] == "NVML failed: Driver/library version mismatch"
 
 
 def test_the_package_is_quick_to_import() -> None:

@@ -7,8 +7,7 @@ import pytest
 from ganport_bench.baselines import SystemUnderTest
 from ganport_bench.plans import as_opened, plans_of
 from ganport_runtime import Bundle, Generator, latents
-from ganport_runtime.batches import BUCKETS
-from ganport_runtime.tuning import Budget, MeasuredPlan, TuningRecord
+from ganport_runtime.tuning.record import Budget, MeasuredPlan, TuningRecord
 
 from tests.support.bundles import make_variety, make_weights
 
@@ -104,19 +103,3 @@ def test_a_batch_larger_than_the_top_bucket_runs_as_that_bucket_does(variety: Pa
     for session in (plan.open(plan.settings(128)[0], 128), opened.open({}, 128)):
         assert session.run(latents(0, 0, 128, 12)).shape == (128, 16, 16, 3)
         session.close()
-
-
-def test_as_opened_for_a_precision_is_of_that_precision(variety: Path) -> None:
-    system = as_opened(variety, "int8")
-    session = system.open({}, 8)
-    assert (system.name, session.precision) == ("ganport as opened, int8", "int8")
-    session.close()
-
-
-def test_a_plan_is_opened_for_every_bucket(variety: Path) -> None:
-    """A batch between two buckets runs too."""
-    plan = named(variety, f"{ENTRIES[0]}, onnxruntime")
-    session = plan.open({}, 8)
-    for count in (BUCKETS[0], 5, BUCKETS[-1]):
-        assert session.run(latents(0, 0, count, 12)).shape == (count, 16, 16, 3)
-    session.close()

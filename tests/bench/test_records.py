@@ -2,9 +2,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ganport_bench.records import own_cache, tuned, tuned_copy, user_record
+from ganport_bench.records import own_cache, tuned, user_record
 from ganport_runtime import Bundle, Generator
-from ganport_runtime.tuning import Budget, save
+from ganport_runtime.tuning.record import Budget, save
 from ganport_runtime.tuning.tuner import tune
 
 
@@ -45,12 +45,3 @@ def test_a_record_of_less_than_the_wanted_quality_is_left_aside(tiny: Bundle) ->
     tune(tiny.path, budget=Budget(min_psnr_db=35.0), seconds=0.5)
     assert user_record(tiny, 35.0) is not None
     assert user_record(tiny, 38.0) is None
-
-
-def test_a_copy_in_another_folder_is_found_there(tiny: Bundle, tmp_path: Path) -> None:
-    mine = tune(tiny.path, budget=Budget(min_psnr_db=35.0), seconds=0.5).record
-    tuned_copy(tiny, tmp_path / "other", 0.5)
-    with own_cache(tmp_path / "other"):
-        found = user_record(tiny)
-    assert found is not None
-    assert (found.created, found.digest) == (mine.created, mine.digest)

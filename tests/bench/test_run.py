@@ -54,7 +54,7 @@ def short(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shor
     monkeypatch.setattr("ganport_runtime.tuning.tuner.TURN_SECONDS", 0.001)
     monkeypatch.setattr("ganport_runtime.tuning.tuner.ROUNDS", 2)
     parts = {name: Part(name, found.ran, found.fails) for name in ("nodes", "start", "scenarios", "load")}
-    monkeypatch.setattr("ganport_bench.run.MEASURES", parts)
+    monkeypatch.setattr("ganport_bench.run._measure", lambda part, stage: parts[part](stage))
     return found
 
 
@@ -90,10 +90,7 @@ def test_nothing_at_all_is_an_error(short: Short) -> None:
         short()
 
 
-def test_nodes_may_be_named_before_the_speed_that_they_are_of() -> None:
-    assert BenchOptions(Path("b"), EFFORT, Path("logs"), parts=("nodes", "speed")).in_order == ("speed", "nodes")
-
-
+@pytest.mark.slow
 def test_what_one_part_needs_alone_keeps_no_other_from_running() -> None:
     missing = "sys.modules.update(psutil=None, granian=None, grpc=None, mlperf_loadgen=None, matplotlib=None)"
     parts = ("run", "speed", "nodes", "start", "scenarios", "page", "load", "compare")

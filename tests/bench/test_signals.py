@@ -30,6 +30,7 @@ os.kill(os.getpid(), signal.SIGINT)
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_heard_whatever_was_measured_before(tmp_path: Path) -> None:
     bundle = make_bundle(tmp_path / "tiny.ganport", make_weights())
     graph = next(bundle.glob("generator-*-fp32.onnx"))

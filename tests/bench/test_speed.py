@@ -129,16 +129,6 @@ def test_plans_below_the_wanted_quality_and_wrong_ones_do_not_count() -> None:
         assert found["batch_64_over_fp32_peer"].details["plan"] == "exact plan"
 
 
-def test_without_a_plan_nothing_is_reached() -> None:
-    found = by_name(Comparison(64, [measured("eager", [0.1])], {}), int8=16e9)
-    assert [figure.is_reached for figure in found.values()] == [False] * 4
-    assert found["batch_64_exact"].details["plan"] == "none"
-
-
-def test_each_batch_size_has_its_own_thresholds() -> None:
-    assert list(by_name(everyone(1), everyone(8))) == ["batch_1_over_any_peer", "batch_1_exact", "batch_8_exact"]
-
-
 def test_the_summary_says_names_and_ratios() -> None:
     document = json.loads(json.dumps(summary(everyone().measured), allow_nan=False))
     assert {key: document[key] for key in ("best_peer_fp32", "best_peer", "best_plan", "best_exact_plan")} == {

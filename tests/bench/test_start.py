@@ -17,7 +17,6 @@ from ganport_bench.start import (
     Quantity,
     Way,
     bundle_quantities,
-    installed_quantities,
     live_in_turns,
     measure,
     measure_imports,
@@ -25,7 +24,7 @@ from ganport_bench.start import (
     tables,
     ways_of,
 )
-from ganport_runtime import Bundle, BundleError
+from ganport_runtime import Bundle
 from ganport_runtime.batches import BUCKETS
 
 from tests.support.bundles import add_probe, make_variety, make_weights
@@ -72,14 +71,6 @@ def test_a_step_has_its_own_time_and_the_memory_that_it_leaves(module: Path) -> 
         assert step.peak is not None
         assert step.resident - interpreter.resident == pytest.approx(50 * MIB, rel=0.1)
         assert step.peak - interpreter.resident == pytest.approx(100 * MIB, rel=0.1)
-
-
-def test_byte_code_is_kept_elsewhere_by_who_is_to_leave_none_beside_modules(
-    module: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    live("import", "slow_and_large")
-    assert not (module.parent / "__pycache__").exists()
 
 
 def test_what_a_failing_process_said_last_is_told() -> None:
@@ -300,22 +291,6 @@ def test_a_way_that_fails_is_named_and_the_others_go_on(world: World, tmp_path: 
     assert {key[1] for key in numbers} == {"ganport", PEER}
 
 
-def test_a_quantity_says_all_of_it() -> None:
-    quantity = Quantity.of_bytes("memory", "ganport", "peak resident", 3, 1, 2)
-    document = quantity.to_json()
-    assert (document.pop("low"), document.pop("high")) == (1, 3)
-    assert document == {
-        "part": "memory",
-        "system": "ganport",
-        "what": "peak resident",
-        "unit": "bytes",
-        "value": 2,
-        "repetitions": 3,
-        "batch": None,
-        "note": "",
-    }
-
-
 # ---- a real bundle
 
 
@@ -386,11 +361,6 @@ def test_a_way_is_measured_once_and_one_that_there_is_not_is_named(bundle: Path,
     assert "ganport, onnxruntime" not in names(ways)
 
 
-def test_what_is_no_bundle_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="is missing"):
-        measure(tmp_path / "none.ganport", QUICKEST, lambda _step: None)
-
-
 # ---- sizes
 
 
@@ -437,23 +407,3 @@ def test_a_package_is_counted_with_what_it_requires_here(packages: Path) -> None
     assert closure("made-up-top") == ("made-up-top", "made-up-middle")
     assert closure("made-up-top[more]") == ("made-up-top", "made-up-middle", "made-up-extra")
     assert installed_bytes("made-up-top") == 100
-
-
-def test_an_editable_ganport_is_counted_by_its_packages(packages: Path) -> None:
-    install(packages, "ganport", 3, origin=json.dumps({"dir_info": {"editable": True}}))
-    import ganport_runtime
-
-    runtime = Path(ganport_runtime.__file__).parent
-    assert installed_bytes("ganport") > sum(path.stat().st_size for path in runtime.rglob("*.py"))
-    install(packages, "made-up-edited", 3, origin=json.dumps({"dir_info": {"editable": True}}))
-    assert installed_bytes("made-up-edited") == 3
-
-
-@pytest.mark.slow
-def test_what_generates_is_counted_with_each_engine() -> None:
-    found = {(one.system, one.what): one for one in installed_quantities()}
-    whole = found["ganport with onnxruntime", "with all that it requires"]
-    names = whole.note.split(", ")
-    assert {"ganport", "numpy", "onnxruntime"} <= set(names)
-    assert "torch" not in names
-    assert whole.estimate.value == sum(map(installed_bytes, names)) > installed_bytes("numpy") > 2**20

@@ -75,11 +75,6 @@ def test_what_is_not_given_is_made(run: Path, tmp_path: Path) -> None:
     assert len(steps) == 1
 
 
-def test_two_bundles_are_one_too_many(bundle: Path, tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match="goes with a run directory"):
-        given(bundle, tmp_path / "other.ganport", tmp_path)
-
-
 def test_what_is_neither_is_refused(tmp_path: Path) -> None:
     for target in (tmp_path, tmp_path / "absent"):
         with pytest.raises(BenchError, match="name a bundle"):
@@ -127,11 +122,6 @@ def test_a_bundle_whose_fp32_is_not_the_network_is_no_reference(tmp_path: Path, 
     add_probe(bundle, weights, z=z, image=image)
     with pytest.raises(BenchError, match="export it again"):
         BundleSource.of_bundle(bundle).reference(seed=4, count=1)
-
-
-def test_a_bundle_without_a_probe_says_so(tmp_path: Path, weights: Weights) -> None:
-    source = BundleSource.of_bundle(make_bundle(tmp_path / "tiny.ganport", weights))
-    assert "no probe" in source.standard
 
 
 def test_of_baselines_those_that_take_a_graph_run_and_the_others_say_what_to_give(tmp_path: Path) -> None:

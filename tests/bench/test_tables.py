@@ -3,7 +3,7 @@
 from html.parser import HTMLParser
 
 import pytest
-from ganport_bench.tables import Table, between, estimate, number, reasons, to_html, to_markdown, to_terminal
+from ganport_bench.tables import Table, number, to_html, to_markdown, to_terminal
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -89,18 +89,3 @@ def test_a_table_without_columns_is_its_lines() -> None:
 )
 def test_numbers_have_three_digits_that_count(value: float | None, text: str) -> None:
     assert number(value) == text
-
-
-def test_small_numbers_keep_two_digits_and_negative_ones_their_sign() -> None:
-    assert number(0.000123) == "0.00012"
-    assert number(-12.34) == "-12.3"
-
-
-def test_an_estimate_is_shown_with_its_interval() -> None:
-    assert estimate({"value": 4.1, "low": 4.0, "high": 4.34}, "x") == "4.10x (4.00 to 4.34)"
-    assert estimate({"value": 4.1, "low": 4.1, "high": 4.1}, "x") == "4.10x"
-    assert (estimate(None), between(1.0, None)) == ("", "")
-
-
-def test_names_that_share_a_reason_share_a_line() -> None:
-    assert reasons({"a": "no GPU", "b": "no wheel", "c": "no GPU"}) == ["a, c: no GPU", "b: no wheel"]

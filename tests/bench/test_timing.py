@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from ganport_bench.timing import Estimate, Turns, difference, interleave, median, ratio, stopwatch, turns_of
+from ganport_bench.timing import Turns, interleave, median, ratio, stopwatch, turns_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -78,12 +78,6 @@ def test_a_machine_that_slows_down_for_all_leaves_the_ratio_alone() -> None:
     assert [estimate.value, estimate.low, estimate.high] == pytest.approx([1.2] * 3)
 
 
-def test_a_difference_is_in_seconds() -> None:
-    estimate = difference(np.array([1.5, 1.7, 1.6]), np.array([1.0, 1.0, 1.0]))
-    assert estimate.value == pytest.approx(0.6)
-    assert 0.5 <= estimate.low <= 0.6 <= estimate.high <= 0.7 + 1e-12
-
-
 def test_a_median_is_not_moved_by_outliers_but_its_interval_shows_noise() -> None:
     random = np.random.default_rng(0)
     quiet = random.normal(1, 0.001, 101)
@@ -118,18 +112,6 @@ def test_the_ranks_are_those_of_published_tables(count: int, cut: int) -> None:
     assert (estimate.low, estimate.high) == (cut, count - 1 - cut)
 
 
-def test_an_estimate_changes_its_unit_as_a_whole() -> None:
-    assert Estimate(1.5, 1.0, 2.0).scaled(100, -100) == Estimate(50, 0, 100)
-
-
-@pytest.mark.parametrize("arguments", [{"rounds": 0}, {"rounds": 1, "warmup": -1}])
-def test_rounds_that_make_no_sense_are_refused(arguments: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="rounds"):
-        interleave({"system": lambda: 0.0}, **arguments)
-    with pytest.raises(ValueError, match="0 systems"):
-        interleave({}, rounds=1)
-
-
 def test_garbage_is_not_collected_within_a_round_and_is_again_afterwards() -> None:
     during: list[bool] = []
     interleave({"system": stopwatch(lambda: during.append(gc.isenabled()))}, rounds=2)
@@ -142,13 +124,6 @@ def test_garbage_is_not_collected_within_a_round_and_is_again_afterwards() -> No
     with pytest.raises(RuntimeError, match="broken"):
         interleave({"system": broken}, rounds=1)
     assert gc.isenabled()
-
-
-def test_leading_calls_do_not_count() -> None:
-    clock = Clock()
-    turns = Turns(clock.taking(9.0, 7.0, 1.0, 2.0, 3.0), calls=3, lead=2, clock=clock)
-    assert turns() == pytest.approx(2.0)
-    np.testing.assert_allclose(turns.calls(warmup=0), [1.0, 2.0, 3.0])
 
 
 def test_single_calls_are_kept_without_the_warm_up() -> None:
@@ -167,15 +142,3 @@ def test_a_turn_has_about_the_length_that_was_asked_for_however_long_the_first_c
     turns = turns_of(clock.taking(5.0, 2.0, *[seconds] * 200), 0.1, clock=clock)
     turns()
     assert len(turns.calls(warmup=0)) == calls
-
-
-def test_nothing_happens_in_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    events: list[str] = []
-    monkeypatch.setattr("time.sleep", lambda seconds: events.append(f"{seconds}"))
-
-    def system(name: str) -> float:
-        events.append(name)
-        return 1.0
-
-    interleave({"a": lambda: system("a"), "b": lambda: system("b")}, rounds=1, warmup=0, pause=0.25)
-    assert events == ["0.25", "a", "0.25", "b"]

@@ -116,14 +116,6 @@ def test_a_folder_of_other_settings_is_refused(
     assert message in outcome.last_line
 
 
-def test_a_folder_of_another_bundle_is_refused(ganport: Ganport, bundle: Path, tmp_path: Path) -> None:
-    other = make_bundle(tmp_path / "other.ganport", make_weights(seed=5))
-    ganport("generate", bundle, "--count", 2, "--out", tmp_path / "images")
-    outcome = ganport("generate", other, "--count", 2, "--out", tmp_path / "images")
-    assert outcome.exit_code == 1
-    assert "was begun with bundle " in outcome.last_line
-
-
 @pytest.mark.parametrize("record", ["{", "[]", "{}", "null"])
 def test_a_folder_with_a_damaged_record_is_refused(ganport: Ganport, bundle: Path, tmp_path: Path, record: str) -> None:
     out = tmp_path / "images"
@@ -215,18 +207,6 @@ def test_bad_usage_is_one_line_and_exit_2(
     assert len(outcome.stderr.splitlines()) == 1
     assert outcome.stdout == ""
     assert names(tmp_path) == []
-
-
-def test_the_last_image_of_a_seed_can_be_made(ganport: Ganport, bundle: Path, tmp_path: Path) -> None:
-    words = ("generate", bundle, "--start", 2**64 - 2, "--out", tmp_path / "a.npy", "--count")
-    assert ganport(*words, 2).exit_code == 0
-    assert ganport(*words, 3, "--overwrite").exit_code == 2
-
-
-def test_a_bundle_that_is_not_there_is_one_line_and_exit_1(ganport: Ganport, tmp_path: Path) -> None:
-    outcome = ganport("generate", tmp_path / "none.ganport", "--out", tmp_path / "x.png")
-    assert outcome.exit_code == 1
-    assert outcome.stderr == f"ganport generate: {tmp_path / 'none.ganport'} is missing; name a bundle directory\n"
 
 
 def test_a_gray_bundle_makes_gray_files(ganport: Ganport, tmp_path: Path) -> None:

@@ -79,10 +79,3 @@ def test_names_with_brackets_are_shown_as_they_are(ganport: Ganport, bundle: Pat
     outcome = ganport("info", own)
     assert outcome.exit_code == 0
     assert outcome.stderr.count("[/bold]") == 2
-
-
-def test_what_is_no_bundle_is_one_line(ganport: Ganport, tmp_path: Path) -> None:
-    outcome = ganport("info", tmp_path)
-    assert outcome.exit_code == 1
-    assert len(outcome.stderr.splitlines()) == 1
-    assert "it holds no manifest.json" in outcome.stderr

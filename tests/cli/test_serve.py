@@ -139,13 +139,6 @@ def test_a_port_that_is_taken_is_one_line(bundle: Path, words: tuple[object, ...
     )
 
 
-def test_a_bundle_that_is_not_there_is_one_line(tmp_path: Path, ganport: Ganport) -> None:
-    outcome = ganport("serve", tmp_path / "absent.ganport", "--port", 0, "--no-grpc")
-    assert outcome.exit_code == 1
-    assert "absent.ganport" in outcome.stderr
-    assert len(outcome.stderr.splitlines()) == 1
-
-
 def test_a_bundle_with_an_altered_graph_ends_it(tmp_path: Path, weights: Weights) -> None:
     bundle = make_bundle(tmp_path / "altered.ganport", weights)
     (bundle / "generator-deconv-fp32.onnx").write_bytes(b"another")

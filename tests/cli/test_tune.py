@@ -17,7 +17,7 @@ from tests.support.bundles import Weights, make_variety
 def _own_cache_and_short_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANPORT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("ganport_runtime.tuning.tuner.TURN_SECONDS", 0.001)
-    monkeypatch.setattr("ganport_runtime.tuning.turns.MOST_ROUNDS", 2)
+    monkeypatch.setattr("ganport_runtime.tuning.timing.MOST_ROUNDS", 2)
 
 
 @pytest.fixture
@@ -76,13 +76,6 @@ def test_bad_usage_exits_2(ganport: Ganport, variety: Path, words: tuple[str, st
     outcome = ganport("tune", variety, *words)
     assert outcome.exit_code == 2
     assert words[0] in outcome.last_line
-
-
-def test_what_is_no_bundle_is_one_line(ganport: Ganport, tmp_path: Path) -> None:
-    outcome = ganport("tune", tmp_path / "none.ganport", "--json")
-    assert outcome.exit_code == 1
-    assert outcome.stdout == ""
-    assert outcome.last_line == f"ganport tune: {tmp_path / 'none.ganport'} is missing; name a bundle directory"
 
 
 def test_the_reference_itself_keeps_every_budget(ganport: Ganport, variety: Path) -> None:

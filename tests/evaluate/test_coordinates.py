@@ -43,13 +43,6 @@ def test_the_unit_of_a_feature_makes_no_difference() -> None:
     np.testing.assert_allclose(cdist(in_other_units, in_other_units), cdist(points, points), atol=1e-4)
 
 
-def test_a_feature_that_never_changes_counts_for_nothing() -> None:
-    given_vectors, train = vectors(30, 10), np.arange(20)
-    padded = np.concatenate([given_vectors, np.full((30, 3), 7, np.float32)], axis=1)
-    expected = coordinates(given_vectors.copy(), train, "test")
-    np.testing.assert_allclose(coordinates(padded, train, "test")[:, :10], expected, atol=1e-6)
-
-
 def test_an_image_alone_in_changing_a_feature_lies_no_world_away() -> None:
     """The corner pixel of drawings on white: next to no deviation over the training images."""
     given_vectors, train = vectors(100, 30), np.arange(75)

@@ -92,13 +92,6 @@ def test_without_labels_there_are_clusters_and_a_word_on_why_no_more(
     assert evaluation.to_json()["majority_class"] is None
 
 
-def test_color_images_go_to_a_gray_discriminator_as_gray(
-    bundle: Path, striped_images: MakeImages, save_images: SaveImages
-) -> None:
-    evaluation = evaluate(bundle, save_images(*striped_images(40, channels=3)))
-    assert evaluation.dataset.images.shape == (120, 16, 16, 1)
-
-
 def test_images_of_another_size_are_brought_to_the_discriminators(
     make_bundle: MakeBundle, striped_images: MakeImages, save_images: SaveImages
 ) -> None:

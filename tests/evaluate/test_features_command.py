@@ -94,11 +94,6 @@ def test_wrong_usage_exits_with_2(words: list[str], capsys: pytest.CaptureFixtur
     assert "ganport features: " in capsys.readouterr().err
 
 
-def test_the_help_ends_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["features", "--help"]) == 0
-    assert "Example: ganport features emoji.ganport --data emoji.zip" in " ".join(capsys.readouterr().out.split())
-
-
 def test_an_unknown_color_is_wrong_usage(bundle: Path, stripes: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["features", str(bundle), "--data", stripes, "--background", "nope"]) == 2
     assert "nope" in capsys.readouterr().err

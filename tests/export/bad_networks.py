@@ -2,6 +2,8 @@
 
 import sys
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,32 +19,48 @@ class FixedBatch(Plain):
         return torch.tanh(torch.stack([self.values(row[None])[0] for row in z]))
 
 
-class Noisy(Plain):
-    def forward(self, z: Tensor) -> Tensor:
-        return torch.tanh(self.values(z) + torch.randn(len(z), 1, SIZE, SIZE))
+def changed(change: Callable[[Tensor, Tensor], Any]) -> type[Plain]:
+    """A network whose images go through `change(images, latents)`."""
+
+    class Changed(Plain):
+        def forward(self, z: Tensor) -> Any:
+            return change(super().forward(z), z)
+
+    return Changed
 
 
-class FaintlyNoisy(Plain):
-    """Noise that two calls show and no pixel does."""
-
-    def forward(self, z: Tensor) -> Tensor:
-        return super().forward(z) * 0.5 + torch.randn_like(z[:, :1, None, None]) * 1e-5
-
-
-class SeededNoise(Plain):
-    """Noise that two calls do not show."""
-
-    def forward(self, z: Tensor) -> Tensor:
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            return super().forward(z) * 0.5 + torch.randn_like(z[:, :1, None, None])[:1] * 1e-9
+def _seeded(images: Tensor, z: Tensor) -> Tensor:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return images * 0.5 + torch.randn_like(z[:, :1, None, None])[:1] * 1e-9
 
 
-class FaintDropout(Plain):
-    """Dropout left on, too faint for two calls to show it."""
+def _untranslatable(images: Tensor, _: Tensor) -> Tensor:
+    """Uses an operator that ONNX has no word for."""
+    factors: Tensor = torch.linalg.eigvals(images).abs().clamp(0, 1)
+    return images * factors[..., None]
 
-    def forward(self, z: Tensor) -> Tensor:
-        return super().forward(z) * 0.5 + functional.dropout(z[:, :1, None, None], 0.5, training=True) * 1e-9
+
+Noisy = changed(lambda images, z: images * 0.5 + torch.randn(len(z), 1, SIZE, SIZE) / 9)
+# Noise that two calls show and no pixel does.
+FaintlyNoisy = changed(lambda images, z: images * 0.5 + torch.randn_like(z[:, :1, None, None]) * 1e-5)
+# Noise, and dropout left on, that two calls do not show.
+SeededNoise = changed(_seeded)
+FaintDropout = changed(
+    lambda images, z: images * 0.5 + functional.dropout(z[:, :1, None, None], 0.5, training=True) * 1e-9
+)
+LeavesAtRun = changed(lambda *_: sys.exit(3))
+Bytes = changed(lambda images, _: (images + 1) * 127.5)
+UnitRange = changed(lambda images, _: (images + 1) / 2)
+Overshooting = changed(lambda images, _: images * 1.2)
+Constant = changed(lambda images, _: images * 0 - 0.3)
+Infinite = changed(lambda images, z: images / (z[:, :1, None, None] > 0))
+HardFloat32 = changed(lambda images, z: images + torch.zeros(3, SIZE, 1) @ torch.zeros(1, SIZE).to(z.dtype))
+QuietFloat32 = changed(lambda images, _: images.float())
+Half = changed(lambda images, _: images.half())
+Tuple = changed(lambda images, z: (images, z))
+FourChannels = changed(lambda images, _: images[:, [0, 1, 2, 0]])
+Untranslatable = changed(_untranslatable)
 
 
 class Steep(Plain):
@@ -68,11 +86,6 @@ class GroupedByBatch(nn.Module):
         return torch.tanh(x.view(n, 3, SIZE, SIZE))
 
 
-class LeavesAtRun(Plain):
-    def forward(self, z: Tensor) -> Tensor:
-        sys.exit(3)
-
-
 class BatchStatistics(Plain):
     def __init__(self) -> None:
         super().__init__()
@@ -80,71 +93,6 @@ class BatchStatistics(Plain):
 
     def forward(self, z: Tensor) -> Tensor:
         return torch.tanh(self.norm(self.values(z)))
-
-
-class Bytes(Plain):
-    """Images in 0..255."""
-
-    def forward(self, z: Tensor) -> Tensor:
-        return (super().forward(z) + 1) * 127.5
-
-
-class UnitRange(Plain):
-    """Images in 0..1."""
-
-    def forward(self, z: Tensor) -> Tensor:
-        return torch.sigmoid(self.values(z))
-
-
-class Overshooting(Plain):
-    """A few values beyond 1."""
-
-    def forward(self, z: Tensor) -> Tensor:
-        return super().forward(z) * 1.2
-
-
-class Constant(Plain):
-    def forward(self, z: Tensor) -> Tensor:
-        return super().forward(z * 0)
-
-
-class Infinite(Plain):
-    def forward(self, z: Tensor) -> Tensor:
-        return super().forward(z) / (z[:, :1, None, None] > 0)
-
-
-class HardFloat32(Plain):
-    def forward(self, z: Tensor) -> Tensor:
-        return super().forward(z) + torch.zeros(3, SIZE, 1, dtype=torch.float32) @ torch.zeros(1, SIZE).to(z.dtype)
-
-
-class QuietFloat32(Plain):
-    def forward(self, z: Tensor) -> Tensor:
-        return super().forward(z).float()
-
-
-class Half(Plain):
-    def forward(self, z: Tensor) -> Tensor:
-        return super().forward(z).half()
-
-
-class Tuple(Plain):
-    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        return super().forward(z), z
-
-
-class FourChannels(Plain):
-    def forward(self, z: Tensor) -> Tensor:
-        return super().forward(z)[:, [0, 1, 2, 0]]
-
-
-class Untranslatable(Plain):
-    """Uses an operator that ONNX has no word for."""
-
-    def forward(self, z: Tensor) -> Tensor:
-        images = super().forward(z)
-        factors: Tensor = torch.linalg.eigvals(images).abs().clamp(0, 1)
-        return images * factors[..., None]
 
 
 class Deciding(Plain):

@@ -6,17 +6,16 @@ import pytest
 from ganport_export.errors import ExportError
 from ganport_export.graph import to_bytes
 from ganport_export.session import Range, activation_ranges, fill_in_types, intermediate_values
-from onnx import helper
 
-from tests.export.graphs import model_of, weights
+from tests.export.graphs import model_of, node, weights
 from tests.support.onnx_files import graph_model
 
 
 def network() -> onnx_ir.Model:
     nodes = [
-        helper.make_node("Mul", ["x", "two"], ["double"], "doubling"),
-        helper.make_node("Relu", ["double"], ["positive"], "relu"),
-        helper.make_node("ReduceSum", ["positive"], ["y"], "sum"),
+        node("Mul", ["x", "two"], ["double"], "doubling"),
+        node("Relu", ["double"], ["positive"], "relu"),
+        node("ReduceSum", ["positive"], ["y"], "sum"),
     ]
     return model_of(nodes, {"two": np.array(2, np.float32)}, (3,))
 
@@ -52,10 +51,9 @@ def test_ranges_span_all_batches() -> None:
     ranges = activation_ranges(network(), ["x", "double", "positive"], feeds, threads=1)
     assert ranges == {"x": Range(-4, 3), "double": Range(-8, 6), "positive": Range(0, 6)}
     assert ranges["double"].largest == 8
-
-
-def test_values_of_the_input_alone_run_nothing_wrong() -> None:
-    assert activation_ranges(network(), ["x"], [{"x": np.ones((1, 3), np.float32)}], threads=1) == {"x": Range(1, 1)}
+    assert activation_ranges(network(), ["x"], feeds, threads=1) == {"x": Range(-4, 3)}
+    with pytest.raises(ExportError, match="calibration was given no inputs"):
+        activation_ranges(network(), ["x"], [], threads=1)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +71,7 @@ def test_what_is_no_number_is_named(value: float, said: str) -> None:
 
 def test_a_graph_that_cannot_be_run_is_one_line() -> None:
     foreign = graph_model(
-        [helper.make_node("Foo", ["x"], ["y"], "foo", domain="somewhere")], {}, {"x": (1, ["n", 3])}, {"y": (1, None)},
+        [node("Foo", ["x"], ["y"], "foo", domain="somewhere")], {}, {"x": (1, ["n", 3])}, {"y": (1, None)},
         domains=["somewhere"],
     )  # fmt: skip
     with pytest.raises(ExportError, match=r"cannot run it: .*somewhere:Foo") as caught:
@@ -85,9 +83,9 @@ def test_a_graph_that_cannot_be_run_is_one_line() -> None:
 
 def test_types_behind_operators_that_onnx_does_not_know_come_from_the_engine() -> None:
     nodes = [
-        helper.make_node("QuickGelu", ["x"], ["q"], domain="com.microsoft"),
-        helper.make_node("Relu", ["q"], ["r"]),
-        helper.make_node("Shape", ["r"], ["y"]),
+        node("QuickGelu", ["x"], ["q"], domain="com.microsoft"),
+        node("Relu", ["q"], ["r"]),
+        node("Shape", ["r"], ["y"]),
     ]
     proto = graph_model(nodes, {}, {"x": (1, ["n", 3])}, {"y": (7, None)}, domains=["com.microsoft"])
     model = onnx_ir.serde.deserialize_model(proto)

@@ -46,12 +46,6 @@ def test_writes_a_bundle_that_reads_back_and_nothing_else(tmp_path: Path) -> Non
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["b.ganport"]
 
 
-def test_has_the_rights_of_any_new_directory(tmp_path: Path) -> None:
-    (tmp_path / "plain").mkdir()
-    write(tmp_path / "b")
-    assert (tmp_path / "b").stat().st_mode == (tmp_path / "plain").stat().st_mode
-
-
 def test_bytes_that_do_not_match_the_manifest_leave_nothing(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="was altered"):
         write(tmp_path / "b", data=b"other")
@@ -100,17 +94,11 @@ def test_what_is_there_is_not_replaced_unasked_nor_ever_where_it_is_no_bundle(tm
     (tmp_path / "photos" / "one.jpg").write_bytes(b"x")
     (tmp_path / "file").write_bytes(b"x")
     (tmp_path / "link").symlink_to(tmp_path / "b")
+    with pytest.raises(OutputError, match=r"cannot be written: .*file is a file"):
+        Destination(tmp_path / "file" / "b")
     for name in ("photos", "file", "link"):
         with pytest.raises(OutputError, match="exists and is no bundle: it is not overwritten"):
             Destination(tmp_path / name, overwrite=True)
-
-
-def test_leftovers_of_a_killed_export_go_with_the_next(tmp_path: Path) -> None:
-    (tmp_path / ".b.abcd_123.partial").mkdir()
-    notes: list[str] = []
-    write_bundle(Destination(tmp_path / "b"), manifest(), {"g.onnx": DATA}, notes.append)
-    assert [path.name for path in tmp_path.iterdir()] == ["b"]
-    assert len(notes) == 1
 
 
 def test_a_bundle_that_a_killed_export_moved_aside_is_put_back_before_anything_is_made(tmp_path: Path) -> None:
@@ -129,12 +117,6 @@ def test_what_appears_between_check_and_writing_is_not_replaced(tmp_path: Path) 
     with pytest.raises(OutputError, match="exists"):
         write_bundle(destination, manifest(), {"g.onnx": DATA})
     assert list((tmp_path / "b").iterdir()) == []
-
-
-def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"x")
-    with pytest.raises(OutputError, match=r"cannot be written: .*file is a file"):
-        Destination(tmp_path / "file" / "b")
 
 
 @pytest.mark.parametrize(

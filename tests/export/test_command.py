@@ -1,6 +1,7 @@
 """`ganport export` as people type it: exit codes, one line for every mistake, one JSON document."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +43,15 @@ def test_a_run_becomes_a_bundle_that_people_read_about_on_stderr(
     assert ganport(command) == 0
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert "From step 2 of" in printed.err
-    assert "frechet_distance" in printed.err
-    assert "live weights" in printed.err
-    assert "generator-deconv-fp32" in printed.err
-    assert "discriminator-conv-fp32" in printed.err
-    assert "55 dB" in printed.err
-    assert "Fidelity to fp32, 1,024 images" in printed.err
+    for said in ("From step 2 of", "live weights", "discriminator-conv-fp32", "55 dB", "Wrote tiny.ganport"):
+        assert said in printed.err
     assert "generator-deconv-fp32 │ the reference" in " ".join(printed.err.split())
-    assert "Wrote tiny.ganport" in printed.err
     assert "Warning" not in printed.err
     with Generator.open("tiny.ganport") as generator:
         assert generator.sample(3, seed=1).shape == (3, 16, 16, 3)
 
 
+@pytest.mark.slow
 def test_json_is_one_document_and_nothing_else_on_stdout(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Although the user's network prints, and so does its file when it is imported."""
     command = ["export", "my_network:make", "--weights", "w.safetensors", *SIZES, "--out", "b.ganport", "--json"]
@@ -71,35 +67,18 @@ def test_json_is_one_document_and_nothing_else_on_stdout(folder: Path, capsys: p
     assert variant["sha256"] == Bundle.open("b.ganport").manifest.variants[0].sha256
 
 
-@pytest.mark.slow
-def test_notes_reach_people_and_the_document(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    save_weights("PreActivation", folder / "p.safetensors")
-    source = "tests.export.user_networks:PreActivation"
-    assert ganport(["export", source, "--weights", "p.safetensors", *SIZES, *FP32, "--out", "b", "--json"]) == 0
-    printed = capsys.readouterr()
-    assert "Note: batch norm" in printed.err
-    assert len(json.loads(printed.out)["notes"]) == 1
-
-
 MODULE = ["export", "my_network:make", "--weights", "w.safetensors", *SIZES]
 MISTAKES: dict[str, tuple[list[str], int, str]] = {
     "no --out": (["export", "nothing"], 2, "--out"),
     "no such run": (["export", "nothing", "--out", "b"], 1, "nothing: no such directory; give a training run's"),
     "a form that is not made": (["export", "x", "--out", "b", "--forms", "deconv,ring"], 2, "form 'ring' cannot be"),
-    "no form": (["export", "x", "--out", "b", "--forms", ""], 2, "form '' cannot be exported"),
-    "a precision that is not made": (["export", "x", "--out", "b", "--precisions", "fp8"], 2, "choose from fp32, fp16"),
-    "no reference": (["export", "x", "--out", "b", "--precisions", "int8,fp16"], 2, "name fp32 too, it is what"),
-    "a floor that is none": (["export", "x", "--out", "b", "--min-psnr", "-1"], 2, "-1 dB is none: give 0 to 100"),
-    "an engine of nobody": (["export", "x", "--out", "b", "--engines", "ncnn"], 2, "engines of 'ncnn' cannot be built"),
     "sizes for a run": (["export", "x", "--out", "b", "--latent-dim", "3"], 2, "--latent-dim belongs to package.mod"),
     "a checkpoint of a module": ([*MODULE, "--out", "b", "--checkpoint", "last"], 2, "--checkpoint belongs to a run"),
     "raw weights of a module": ([*MODULE, "--out", "b", "--raw-weights"], 2, "--raw-weights belongs to a run"),
     "a module without sizes": (["export", "a:b", "--out", "b"], 2, "needs --weights, --latent-dim, --image-size"),
     "no such module": (["export", "absent:b", "--weights", "w", *SIZES, "--out", "b"], 1, "No module named 'absent'"),
     "no size at all": (["export", "a:b", "--latent-dim", "0", "--out", "b"], 2, "--latent-dim"),
-    "a name that is none": ([*MODULE, "--out", "b", "--name", ""], 1, "give printable text"),
     "something is there": ([*MODULE, "--out", "."], 1, "--overwrite"),
-    "something else is there": ([*MODULE, "--out", ".", "--overwrite"], 1, "is no bundle: it is not overwritten"),
 }
 
 
@@ -119,8 +98,6 @@ def test_a_mistake_gets_one_line_and_leaves_nothing(
 
 
 def test_a_damaged_checkpoint_gets_one_line(run: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import shutil
-
     shutil.copytree(run, folder / "run", symlinks=True)
     (folder / "run" / "best" / "ema.safetensors").write_bytes(b"\x00" * 100)
     assert ganport(["export", "run", "--out", "b"]) == 1

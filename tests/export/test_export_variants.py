@@ -14,9 +14,6 @@ import onnx
 import pytest
 from ganport_cli.app import run as ganport
 from ganport_export import ExportError, export_run
-from ganport_export.fidelity import ship
-from ganport_export.inputs import GeneratorInputs
-from ganport_export.variants import ExportedGraph
 from ganport_runtime import Bundle, latents
 from ganport_runtime.backends import load_backend
 from ganport_runtime.differences import compare
@@ -228,18 +225,3 @@ def test_engines_are_built_of_what_fits_and_the_rest_is_named(run: Path, tmp_pat
     assert any(REFERENCE in line and "tensorrt_rtx" in line for line in lines)
     assert (tmp_path / "b" / engine.file).stat().st_size > 1000
     Bundle.open(tmp_path / "b").verify()
-
-
-def test_shipping_keeps_what_lies_on_the_floor(bundle: Bundle) -> None:
-    ours = by_id(bundle)
-    graphs = [
-        ExportedGraph("generator", variant.form, variant.precision, bundle.read(variant))
-        for variant in (ours[REFERENCE], ours["generator-deconv-fp16"])
-    ]
-    floor = ours["generator-deconv-fp16"].fidelity["psnr_db_mean"]
-    on_it, _ = ship(graphs, GeneratorInputs(10), floor, pytest.fail, lambda _: None)
-    assert [graph.id for graph in on_it] == [graph.id for graph in graphs]
-    notes: list[str] = []
-    above, _ = ship(graphs, GeneratorInputs(10), floor + 1e-6, notes.append, lambda _: None)
-    assert [graph.id for graph in above] == [REFERENCE]
-    assert len(notes) == 1

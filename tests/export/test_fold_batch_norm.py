@@ -11,9 +11,8 @@ from ganport_export.passes.fold_batch_norm import fold_batch_norm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from onnx import helper
 
-from tests.export.graphs import model_of, norm, operators, run, run_by_reference, statistics, weights
+from tests.export.graphs import model_of, node, norm, operators, run, run_by_reference, statistics, weights
 
 
 def check_folds(
@@ -41,7 +40,7 @@ def test_convolutions_of_any_grouping_fold(groups: int, inputs: int, outputs: in
     ):
         constants = {"w": weights(random, *shape), **statistics(groups * outputs, random)}
         constants |= {"bias": weights(random, groups * outputs)} if bias else {}
-        layer = helper.make_node(operator, ["x", "w", *(["bias"] if bias else [])], ["h"], name="layer", group=groups)
+        layer = node(operator, ["x", "w", *(["bias"] if bias else [])], ["h"], name="layer", group=groups)
         check_folds([layer, norm("h", "y", epsilon=0.01)], constants, (groups * inputs, 4, 4))
 
 
@@ -49,9 +48,7 @@ def test_weights_are_computed_in_float64_and_rounded_once() -> None:
     random = np.random.default_rng(2)
     constants = {"w": weights(random, 2, 3, 1, 1), "bias": weights(random, 3), **statistics(3, random)}
     model = check_folds(
-        [helper.make_node("ConvTranspose", ["x", "w", "bias"], ["h"], name="layer"), norm("h", "y")],
-        constants,
-        (2, 2, 2),
+        [node("ConvTranspose", ["x", "w", "bias"], ["h"], name="layer"), norm("h", "y")], constants, (2, 2, 2)
     )
     epsilon = float(np.float32(1e-5))
     folded = [value.const_value.numpy() for value in model.graph.node(0).inputs[1:] if value and value.const_value]
@@ -73,46 +70,42 @@ def test_dense_layer_folds_in_every_layout(transposed: int, bias: tuple[int, ...
     if bias is not None:
         constants["bias"] = weights(random, *bias)
     inputs = ["x", "w"] if bias is None else ["x", "w", "bias"]
-    gemm = helper.make_node("Gemm", inputs, ["h"], name="layer", transB=transposed, alpha=0.5, beta=3.0)
+    gemm = node("Gemm", inputs, ["h"], name="layer", transB=transposed, alpha=0.5, beta=3.0)
     check_folds([gemm, norm("h", "y")], constants, (4,))
 
 
 def test_matrix_product_and_its_bias_become_one_dense_layer() -> None:
     random = np.random.default_rng(4)
     constants = {"w": weights(random, 4, 6), "bias": weights(random, 6), **statistics(6, random)}
-    product = helper.make_node("MatMul", ["x", "w"], ["p"], name="product")
+    product = node("MatMul", ["x", "w"], ["p"], name="product")
     for order in (["p", "bias"], ["bias", "p"]):
-        add = helper.make_node("Add", order, ["h"], name="add")
+        add = node("Add", order, ["h"], name="add")
         model = check_folds([product, add, norm("h", "y")], constants, (4,))
         assert operators(model) == ["Gemm"]
     del constants["bias"]
-    bare = helper.make_node("MatMul", ["x", "w"], ["h"], name="product")
+    bare = node("MatMul", ["x", "w"], ["h"], name="product")
     assert operators(check_folds([bare, norm("h", "y")], constants, (4,))) == ["Gemm"]
 
 
 MOVES: dict[str, tuple[list[onnx.NodeProto], Mapping[str, NDArray[np.generic]], int]] = {
     "project and reshape": (
-        [helper.make_node("Reshape", ["h", "shape"], ["m"], name="move")],
+        [node("Reshape", ["h", "shape"], ["m"], name="move")],
         {"shape": np.array([-1, 6, 2, 2])},
         6,
     ),
     "channels last": (
         [
-            helper.make_node("Reshape", ["h", "shape"], ["r"], name="reshape"),
-            helper.make_node("Transpose", ["r"], ["m"], name="move", perm=[0, 3, 1, 2]),
+            node("Reshape", ["h", "shape"], ["r"], name="reshape"),
+            node("Transpose", ["r"], ["m"], name="move", perm=[0, 3, 1, 2]),
         ],
         {"shape": np.array([-1, 2, 2, 6])},
         6,
     ),
-    "unsqueeze": (
-        [helper.make_node("Unsqueeze", ["h", "axes"], ["m"], name="move")],
-        {"axes": np.array([2, 3])},
-        24,
-    ),
+    "unsqueeze": ([node("Unsqueeze", ["h", "axes"], ["m"], name="move")], {"axes": np.array([2, 3])}, 24),
     "pixel shuffle": (
         [
-            helper.make_node("Reshape", ["h", "shape"], ["r"], name="reshape"),
-            helper.make_node("DepthToSpace", ["r"], ["m"], name="move", blocksize=2, mode="CRD"),
+            node("Reshape", ["h", "shape"], ["r"], name="reshape"),
+            node("DepthToSpace", ["r"], ["m"], name="move", blocksize=2, mode="CRD"),
         ],
         {"shape": np.array([-1, 24, 1, 1])},
         6,
@@ -125,15 +118,15 @@ def test_folds_through_steps_that_only_move_values(name: str) -> None:
     moves, shapes, channels = MOVES[name]
     random = np.random.default_rng(5)
     constants = {"w": weights(random, 24, 4), **shapes, **statistics(channels, random)}
-    gemm = helper.make_node("Gemm", ["x", "w"], ["h"], name="layer", transB=1)
+    gemm = node("Gemm", ["x", "w"], ["h"], name="layer", transB=1)
     check_folds([gemm, *moves, norm("m", "y")], constants, (4,))
 
 
 def test_pixel_shuffle_after_a_convolution_folds() -> None:
     random = np.random.default_rng(6)
     constants = {"w": weights(random, 12, 2, 3, 3), **statistics(3, random)}
-    conv = helper.make_node("Conv", ["x", "w"], ["h"], name="layer", pads=[1, 1, 1, 1])
-    shuffle = helper.make_node("DepthToSpace", ["h"], ["m"], name="shuffle", blocksize=2, mode="DCR")
+    conv = node("Conv", ["x", "w"], ["h"], name="layer", pads=[1, 1, 1, 1])
+    shuffle = node("DepthToSpace", ["h"], ["m"], name="shuffle", blocksize=2, mode="DCR")
     check_folds([conv, shuffle, norm("m", "y")], constants, (2, 4, 4))
 
 
@@ -141,52 +134,44 @@ def test_two_layers_that_share_weights_fold_apart() -> None:
     random = np.random.default_rng(7)
     constants = {"w": weights(random, 3, 3, 1, 1), **statistics(3, random), **statistics(3, random, "second")}
     nodes = [
-        helper.make_node("Conv", ["x", "w"], ["h"], name="one"),
+        node("Conv", ["x", "w"], ["h"], name="one"),
         norm("h", "n"),
-        helper.make_node("Conv", ["n", "w"], ["k"], name="two"),
+        node("Conv", ["n", "w"], ["k"], name="two"),
         norm("k", "y", "second"),
     ]
     assert operators(check_folds(nodes, constants, (3, 2, 2))) == ["Conv", "Conv"]
 
 
 def conv(name: str = "layer") -> onnx.NodeProto:
-    return helper.make_node("Conv", ["x", "w"], ["h"], name=name)
+    return node("Conv", ["x", "w"], ["h"], name=name)
 
 
 Nodes = Callable[[], list[onnx.NodeProto]]
 LEFT: dict[str, tuple[Nodes, str]] = {
-    "its layer is read twice": (
-        lambda: [conv(), norm("h", "n"), helper.make_node("Add", ["n", "h"], ["y"])],
-        "goes elsewhere too",
-    ),
+    "its layer is read twice": (lambda: [conv(), norm("h", "n"), node("Add", ["n", "h"], ["y"])], "goes elsewhere too"),
     "no layer": (lambda: [norm("x", "y")], "no layer comes before it"),
-    "another operator": (
-        lambda: [conv(), helper.make_node("Relu", ["h"], ["r"], name="r"), norm("r", "y")],
-        "it follows Relu 'r'",
-    ),
+    "another operator": (lambda: [conv(), node("Relu", ["h"], ["r"], name="r"), norm("r", "y")], "it follows Relu 'r'"),
     "computed weights": (
         lambda: [
-            helper.make_node("ReduceMean", ["x"], ["mean"], keepdims=0),
-            helper.make_node("Mul", ["w", "mean"], ["scaled"]),
-            helper.make_node("Conv", ["x", "scaled"], ["h"], name="layer"),
+            node("ReduceMean", ["x"], ["mean"], keepdims=0),
+            node("Mul", ["w", "mean"], ["scaled"]),
+            node("Conv", ["x", "scaled"], ["h"], name="layer"),
             norm("h", "y"),
         ],
         "it follows Conv 'layer', no layer with constant weights",
     ),
     "columns in several channels": (
-        lambda: [conv(), helper.make_node("Transpose", ["h"], ["m"], perm=[0, 2, 1, 3]), norm("m", "y")],
+        lambda: [conv(), node("Transpose", ["h"], ["m"], perm=[0, 2, 1, 3]), norm("m", "y")],
         "reach several channels",
     ),
     "images mixed": (
-        lambda: [conv(), helper.make_node("Transpose", ["h"], ["m"], perm=[2, 1, 0, 3]), norm("m", "y")],
+        lambda: [conv(), node("Transpose", ["h"], ["m"], perm=[2, 1, 0, 3]), norm("m", "y")],
         "between images",
     ),
     "statistics of the batch": (
         lambda: [
             conv(),
-            helper.make_node(
-                "BatchNormalization", ["h", *(f"norm.{p}" for p in "abmv")], ["y", "m1", "v1"], training_mode=1
-            ),
+            node("BatchNormalization", ["h", *(f"norm.{p}" for p in "abmv")], ["y", "m1", "v1"], training_mode=1),
         ],
         "takes its statistics from the batch",
     ),

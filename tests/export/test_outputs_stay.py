@@ -5,9 +5,8 @@ import onnx_ir
 import pytest
 from ganport_export.passes.fold_batch_norm import fold_batch_norm
 from ganport_export.passes.to_fused import to_fused
-from onnx import helper
 
-from tests.export.graphs import model_of, norm, operators, run, statistics, weights
+from tests.export.graphs import model_of, node, norm, operators, run, statistics, weights
 
 
 def with_output(model: onnx_ir.Model, name: str) -> onnx_ir.Model:
@@ -19,10 +18,7 @@ def with_output(model: onnx_ir.Model, name: str) -> onnx_ir.Model:
 
 
 def test_a_product_that_is_an_output_keeps_its_name() -> None:
-    nodes = [
-        helper.make_node("MatMul", ["x", "w"], ["product"], "matmul"),
-        helper.make_node("Relu", ["product"], ["y"], "relu"),
-    ]
+    nodes = [node("MatMul", ["x", "w"], ["product"], "matmul"), node("Relu", ["product"], ["y"], "relu")]
     model = with_output(model_of(nodes, {"w": weights(np.random.default_rng(0), 4, 3)}, (4,)), "product")
     fold_batch_norm(model)
     assert operators(model) == ["Gemm", "Relu"]
@@ -30,10 +26,7 @@ def test_a_product_that_is_an_output_keeps_its_name() -> None:
 
 
 def test_a_reshaped_map_that_is_an_output_stays_before_its_activation() -> None:
-    nodes = [
-        helper.make_node("Reshape", ["x", "shape"], ["map"], "reshape"),
-        helper.make_node("Relu", ["map"], ["y"], "relu"),
-    ]
+    nodes = [node("Reshape", ["x", "shape"], ["map"], "reshape"), node("Relu", ["map"], ["y"], "relu")]
     model = with_output(model_of(nodes, {"shape": np.array([-1, 2, 3])}, (6,)), "map")
     to_fused(model)
     assert operators(model) == ["Reshape", "Relu"]
@@ -42,9 +35,9 @@ def test_a_reshaped_map_that_is_an_output_stays_before_its_activation() -> None:
 
 def test_stacked_phases_that_are_an_output_keep_their_values() -> None:
     nodes = [
-        helper.make_node("Concat", ["x", "x"], ["stack"], "concat", axis=1),
-        helper.make_node("DepthToSpace", ["stack"], ["map"], "interleave", blocksize=2),
-        helper.make_node("Relu", ["map"], ["y"], "relu"),
+        node("Concat", ["x", "x"], ["stack"], "concat", axis=1),
+        node("DepthToSpace", ["stack"], ["map"], "interleave", blocksize=2),
+        node("Relu", ["map"], ["y"], "relu"),
     ]
     model = with_output(model_of(nodes, {}, (2, 3, 3)), "stack")
     to_fused(model)
@@ -56,8 +49,8 @@ def test_stacked_phases_that_are_an_output_keep_their_values() -> None:
 def test_batch_norm_is_folded_in_a_graph_of_one_batch_size_alone(batch: int) -> None:
     random = np.random.default_rng(0)
     nodes = [
-        helper.make_node("Gemm", ["x", "w"], ["flat"], "gemm"),
-        helper.make_node("Reshape", ["flat", "shape"], ["map"], "reshape"),
+        node("Gemm", ["x", "w"], ["flat"], "gemm"),
+        node("Reshape", ["flat", "shape"], ["map"], "reshape"),
         norm("map", "y"),
     ]
     constants = {"w": weights(random, 4, 18), "shape": np.array([batch, 2, 3, 3]), **statistics(2, random)}

@@ -1,6 +1,7 @@
 """A transposed convolution in phases is exact in float64 for every shape, and one that must stay is named with why."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,13 +14,25 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from tests.export.deconv_graphs import Attributes, conv_transpose, evaluate, model_of_doubles, transposed
-from tests.export.graphs import model_of, norm, operators, run, statistics, weights
+from tests.export.graphs import (
+    DOUBLE,
+    check,
+    conv_transpose,
+    model_of,
+    node,
+    norm,
+    operators,
+    run,
+    run_by_reference,
+    statistics,
+    transposed,
+    weights,
+)
 
 Nodes = list[onnx.NodeProto]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     kernel=st.tuples(st.integers(1, 7), st.integers(1, 7)),
     size=st.tuples(st.integers(1, 5), st.integers(1, 5)),
@@ -43,14 +56,12 @@ def test_every_stride_2_convolution_is_exact_in_float64(
         assume(2 * (size[i] - 1) + kernel[i] + padding[i] - pads[i] - pads[i + 2] >= 1)
         assume(pads[i] < 2 * (size[i] - 1) + kernel[i])
     wanted = transposed(x, constants["w"], constants.get("b"), groups, pads, padding)
-    node = helper.make_node(
-        "ConvTranspose", ["x", *constants], ["y"], "layer",
-        strides=[2, 2], pads=pads, output_padding=padding, group=groups,
-    )  # fmt: skip
-    model = model_of_doubles(node, dict(constants), x.shape[1])
+    layer = conv_transpose(["x", *constants], pads=pads, output_padding=padding, group=groups)
+    model = model_of([layer], constants, (x.shape[1], "height", "width"), {"y": DOUBLE}, DOUBLE)
     assert to_phase(model) == ()
     assert "ConvTranspose" not in operators(model)
-    made = evaluate(model, x)
+    check(model)
+    made = run_by_reference(model, x)
     assert made.shape == wanted.shape
     np.testing.assert_allclose(made, wanted, rtol=0, atol=1e-12)
 
@@ -79,10 +90,12 @@ def test_the_reference_of_these_tests_is_pytorch_s_own_padding(kernel: int, outp
     ],
     ids=str,
 )
-def test_every_way_to_write_padding_is_the_engine_s(attributes: Attributes, kernel: int, padding: list[int]) -> None:
+def test_every_way_to_write_padding_is_the_engine_s(
+    attributes: Mapping[str, Any], kernel: int, padding: list[int]
+) -> None:
     random = np.random.default_rng(2)
-    node = conv_transpose(output_padding=padding, **attributes)
-    model = model_of([node], {"w": weights(random, 2, 3, kernel, kernel)}, (2, 4, 5))
+    layer = conv_transpose(output_padding=padding, **attributes)
+    model = model_of([layer], {"w": weights(random, 2, 3, kernel, kernel)}, (2, 4, 5))
     x = weights(random, 2, 2, 4, 5)
     before = run(model, x)
     assert to_phase(model) == ()
@@ -90,13 +103,10 @@ def test_every_way_to_write_padding_is_the_engine_s(attributes: Attributes, kern
     np.testing.assert_allclose(run(model, x), before, atol=1e-5)
 
 
-def test_the_usual_layer_becomes_four_small_convolutions_with_readable_names() -> None:
+def test_the_usual_layer_becomes_four_small_convolutions() -> None:
     random = np.random.default_rng(3)
     model = model_of([conv_transpose(pads=[1] * 4)], {"w": weights(random, 2, 3, 4, 4)}, (2, 4, 4))
     assert to_phase(model) == ()
-    assert [node.name for node in model.graph] == [
-        "layer.phase_0_0", "layer.phase_0_1", "layer.phase_1_0", "layer.phase_1_1", "layer.phases", "layer.interleave",
-    ]  # fmt: skip
     assert operators(model) == ["Conv"] * 4 + ["Concat", "DepthToSpace"]
     shapes = {name: tuple(value.shape or ()) for name, value in model.graph.initializers.items()}
     assert shapes == {f"layer.phase_{i}_{j}.weight": (3, 2, 2, 2) for i in (0, 1) for j in (0, 1)}
@@ -107,8 +117,7 @@ def test_the_usual_layer_becomes_four_small_convolutions_with_readable_names() -
 def test_a_kernel_of_one_tap_convolves_once_and_keeps_its_bias_everywhere() -> None:
     random = np.random.default_rng(4)
     constants = {"w": weights(random, 2, 3, 1, 1), "b": weights(random, 3)}
-    node = helper.make_node("ConvTranspose", ["x", "w", "b"], ["y"], "layer", strides=[2, 2], output_padding=[1, 1])
-    model = model_of([node], constants, (2, 3, 3))
+    model = model_of([conv_transpose("xwb", output_padding=[1, 1])], constants, (2, 3, 3))
     assert to_phase(model) == ()
     assert operators(model).count("Conv") == 1
     for batch in (1, 3):
@@ -123,9 +132,9 @@ def test_names_that_are_taken_or_missing_do_no_harm() -> None:
     random = np.random.default_rng(5)
     constants = {"w": weights(random, 2, 2, 4, 4), "layer.phase_0_0": np.float32(3), "layer.phase_1_0.weight": 1.0}
     nodes = [
-        helper.make_node("ConvTranspose", ["x", "w"], ["h"], strides=[2, 2]),
-        helper.make_node("ConvTranspose", ["h", "w"], ["k"], "layer", strides=[2, 2]),
-        helper.make_node("Add", ["k", "layer.phase_0_0"], ["y"], "layer.phase_0_1"),
+        node("ConvTranspose", ["x", "w"], ["h"], strides=[2, 2]),
+        node("ConvTranspose", ["h", "w"], ["k"], "layer", strides=[2, 2]),
+        node("Add", ["k", "layer.phase_0_0"], ["y"], "layer.phase_0_1"),
     ]
     model = model_of(nodes, {name: np.asarray(array, np.float32) for name, array in constants.items()}, (2, 2, 2))
     x = weights(random, 2, 2, 2, 2)
@@ -160,37 +169,34 @@ def test_files_of_any_opset_are_treated(opset: int, domain: str) -> None:
     before = run(model, x)
     assert to_phase(model) == ()
     np.testing.assert_allclose(run(model, x), before, atol=1e-5)
-    onnx.checker.check_model(onnx_ir.serde.serialize_model(model), full_check=True)
+    check(model)
 
 
 def branch() -> onnx.GraphProto:
-    node = helper.make_node("ConvTranspose", ["x", "w"], ["inner"], "nested", strides=[2, 2])
-    return helper.make_graph([node], "branch", [], [helper.make_tensor_value_info("inner", TensorProto.FLOAT, None)])
+    layer = node("ConvTranspose", ["x", "w"], ["inner"], "nested", strides=[2, 2])
+    return helper.make_graph([layer], "branch", [], [helper.make_tensor_value_info("inner", TensorProto.FLOAT, None)])
 
 
 LEFT: dict[str, tuple[Callable[[], Nodes], tuple[int, ...], tuple[int, ...], str]] = {
-    "stride 1": (lambda: [conv_transpose(strides=[1, 1])], (2, 3, 3, 3), (2, 4, 4), "its stride is [1, 1]"),
     "no stride": (
-        lambda: [helper.make_node("ConvTranspose", ["x", "w"], ["y"], "layer")], (2, 3, 3, 3), (2, 4, 4),
-        "its stride is [1, 1]",
+        lambda: [node("ConvTranspose", ["x", "w"], ["y"], "layer")], (2, 3, 3, 3), (2, 4, 4), "its stride is [1, 1]",
     ),
-    "stride 3": (lambda: [conv_transpose(strides=[3, 3])], (2, 3, 3, 3), (2, 4, 4), "its stride is [3, 3]"),
     "one way": (lambda: [conv_transpose(strides=[2, 1])], (2, 3, 3, 3), (2, 4, 4), "its stride is [2, 1]"),
     "dilated": (lambda: [conv_transpose(dilations=[2, 2])], (2, 3, 3, 3), (2, 4, 4), "dilated by [2, 2]"),
     "1-D": (lambda: [conv_transpose(strides=[2])], (2, 3, 3), (2, 4), "it is 1-D"),
     "3-D": (lambda: [conv_transpose(strides=[2, 2, 2])], (2, 3, 3, 3, 3), (2, 4, 4, 4), "it is 3-D"),
     "computed weights": (
         lambda: [
-            helper.make_node("Tanh", ["w"], ["v"]),
-            helper.make_node("ConvTranspose", ["x", "v"], ["y"], "layer", strides=[2, 2]),
+            node("Tanh", ["w"], ["v"]),
+            conv_transpose("xv"),
         ],
         (2, 3, 3, 3), (2, 4, 4), "its weights are computed",
     ),
     "a subgraph": (
         lambda: [
-            helper.make_node("ReduceMax", ["x"], ["max"], keepdims=0),
-            helper.make_node("Cast", ["max"], ["condition"], to=TensorProto.BOOL),
-            helper.make_node("If", ["condition"], ["y"], "choice", then_branch=branch(), else_branch=branch()),
+            node("ReduceMax", ["x"], ["max"], keepdims=0),
+            node("Cast", ["max"], ["condition"], to=TensorProto.BOOL),
+            node("If", ["condition"], ["y"], "choice", then_branch=branch(), else_branch=branch()),
         ],
         (2, 3, 3, 3), (2, 4, 4), "'nested' stays as it is: it is inside a subgraph",
     ),
@@ -212,8 +218,8 @@ def test_what_cannot_be_treated_stays_with_a_reason(name: str) -> None:
 
 
 def test_a_fixed_output_of_a_dynamic_input_stays() -> None:
-    node = conv_transpose(output_shape=[8, 8])
-    model = model_of_doubles(node, {"w": np.ones((2, 3, 4, 4))}, 2)
+    layer = conv_transpose(output_shape=[8, 8])
+    model = model_of([layer], {"w": np.ones((2, 3, 4, 4))}, (2, "height", "width"), {"y": DOUBLE}, DOUBLE)
     (line,) = to_phase(model)
     assert "'layer' stays as it is: it fixes its output's size, and its input's is known only as it runs" in line
 
@@ -231,7 +237,7 @@ def test_an_old_opset_and_weights_that_the_caller_may_give_stay() -> None:
 
 
 @pytest.mark.parametrize("attributes", [{"auto_pad": "SAME_UPPER"}, {"output_shape": [8, 10]}], ids=str)
-def test_an_output_that_the_kernel_does_not_fill_stays(attributes: Attributes) -> None:
+def test_an_output_that_the_kernel_does_not_fill_stays(attributes: Mapping[str, Any]) -> None:
     random = np.random.default_rng(2)
     model = model_of([conv_transpose(**attributes)], {"w": weights(random, 2, 3, 1, 1)}, (2, 4, 5))
     (line,) = to_phase(model)

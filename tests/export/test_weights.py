@@ -53,12 +53,6 @@ def test_misfits_are_listed_in_one_line(tmp_path: Path) -> None:
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
 
 
-def test_a_long_list_is_cut_with_a_count(tmp_path: Path) -> None:
-    saved = tensors() | {f"more.{index}": torch.zeros(1) for index in range(9)}
-    with pytest.raises(ModuleError, match=r"more.0, more.1, more.2, more.3, more.4 and 4 more$"):
-        load_weights(network(), save(saved, tmp_path / "w.safetensors"))
-
-
 def test_one_name_of_tied_tensors_is_enough_and_none_is_too_few(tmp_path: Path) -> None:
     safetensors.torch.save_model(Tied(), str(tmp_path / "w.safetensors"))
     assert len(safetensors.torch.load_file(tmp_path / "w.safetensors")) == 2
@@ -67,7 +61,7 @@ def test_one_name_of_tied_tensors_is_enough_and_none_is_too_few(tmp_path: Path) 
         load_weights(Tied(), save({"dense.bias": torch.zeros(3 * 256)}, tmp_path / "none.safetensors"))
 
 
-@pytest.mark.parametrize("suffix", [".pt", ".pth", ".ckpt", ".BIN"])
+@pytest.mark.parametrize("suffix", [".pt", ".BIN"])
 def test_pickles_are_not_opened(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"w{suffix}"
     torch.save(tensors(), path)

@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -122,3 +123,20 @@ def test_a_folder_that_is_there_is_no_failure_where_its_name_cannot_be_synced(
     with new_folder(tmp_path / "folder"):
         pass
     assert (tmp_path / "folder").is_dir()
+
+
+def test_a_file_system_without_locks_is_written_and_its_leftovers_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    leftover = tmp_path / ".folder.0123abcd.partial"
+    leftover.mkdir()
+    write_bytes(tmp_path / "file", b"new")
+    with new_folder(tmp_path / "folder"):
+        pass
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert (tmp_path / "folder").is_dir()
+    assert leftover.is_dir()

@@ -10,7 +10,7 @@ from typing import Any
 
 import onnx
 import pytest
-from ganport_runtime import Bundle, BundleError, Discriminator, Generator
+from ganport_runtime import Bundle, BundleError, Generator
 from ganport_runtime.backends import Session, load_backend
 
 from tests.support.bundles import read_manifest, write_manifest
@@ -90,15 +90,6 @@ def test_an_open_generator_outlives_its_file(own_bundle: Path, backend: str, har
         assert generator.sample(64, seed=7).shape[0] == 64  # OpenVINO compiles for this size now
 
 
-def test_no_file_of_a_bundle_is_mapped(own_bundle: Path) -> None:
-    """Whoever maps a file dies by SIGBUS where another process truncates it."""
-    with Generator.open(own_bundle) as generator:
-        generator.sample(2)
-        maps = Path("/proc/self/maps")
-        if maps.exists():
-            assert str(own_bundle) not in maps.read_text()
-
-
 def test_no_engine_sees_bytes_of_another_digest(own_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bytes] = []
     monkeypatch.setattr(load_backend("onnxruntime"), "open", lambda model, **_: seen.append(model))
@@ -120,67 +111,19 @@ def test_a_graph_finds_no_weights_in_other_files(own_bundle: Path, monkeypatch: 
         Generator.open(own_bundle)
 
 
-@pytest.mark.parametrize("position", [0, 7, 1000, -1])
-def test_a_generator_of_an_altered_graph_does_not_open(own_bundle: Path, position: int) -> None:
-    data = bytearray((own_bundle / GRAPH).read_bytes())
-    data[position] ^= 0x10
-    (own_bundle / GRAPH).write_bytes(data)
-    with pytest.raises(BundleError, match=f"{GRAPH} was altered"):
-        Generator.open(own_bundle)
-    with Discriminator.open(own_bundle) as unharmed:
-        assert unharmed.feature_dim == 10
-
-
-def test_a_missing_file_is_named(own_bundle: Path) -> None:
+@pytest.mark.parametrize(
+    ("replace", "message"),
+    [
+        (lambda _: None, ": the file is missing; copy the bundle again or export it again"),
+        (Path.touch, " is empty"),
+        (Path.mkdir, " is not a file"),
+        (os.mkfifo, " is not a file"),  # and does not block
+    ],
+)
+def test_what_is_no_file_is_named(own_bundle: Path, replace: Callable[[Path], None], message: str) -> None:
     (own_bundle / GRAPH).unlink()
-    assert refusal(own_bundle) == f"{own_bundle / GRAPH}: the file is missing; copy the bundle again or export it again"
-
-
-def test_an_empty_file_is_named(own_bundle: Path) -> None:
-    (own_bundle / GRAPH).write_bytes(b"")
-    assert f"{GRAPH} is empty" in refusal(own_bundle)
-
-
-def test_a_directory_in_the_place_of_a_file_is_named(own_bundle: Path) -> None:
-    (own_bundle / GRAPH).unlink()
-    (own_bundle / GRAPH).mkdir()
-    assert f"{GRAPH} is not a file" in refusal(own_bundle)
-
-
-def test_a_pipe_in_the_place_of_a_file_does_not_block(own_bundle: Path) -> None:
-    (own_bundle / GRAPH).unlink()
-    os.mkfifo(own_bundle / GRAPH)
-    assert f"{GRAPH} is not a file" in refusal(own_bundle)
-
-
-def test_a_truncated_manifest_is_refused_at_every_length(own_bundle: Path) -> None:
-    manifest = own_bundle / "manifest.json"
-    data = manifest.read_bytes()
-    for length in range(0, len(data), 7):
-        manifest.write_bytes(data[:length])
-        assert "manifest.json" in refusal(own_bundle)
-
-
-def test_an_unknown_format_is_refused(own_bundle: Path) -> None:
-    write_manifest(own_bundle, read_manifest(own_bundle) | {"format": 99})
-    assert "format is 99, this version of ganport reads format 1" in refusal(own_bundle)
-
-
-@pytest.mark.parametrize("file", ["../other.onnx", "{outside}", "sub/../../other.onnx"])
-def test_a_path_that_leaves_the_bundle_is_refused(own_bundle: Path, file: str) -> None:
-    outside = own_bundle.parent / "other.onnx"
-    outside.write_bytes((own_bundle / GRAPH).read_bytes())
-    document = read_manifest(own_bundle)
-    document["variants"][0]["file"] = file.format(outside=outside)
-    write_manifest(own_bundle, document)
-    assert "wanted a path inside the bundle" in refusal(own_bundle)
-
-
-def test_a_link_that_leaves_the_bundle_is_refused(own_bundle: Path) -> None:
-    outside = own_bundle.parent / "other.onnx"
-    (own_bundle / GRAPH).rename(outside)
-    (own_bundle / GRAPH).symlink_to(outside)
-    assert f"{GRAPH} is a link that leaves the bundle" in refusal(own_bundle)
+    replace(own_bundle / GRAPH)
+    assert f"{own_bundle / GRAPH}{message}" in refusal(own_bundle)
 
 
 def test_a_folder_that_links_out_of_the_bundle_is_refused(own_bundle: Path, tmp_path: Path) -> None:
@@ -194,23 +137,11 @@ def test_a_folder_that_links_out_of_the_bundle_is_refused(own_bundle: Path, tmp_
     assert "is a link that leaves the bundle" in refusal(own_bundle)
 
 
-def test_a_manifest_that_links_out_of_the_bundle_is_refused(own_bundle: Path, tmp_path: Path) -> None:
-    (own_bundle / "manifest.json").rename(tmp_path / "manifest.json")
-    (own_bundle / "manifest.json").symlink_to(tmp_path / "manifest.json")
-    assert "manifest.json is a link that leaves the bundle" in refusal(own_bundle)
-
-
 def test_links_inside_the_bundle_and_to_it_are_fine(own_bundle: Path, tmp_path: Path) -> None:
     (own_bundle / GRAPH).rename(own_bundle / "real.onnx")
     (own_bundle / GRAPH).symlink_to("real.onnx")
     (tmp_path / "linked.ganport").symlink_to(own_bundle)
     Bundle.open(tmp_path / "linked.ganport").verify()
-
-
-def test_a_loop_of_links_is_refused(own_bundle: Path) -> None:
-    (own_bundle / GRAPH).unlink()
-    (own_bundle / GRAPH).symlink_to(GRAPH)
-    assert GRAPH in refusal(own_bundle)
 
 
 def test_what_is_no_bundle_is_said(tmp_path: Path) -> None:
@@ -234,45 +165,6 @@ def test_a_manifest_of_gigabytes_is_not_read(own_bundle: Path) -> None:
 def test_a_file_that_may_not_be_read_is_named(own_bundle: Path) -> None:
     (own_bundle / GRAPH).chmod(0)
     assert "Permission denied" in refusal(own_bundle)
-
-
-def damaged(data: bytes, dice: random.Random) -> bytes:
-    """Some bytes flipped, dropped, doubled or cut off."""
-    changed = bytearray(data)
-    start = dice.randrange(len(changed))
-    end = min(len(changed), start + dice.randint(1, 40))
-    kind = dice.randrange(4)
-    if kind == 0:
-        changed[start] ^= 1 << dice.randrange(8)
-    elif kind == 1:
-        del changed[start:end]
-    elif kind == 2:
-        changed[start:start] = changed[start:end]
-    else:
-        del changed[start:]
-    return bytes(changed)
-
-
-@pytest.mark.parametrize("name", ["manifest.json", GRAPH, "discriminator-deconv-fp32.onnx"])
-def test_hundreds_of_damages_give_bundle_errors_and_nothing_else(own_bundle: Path, name: str) -> None:
-    """Both networks of a bundle with one damaged file: it opens as if unharmed, or it is a BundleError."""
-    file = own_bundle / name
-    data = file.read_bytes()
-    wanted = Bundle.open(own_bundle).manifest
-    refusals = []
-    for number in range(200):
-        file.write_bytes(damaged(data, random.Random(number)))
-        try:
-            Bundle.open(own_bundle).verify()
-            Generator.open(own_bundle).close()
-            Discriminator.open(own_bundle).close()
-        except BundleError as error:
-            refusals.append(str(error))
-        else:
-            assert name == "manifest.json", "an altered graph was not noticed"
-            assert Bundle.open(own_bundle).manifest.generator == wanted.generator
-    assert len(refusals) > 100
-    assert all(str(own_bundle) in line and "\n" not in line for line in refusals)
 
 
 @pytest.mark.parametrize(

@@ -28,12 +28,6 @@ def test_scores_and_features_are_those_of_the_network(
     np.testing.assert_allclose(vectors, weights.embed(images), atol=1e-4)
 
 
-def test_it_says_what_it_takes_and_gives(discriminator: Discriminator) -> None:
-    assert discriminator.image_shape == (16, 16, 3)
-    assert discriminator.feature_dim == 10
-    assert discriminator.plan.role == "discriminator"
-
-
 def test_images_that_are_not_contiguous_work(discriminator: Discriminator) -> None:
     images = some_images(8)
     mirrored = images[::2, :, ::-1]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ganport_runtime import ClosedError, Generator, InputError, latents
+from ganport_runtime import ClosedError, Generator, InputError, PlanError, latents
 from ganport_runtime.backends.onnxruntime import OnnxRuntimeBackend, OnnxRuntimeSession
 from ganport_runtime.batches import BUCKETS
 from ganport_runtime.opening import Running
@@ -64,24 +64,11 @@ def test_stream_gives_the_same_images_batch_by_batch(generator: Generator, count
         assert_alike(np.concatenate(batches), generator.sample(count, seed=3, start=2))
 
 
-def test_it_says_what_it_takes_and_gives(generator: Generator, bundle: Path) -> None:
-    assert generator.latent_dim == 12
-    assert generator.image_shape == (16, 16, 3)
-    assert generator.bundle.path == bundle
-    assert "CPUExecutionProvider" in repr(generator)
-
-
 def test_latents_that_are_not_contiguous_work(generator: Generator) -> None:
     z = np.random.default_rng(0).standard_normal((10, 24), np.float32)
     assert np.array_equal(generator(z[::2, ::2]), generator(z[::2, ::2].copy()))
     assert_alike(generator(z[:, :12][::-1]), generator(z[:, :12])[::-1])
     assert np.array_equal(generator(np.asfortranarray(z[:, :12])), generator(z[:, :12]))
-
-
-def test_latents_that_may_not_be_written_to_work(generator: Generator) -> None:
-    z = np.zeros((3, 12), np.float32)
-    z.flags.writeable = False
-    assert generator(z).shape == (3, 16, 16, 3)
 
 
 def test_what_the_caller_does_with_images_changes_no_later_ones(generator: Generator) -> None:
@@ -146,11 +133,6 @@ def test_bad_counts_are_named(generator: Generator, arguments: dict[str, Any], m
 def test_more_images_than_memory_holds_are_refused(generator: Generator) -> None:
     with pytest.raises(InputError, match=r"does not fit in memory; ask for fewer at a time, or use stream\(\)"):
         generator.sample(2**50)
-
-
-def test_a_batch_of_zero_is_refused(generator: Generator) -> None:
-    with pytest.raises(InputError, match="batch is 0"):
-        generator.stream(5, batch=0)
 
 
 def test_a_closed_generator_says_so(bundle: Path) -> None:
@@ -238,8 +220,6 @@ def test_a_session_of_fixed_batches_gets_whole_buckets(bundle: Path, weights: We
 
 
 def test_an_engine_that_fails_says_why_in_one_line(bundle: Path) -> None:
-    from ganport_runtime import PlanError
-
     opened = Generator.open(bundle)
     model = opened.bundle.read(opened.bundle.variants("generator")[0])
     session = OnnxRuntimeBackend().open(model, entry=SOME_GRAPH, device="cpu", threads=1)

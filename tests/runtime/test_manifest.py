@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 from ganport_runtime import BundleError
-from ganport_runtime.fields import parse_json
-from ganport_runtime.manifest import CompiledEngine, Manifest, Variant
+from ganport_runtime.manifest import CompiledEngine, Manifest, Variant, parse_json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,56 +60,33 @@ def test_a_bundle_may_have_no_discriminator() -> None:
     assert Manifest.from_json(changed).to_json()["discriminator"] is None
 
 
-REQUIRED = [
-    ("format",),
-    ("name",),
-    ("created",),
-    ("toolchain",),
-    ("training",),
-    ("generator",),
-    ("generator", "latent"),
-    ("generator", "latent", "dim"),
-    ("generator", "latent", "distribution"),
-    ("generator", "image", "height"),
-    ("discriminator",),
-    ("discriminator", "image", "channels"),
-    ("discriminator", "features", "dim"),
-    ("discriminator", "features", "pooling"),
-    ("variants",),
-    ("variants", 0, "id"),
-    ("variants", 0, "role"),
-    ("variants", 0, "file"),
-    ("variants", 1, "sha256"),
-    ("variants", 1, "precision"),
-    ("variants", 1, "form"),
-    ("variants", 1, "parity"),
-    ("engines",),
-    ("engines", 0, "variant"),
-    ("engines", 0, "library"),
-    ("engines", 0, "compute_capabilities"),
-    ("engines", 0, "profiles"),
-]
+REQUIRED = """
+format name created toolchain training generator discriminator variants engines
+generator.latent generator.latent.dim generator.latent.distribution generator.image.height
+discriminator.image.channels discriminator.features.dim discriminator.features.pooling
+variants.0.id variants.0.role variants.0.file variants.1.sha256 variants.1.precision variants.1.form variants.1.parity
+engines.0.variant engines.0.library engines.0.compute_capabilities engines.0.profiles
+"""
 
 
-@pytest.mark.parametrize("place", REQUIRED, ids=lambda place: ".".join(map(str, place)))
-def test_no_field_may_be_missing_or_of_another_kind(place: tuple[Any, ...]) -> None:
+@pytest.mark.parametrize("name", REQUIRED.split())
+def test_no_field_may_be_missing_or_of_another_kind(name: str) -> None:
+    place = [int(step) if step.isdigit() else step for step in name.split(".")]
     for wrong in ("absent", 2.5, True, [1], [], "", -1, "\ud800", "a\nb", 2**40):
         changed = document()
-        holder = changed
+        holder: Any = changed
         for step in place[:-1]:
             holder = holder[step]
         if wrong == "absent":
             del holder[place[-1]]
         else:
             holder[place[-1]] = wrong
-        if (place == ("engines",) and wrong == []) or (place[-1] == "compute_capabilities" and wrong == []):
+        if wrong == [] and place[-1] in ("engines", "compute_capabilities", "profiles"):
             continue  # an empty list is a list
-        if place[-1] == "profiles" and wrong == []:
-            continue
         with pytest.raises(BundleError) as caught:
             Manifest.from_json(changed)
         assert "\n" not in str(caught.value)
-        assert str(place[-1]) in str(caught.value) or place == ("discriminator",)
+        assert str(place[-1]) in str(caught.value) or place == ["discriminator"]
 
 
 @pytest.mark.parametrize(
@@ -128,29 +104,6 @@ def test_what_is_wrong_is_named(change: dict[str, Any], message: str) -> None:
     with pytest.raises(BundleError) as caught:
         Manifest.from_json(document() | change)
     assert message in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "file",
-    [
-        "../g.onnx",
-        "/g.onnx",
-        "a/../../g.onnx",
-        "./g.onnx",
-        "a//g.onnx",
-        "..",
-        "a\\g.onnx",
-        "C:/g.onnx",
-        "C:g",
-        "a/",
-        "\x00",
-    ],
-)
-def test_a_path_that_could_leave_the_bundle_is_refused(file: str) -> None:
-    changed = document()
-    changed["variants"][0]["file"] = file
-    with pytest.raises(BundleError, match=r"variants\[0\].file is "):
-        Manifest.from_json(changed)
 
 
 @pytest.mark.parametrize(

@@ -105,11 +105,6 @@ def test_a_device_without_its_provider_is_refused_with_the_remedy(bundle: Path) 
         }  # fmt: skip
 
 
-def test_a_precision_that_the_bundle_lacks_is_refused(bundle: Path) -> None:
-    with pytest.raises(PlanError, match="its precision is fp32, int8 was asked for"):
-        Generator.open(bundle, precision="int8")
-
-
 @without_cuda
 def test_the_engines_silent_fallback_is_an_error(bundle: Path) -> None:
     """ONNX Runtime runs on the CPU where CUDA was asked for and is not there; that is no CUDA session."""

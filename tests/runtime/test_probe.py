@@ -80,6 +80,7 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return batches
 
 
+@pytest.mark.slow
 def test_a_model_for_each_bucket_is_probed_at_each(probed: Path, cache: Path, sizes: list[int]) -> None:
     for _ in range(2):
         Generator.open(probed, backend="openvino").close()
@@ -113,22 +114,6 @@ def test_a_changed_bundle_is_probed_again(probed: Path, cache: Path, weights: We
     add_probe(probed, weights, images=2)
     Generator.open(probed, device="cpu", backend="onnxruntime")
     assert runs == [3, 2]
-
-
-def test_where_nothing_can_be_remembered_it_is_said(
-    probed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs: list[int]
-) -> None:
-    (tmp_path / "file").write_text("no folder")
-    monkeypatch.setenv("GANPORT_CACHE", str(tmp_path / "file"))
-    for _ in range(2):
-        with Generator.open(probed, device="cpu", backend="onnxruntime") as generator:
-            assert "the probe runs at every opening, for its result cannot be remembered" in generator.plan.note
-    assert runs == [3, 3]
-
-
-def test_a_bundle_without_a_probe_says_so(bundle: Path) -> None:
-    with Generator.open(bundle) as generator:
-        assert "the bundle has no probe" in generator.plan.note
 
 
 def test_logits_that_a_probe_lacks_are_said_to_be_unchecked(own_bundle: Path, weights: Weights) -> None:
@@ -169,6 +154,7 @@ def test_the_next_candidate_takes_the_place_of_one_that_fails(tmp_path: Path, we
     assert any("generator-deconv-fp32 by onnxruntime on cpu: it fails the bundle's probe" in line for line in refused)
 
 
+@pytest.mark.slow
 def test_int8_is_held_to_what_it_promises(tmp_path: Path, weights: Weights) -> None:
     promised = {"psnr_db_mean": 60.0, "psnr_db_worst": 58.0}
     path = add_probe(make_variety(tmp_path / "a.ganport", weights, fidelity=promised), weights, logit=None)

@@ -65,11 +65,6 @@ def test_one_plan_that_fails_the_probe_at_one_bucket_gives_way_at_all(
         assert {bucket for bucket, plan in usual.plans.items() if plan.backend == "onnxruntime"} == {2}
 
 
-def test_one_plan_of_a_bundle_that_was_not_tuned_is_the_default(variety: Path) -> None:
-    with Generator.open(variety) as generator, Generator.open(variety, one_plan=False) as usual:
-        assert generator.plans == usual.plans
-
-
 def test_a_plan_of_several_buckets_is_opened_once(variety: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ganport_runtime import opening
 
@@ -103,12 +98,6 @@ def test_what_is_asked_for_narrows_the_record(variety: Path, asked: dict[str, An
     with Generator.open(variety, **asked) as generator:
         for plan in generator.plans.values():
             assert (plan.variant, plan.backend, plan.tuned) == (entry, backend, True)
-
-
-def test_what_the_record_has_no_plan_for_is_not_tuned(variety: Path) -> None:
-    write_record(variety, ONNXRUNTIME)
-    said = note(variety, precision="int8")
-    assert "not tuned: the tuning record holds no measured plan of what was asked for" in said
 
 
 def test_a_bucket_that_was_not_measured_is_not_tuned(variety: Path) -> None:
@@ -176,11 +165,6 @@ def test_plans_over_the_records_own_budget_are_not_used(variety: Path) -> None:
 def test_a_budget_that_is_none_is_refused(psnr: Any, worst: Any) -> None:
     with pytest.raises(InputError, match=r"^(min_psnr_db|max_worst) is .*, wanted "):
         Budget(psnr, worst)
-
-
-def test_a_slow_plans_speed_is_not_rounded_to_nothing(variety: Path) -> None:
-    file = write_record(variety, replace(ONNXRUNTIME, images_per_second={64: 0.0004}))
-    assert TuningRecord.from_json(json.loads(file.read_bytes())).plans[0].images_per_second == {64: 0.0004}
 
 
 def test_a_record_reads_back_as_it_was_written(variety: Path) -> None:

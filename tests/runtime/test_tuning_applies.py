@@ -20,10 +20,6 @@ from tests.support.records import ONNXRUNTIME, OPENVINO, note, write_record
 pytestmark = pytest.mark.usefixtures("cache")
 
 
-def test_without_a_record_that_is_said(variety: Path, cache: Path) -> None:
-    assert note(variety).startswith("not tuned: the safest fast default, nothing was measured on this machine")
-
-
 def test_another_machine_is_said(variety: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cores = machine.facts()["cores"]
     write_record(variety, OPENVINO)
@@ -148,17 +144,3 @@ def test_a_bundles_own_record_comes_before_a_newer_one_of_its_copy(variety: Path
         assert (generator.plan.backend, generator.plan.tuned) == ("openvino", True)
     newer.unlink()
     assert "is damaged" in note(variety)
-
-
-def test_a_link_to_nothing_is_said_and_never_fatal(variety: Path, tmp_path: Path) -> None:
-    file = write_record(variety, OPENVINO)
-    file.unlink()
-    file.symlink_to(tmp_path / "gone")
-    assert f"the tuning record {file} is damaged: " in note(variety)
-
-
-def test_a_folder_that_cannot_be_read_is_said(variety: Path, cache: Path) -> None:
-    cache.mkdir()
-    (cache / "tuning").write_text("no folder")
-    said = note(variety)
-    assert "not tuned: the tuning record does not apply, the tuning records cannot be read (" in said

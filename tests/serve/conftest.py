@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ganport_runtime import Generator
+from ganport_runtime import Discriminator, Generator
 
 from tests.support.bundles import Weights, make_bundle, make_weights
 
@@ -31,6 +31,19 @@ def bundle(tmp_path_factory: pytest.TempPathFactory, weights: Weights) -> Path:
 def other_bundle(tmp_path_factory: pytest.TempPathFactory, other_weights: Weights) -> Path:
     """To be read only."""
     return make_bundle(tmp_path_factory.mktemp("serve") / "other.ganport", other_weights)
+
+
+# of one module each: modules of other folders have bundles of their own
+@pytest.fixture(scope="module")
+def generator(bundle: Path) -> Iterator[Generator]:
+    with Generator.open(bundle, threads=1) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def discriminator(bundle: Path) -> Iterator[Discriminator]:
+    with Discriminator.open(bundle, threads=1) as opened:
+        yield opened
 
 
 class Gate:

@@ -20,10 +20,12 @@ from typing import Any
 import grpc  # type: ignore[import-untyped]
 import numpy as np
 import pytest
+from ganport_serve.v2 import grpc as grpc_server
 from PIL import Image
 from tritonclient.grpc import service_pb2 as pb  # type: ignore[import-untyped]
 
 from tests.serve.v2.messages import request_of, stub_of
+from tests.serve.v2.tensors import Array
 from tests.support.bundles import Weights, make_bundle, make_weights
 from tests.support.http2 import Http2Connection, message_head
 from tests.support.http_client import (
@@ -36,9 +38,10 @@ from tests.support.http_client import (
     read_answer,
     request,
     seed_request,
+    status_of,
     wait_until,
 )
-from tests.support.serving import Serving, serving, serving_here
+from tests.support.serving import Here, Serving, serving, serving_here
 
 pytestmark = pytest.mark.slow
 MIB = 2**20
@@ -194,10 +197,44 @@ def test_trailers_end_and_are_no_headers(server: Serving, large_weights: Weights
     assert answer.headers["x-request-id"] != "from-a-trailer"
 
 
-def test_bodies_that_inflate_are_bounded_together(server: Serving, large_weights: Weights) -> None:
-    bomb = gzip.compress(bytes(32 * MIB - 100))
-    with onlookers(server, large_weights):
-        at_once(60, lambda _: ask(server.port, "POST", INFER, bomb, content_encoding="gzip"))
+def test_what_a_body_inflates_to_is_charged_to_the_budget(large_bundle: Path) -> None:
+    body = os.urandom(MIB) + bytes(3 * MIB - 1000)
+    packed = gzip.compress(body)  # 1 MiB, which with the 4 MiB that it inflates to are over the budget
+    with serving_here(large_bundle, max_bodies=4 * MIB, max_body=4 * MIB) as here:
+        assert ask(here.port, "POST", INFER, packed, content_encoding="gzip").status == 503
+        assert refusals(here) == {"no_memory": 1}
+        assert ask(here.port, "POST", INFER, body).status == 400  # nothing is held any more
+
+
+def test_answers_of_grpc_that_nobody_reads_are_charged_until_their_time_is_over(
+    large_bundle: Path, large_weights: Weights, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(grpc_server, "SLOWEST", MIB)
+    many: dict[str, Array] = {"seed": np.array([1], np.uint64), "count": np.array([200], np.uint32)}  # 2.3 MiB
+    asked = request_of(many).SerializeToString()
+    settings: dict[str, Any] = {"write_timeout": 2.0, "max_bodies": 8 * MIB, "max_body": 8 * MIB}
+    with serving_here(large_bundle, grpc_port=0, **settings) as here, ExitStack() as stack:
+
+        def ask_and_read_nothing() -> Http2Connection:
+            connection = Http2Connection(str(here.grpc), window=0)
+            stack.callback(connection.socket.close)
+            images = status_of(here.port)["images"]
+            connection.send(connection.call(), message_head(len(asked)) + asked, 1)
+            wait_until(lambda: status_of(here.port)["images"] == images + 200)
+            return connection
+
+        for _ in range(4):
+            ask_and_read_nothing()
+        wait_until(lambda: refusals(here).get("no_memory") == 1)  # the three answers before fill the budget
+        wait_until(lambda: refusals(here).get("slow_request") == 3)
+        ask_and_read_nothing().socket.close()  # a client that leaves is no failure
+        _ask_grpc(here, large_weights)
+        assert ask(here.port, "POST", INFER, bytes(3 * MIB)).status == 400  # nothing is held any more
+    assert errors_logged(caplog) == []
+
+
+def errors_logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
 
 
 FLOATS = b'{"inputs":[{"name":"z","datatype":"FP32","shape":[1,8],"data":[%b0]}]}' % (b"1.5," * (MIB - 100))
@@ -301,7 +338,7 @@ def test_half_sent_messages_of_grpc(server: Serving, large_weights: Weights) -> 
     _ask_grpc(server, large_weights)
 
 
-def _ask_grpc(server: Serving, weights: Weights, seconds: float = 5.0) -> None:
+def _ask_grpc(server: Serving | Here, weights: Weights, seconds: float = 5.0) -> None:
     with stub_of(str(server.grpc)) as stub:
         assert stub.ServerReady(pb.ServerReadyRequest(), timeout=seconds).ready
         answer = stub.ModelInfer(request_of({"seed": np.array([5], np.uint64)}), timeout=seconds)
@@ -309,7 +346,7 @@ def _ask_grpc(server: Serving, weights: Weights, seconds: float = 5.0) -> None:
         assert are_images(images, weights, 5)
 
 
-def refusals(server: Serving) -> dict[str, float]:
+def refusals(server: Serving | Here) -> dict[str, float]:
     """How often each reason was given."""
     lines = ask(server.port, "GET", "/metrics").body.decode().splitlines()
     found = [line for line in lines if line.startswith("ganport_refusals_total{")]
@@ -346,17 +383,6 @@ def _is_served(server: Serving, weights: Weights) -> bool:
     except grpc.RpcError:
         return False
     return True
-
-
-def test_answers_of_grpc_that_nobody_reads(server: Serving, large_weights: Weights) -> None:
-    asked = request_of({"seed": np.array([1], np.uint64), "count": np.array([1000], np.uint32)}).SerializeToString()
-    with onlookers(server, large_weights), ExitStack() as stack:
-        for _ in range(60):
-            connection = Http2Connection(str(server.grpc), window=0)
-            stack.callback(connection.socket.close)
-            connection.send(connection.call(), message_head(len(asked)) + asked, 1)
-        time.sleep(3)
-        _ask_grpc(server, large_weights)
 
 
 def test_a_call_without_the_token_is_refused_before_its_message(bundle: Path) -> None:

@@ -109,22 +109,8 @@ def test_the_status_has_these_members(server: Here) -> None:
     wait_until(lambda: status_of(server.port)["images"] == 4)
     status = status_of(server.port)
     served = server.engine.served
-    assert list(status) == [
-        "ready",
-        "reason",
-        "bundle",
-        "engine",
-        "replicas",
-        "plans",
-        "images_per_second",
-        "queue",
-        "running",
-        "latency_ms",
-        "images",
-        "refused",
-        "uptime_seconds",
-        "limits",
-    ]
+    first = ["ready", "reason", "bundle", "engine", "replicas", "plans", "images_per_second"]
+    assert list(status) == [*first, "queue", "running", "latency_ms", "images", "refused", "uptime_seconds", "limits"]
     assert status["bundle"] == {
         "name": "tiny",
         "digest": served.digest,

@@ -117,10 +117,7 @@ def test_told_twice_or_after_its_time_it_does_not_wait(
 
 
 def stop_while_one_is_called(bundle: Path, gate: Gate, *, times: int, drain_timeout: float) -> None:
-    with (
-        serving_here(bundle, drain_timeout=drain_timeout, grpc_port=0) as here,
-        stub_of(str(here.grpc)) as stub,
-    ):
+    with serving_here(bundle, drain_timeout=drain_timeout, grpc_port=0) as here, stub_of(str(here.grpc)) as stub:
         gate.close()
         lost = stub.ModelInfer.future(request_of({"seed": np.array([4], np.uint64)}), timeout=30)
         wait_until(lambda: status_of(here.port)["running"] == 1)

@@ -26,21 +26,13 @@ MakeEngine = Callable[[Path, Settings, Metrics], Engine]
 
 @dataclass(frozen=True)
 class Serving:
-    """`ganport serve` as a process that is ready.
+    """`ganport serve` as a process that is ready."""
 
-    Attributes:
-        url: `http://127.0.0.1:PORT`.
-        grpc: `127.0.0.1:PORT`, or None with `--no-grpc`.
-        process: the process.
-        token: what its clients send, if it wants one.
-        document: what `--json` printed.
-    """
-
-    url: str
-    grpc: str | None
-    process: "subprocess.Popen[str]"
-    token: str | None
-    document: dict[str, Any]
+    url: str  # `http://127.0.0.1:PORT`
+    grpc: str | None  # `127.0.0.1:PORT`, or None with `--no-grpc`
+    process: "subprocess.Popen[str]"  # the process
+    token: str | None  # what its clients send, if it wants one
+    document: dict[str, Any]  # what `--json` printed
     log: IO[str]
 
     @property
@@ -90,19 +82,12 @@ def serving(bundle: Path, *words: object, token: str | None = None) -> Iterator[
 
 @dataclass(frozen=True)
 class Here:
-    """The server on a thread of this process.
+    """The server on a thread of this process."""
 
-    Attributes:
-        url: `http://127.0.0.1:PORT`.
-        grpc: `127.0.0.1:PORT`, or None.
-        engine: what makes its images.
-        server: may be stopped before the block ends.
-    """
-
-    url: str
-    grpc: str | None
-    engine: Engine
-    server: Server
+    url: str  # `http://127.0.0.1:PORT`
+    grpc: str | None  # `127.0.0.1:PORT`, or None
+    engine: Engine  # what makes its images
+    server: Server  # may be stopped before the block ends
 
     @property
     def port(self) -> int:
@@ -119,14 +104,7 @@ def local_engine(path: Path, settings: Settings, metrics: Metrics) -> LocalEngin
 def serving_here(
     bundle: Path, *, make_engine: MakeEngine = local_engine, ready: bool = True, **settings: Any
 ) -> Iterator[Here]:
-    """Serve on a thread of this process with settings that the command line does not have, gRPC only where asked for.
-
-    Args:
-        bundle: the bundle's directory.
-        make_engine: makes the engine.
-        ready: whether to wait until it is ready, or only until its ports are open.
-        settings: of `Settings`.
-    """
+    """Serve on a thread of this process, also with settings that the command line does not have."""
     chosen = Settings(**{"port": 0, "grpc_port": None, **settings})
     engines: list[Engine] = []
     addresses: list[Address] = []

@@ -48,4 +48,4 @@ def measure_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("pytorch", "onnxruntime", "openvino"):
         monkeypatch.setattr(f"ganport_bench.baselines.{module}.thread_choices", lambda: (1,))
     monkeypatch.setattr("ganport_runtime.tuning.tuner.TURN_SECONDS", 0.001)
-    monkeypatch.setattr("ganport_runtime.tuning.turns.MOST_ROUNDS", 2)
+    monkeypatch.setattr("ganport_runtime.tuning.timing.MOST_ROUNDS", 2)

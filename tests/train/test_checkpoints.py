@@ -19,6 +19,8 @@ from safetensors.torch import load_file, save_file
 
 from tests.train.conftest import tiny_settings, write_archive
 
+FILES = ("discriminator", "ema", "generator", "optimizer-discriminator", "optimizer-generator")
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainingConfig, Path]:
@@ -83,19 +85,10 @@ def test_a_run_that_is_not_there_or_has_no_checkpoint_yet(run: Path, tmp_path: P
 
 def test_a_checkpoint_holds_safetensors_and_json_and_nothing_else(run: Path) -> None:
     for folder in whole(run):
-        assert sorted(path.name for path in folder.iterdir()) == [
-            "discriminator.safetensors",
-            "ema.safetensors",
-            "generator.safetensors",
-            "optimizer-discriminator.safetensors",
-            "optimizer-generator.safetensors",
-            "state.json",
-        ]
+        assert {path.name for path in folder.iterdir()} == {"state.json", *(f"{name}.safetensors" for name in FILES)}
 
 
-@pytest.mark.parametrize(
-    "name", ["generator", "discriminator", "ema", "optimizer-generator", "optimizer-discriminator"]
-)
+@pytest.mark.parametrize("name", ["ema", "optimizer-generator"])
 def test_a_truncated_file_is_named_even_without_digests(run: Path, tiny: TrainingConfig, name: str) -> None:
     path = run / "checkpoints/step-000006" / f"{name}.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
@@ -103,11 +96,12 @@ def test_a_truncated_file_is_named_even_without_digests(run: Path, tiny: Trainin
     with pytest.raises(CheckpointError, match=rf"step-000006/{name}\.safetensors: cannot be read") as caught:
         train(dataclasses.replace(tiny, steps=9), run, resume=True)
     assert "\n" not in str(caught.value)
+    path.unlink()
+    with pytest.raises(CheckpointError, match=rf"{name}\.safetensors: cannot be read"):
+        train(dataclasses.replace(tiny, steps=9), run, resume=True)
 
 
-@pytest.mark.parametrize(
-    "name", ["generator", "discriminator", "ema", "optimizer-generator", "optimizer-discriminator"]
-)
+@pytest.mark.parametrize("name", FILES)
 def test_one_altered_bit_is_noticed(run: Path, tiny: TrainingConfig, name: str) -> None:
     path = run / "checkpoints/step-000006" / f"{name}.safetensors"
     content = bytearray(path.read_bytes())
@@ -132,12 +126,6 @@ def test_a_checkpoint_from_before_digests_were_recorded_loads_and_goes_on(run: P
         forget_digests(folder)
     assert load_networks(run, "last").step == 6
     assert train(dataclasses.replace(tiny, steps=9), run, resume=True).step == 9
-
-
-def test_a_missing_file_is_named(run: Path) -> None:
-    (run / "last/ema.safetensors").unlink()
-    with pytest.raises(CheckpointError, match=r"ema\.safetensors: cannot be read"):
-        load_networks(run, "last")
 
 
 def test_tensors_of_another_network_are_refused(run: Path, tiny: TrainingConfig) -> None:
@@ -179,13 +167,14 @@ def test_a_damaged_state_is_named(run: Path, tiny: TrainingConfig, content: byte
         ("versions", "torch"),
         ("files", []),
         ("files", {"ema.safetensors": 1}),
+        ("format", 2),
     ],
 )
 def test_a_field_of_the_wrong_kind_is_named(run: Path, tiny: TrainingConfig, field: str, value: object) -> None:
     path = run / "checkpoints/step-000006/state.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
     for attempt in (lambda: load_networks(run, "last"), lambda: train(tiny, run, resume=True)):
-        with pytest.raises(CheckpointError, match=rf"state\.json: {field} cannot be"):
+        with pytest.raises(CheckpointError, match=rf"state\.json: {field} (cannot be|2 is not 1)"):
             attempt()
 
 
@@ -231,13 +220,6 @@ def test_a_folder_that_is_no_copy_of_a_checkpoint_is_not_deleted(run: Path, tiny
     with pytest.raises(CheckpointError, match="last: is a folder that copies none of the checkpoints"):
         train(dataclasses.replace(tiny, steps=9), run, resume=True)
     assert (run / "last/notes.txt").read_text() == "mine"
-
-
-def test_a_later_format_is_refused(run: Path) -> None:
-    path = run / "last/state.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2}))
-    with pytest.raises(CheckpointError, match="format 2 is not 1"):
-        load_networks(run, "last")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"width": 4}', b'{"colour": 4}'])

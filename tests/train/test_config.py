@@ -13,12 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 
-def test_the_default_preset_is_the_relativistic_one() -> None:
-    config = TrainingConfig(data="digits")
-    assert config == preset("rpgan", "digits")
-    assert config.loss == "relativistic"
-
-
 def test_every_loss_can_be_chosen() -> None:
     assert choices("loss") == tuple(LOSSES)
 
@@ -33,23 +27,18 @@ def test_settings_survive_json(name: str) -> None:
     ("settings", "message"),
     [
         ({"resolution": 48}, "--resolution 48 is none of 16, 32, 64, 128, 256"),
-        ({"resolution": 8}, "--resolution 8"),
-        ({"resolution": 512}, "--resolution 512"),
         ({"kernel": 3}, "--kernel 3 is none of 4, 5"),
         ({"channels": 4}, "--channels 4 is none of 1, 3"),
         ({"width": 0}, "--width 0 is too small"),
         ({"latent_dim": -1}, "--latent-dim -1 is too small"),
-        ({"batch_size": 0}, "--batch-size 0 is too small"),
         ({"batch_size": 1}, "--batch-size 1 is too small"),
         ({"steps": 0}, "--steps 0 is too small"),
-        ({"checkpoint_every": 0}, "--checkpoint-every 0 is too small"),
         ({"sample_every": -3}, "--sample-every -3 is too small"),
         ({"threads": 0}, "--threads 0 is too small"),
         ({"seed": -1}, "--seed -1 is out of range"),
         ({"seed": 2**63}, "--seed 9223372036854775808 is out of range"),
         ({"learning_rate": 0.0}, "--learning-rate 0.0 is out of range"),
         ({"learning_rate": float("nan")}, "--learning-rate nan is out of range"),
-        ({"learning_rate": float("inf")}, "--learning-rate inf is out of range"),
         ({"penalty": -1.0}, "--penalty -1.0 is out of range"),
         ({"penalty": float("inf")}, "--penalty inf is out of range"),
         ({"ema_decay": 1.0}, "--ema-decay 1.0 is out of range"),
@@ -58,29 +47,20 @@ def test_settings_survive_json(name: str) -> None:
         ({"steps": True}, "--steps True is of type bool, not int"),
         ({"width": 32.5}, "--width 32.5 is of type float, not int"),
         ({"colour": 3}, "unknown settings: colour"),
+        ({"name": "stylegan"}, "'stylegan': choose one of rpgan, dcgan, article"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        preset("rpgan", "digits", **settings)
+        preset(**{"name": "rpgan", "data": "digits", **settings})
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("learning_rate", [1e-12, 1, 2.5, 1e30])
-def test_any_finite_learning_rate_above_zero_may_be_tried(learning_rate: float) -> None:
-    assert preset("rpgan", "digits", learning_rate=learning_rate).learning_rate == learning_rate
 
 
 @pytest.mark.parametrize("name", ["dcgan", "article"])
 def test_batch_norm_in_the_discriminator_contradicts_a_gradient_penalty(name: str) -> None:
     with pytest.raises(ConfigError, match=r"ill-defined.*--penalty 0"):
         preset(name, "digits", penalty=1.0)
-
-
-def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="'stylegan': choose one of rpgan, dcgan, article"):
-        preset("stylegan", "digits")
 
 
 def test_unknown_and_missing_names_in_a_file_are_refused() -> None:
@@ -133,16 +113,9 @@ def test_a_setting_added_later_has_for_older_runs_the_value_that_they_worked_by(
 @given(st.sampled_from([field.name for field in dataclasses.fields(TrainingConfig)]))
 def test_the_digest_changes_with_what_a_step_computes_and_with_nothing_else(name: str) -> None:
     config = preset("rpgan", "digits", penalty=0.0, batch_size=8)
-    other: dict[str, Any] = {
-        "data": "x",
-        "preset": "dcgan",
-        "resolution": 32,
-        "channels": 1,
-        "background": "red",
-        "skip_bad": True,
-    }
+    other: dict[str, Any] = {"data": "x", "preset": "dcgan", "resolution": 32, "channels": 1, "background": "red"}
     other |= {"activation": "leaky_relu", "initialization": "he", "loss": "minimax", "kernel": 5, "threads": 3}
-    other |= {"discriminator_batch_norm": True}
+    other |= {"discriminator_batch_norm": True, "skip_bad": True}
     value = other.get(name, 0.25 if isinstance(getattr(config, name), float) else 11)
     changed = TrainingConfig.from_json({**config.to_json(), name: value})
     free = name in {"data", "steps", "checkpoint_every", "sample_every", "threads"}

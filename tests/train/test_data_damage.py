@@ -1,7 +1,6 @@
 """Damaged and hostile images and archives: one line each, and what --skip-bad leaves out."""
 
 import io
-import os
 import zipfile
 from pathlib import Path
 
@@ -89,10 +88,3 @@ def test_an_encrypted_zip_entry_is_unreadable(tmp_path: Path) -> None:
     content[content.index(b"PK\x01\x02") + 8] |= 1  # and in the directory
     path.write_bytes(content)
     assert "a.png is unreadable" in message_of(path)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
-def test_a_file_without_permission_is_unreadable(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path, colored_files(""))
-    (folder / "0.png").chmod(0)
-    assert "0.png is unreadable" in message_of(folder)

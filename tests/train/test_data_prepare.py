@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from ganport_train.data import load_images
-from ganport_train.data.prepare import prepare
+from ganport_train.data.image_set import prepare
 from ganport_train.errors import ConfigError, DataError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -161,8 +161,7 @@ def test_a_background_that_is_no_color_is_refused(background: str) -> None:
         load_images("digits", resolution=16, background=background)
 
 
-@pytest.mark.parametrize(("background", "expected"), [("teal", [0, 128, 128]), ("#010203", [1, 2, 3])])
-def test_backgrounds(tmp_path: Path, background: str, expected: list[int]) -> None:
+def test_a_background_is_a_name_or_a_number(tmp_path: Path) -> None:
     saved(tmp_path / "clear.png", Image.new("RGBA", (20, 20), (0, 0, 0, 0)))
-    images = load_images(str(tmp_path), resolution=16, background=background)
-    assert images.images[0, 5, 5].tolist() == expected
+    for background, expected in (("teal", [0, 128, 128]), ("#010203", [1, 2, 3])):
+        assert load_images(str(tmp_path), resolution=16, background=background).images[0, 5, 5].tolist() == expected

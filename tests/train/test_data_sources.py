@@ -59,14 +59,9 @@ def test_the_class_is_the_first_folder_below_the_common_one(tmp_path: Path) -> N
     assert images.labels.tolist() == [0, 0, 1, 1, 1, 1]
 
 
-def test_images_in_one_folder_have_no_labels(tmp_path: Path) -> None:
-    images = load_images(str(write_folder(tmp_path, colored_files("photos/"))), resolution=16)
-    assert images.labels is None
-    assert images.class_names == ()
-
-
 def test_loose_images_beside_class_folders_leave_the_set_without_labels_and_a_note_says_so(tmp_path: Path) -> None:
-    images = load_images(str(write_folder(tmp_path, colored_files("", "cats/", "dogs/"))), resolution=16)
+    assert load_images(str(write_folder(tmp_path / "b", colored_files("photos/"))), resolution=16).notes == ()
+    images = load_images(str(write_folder(tmp_path / "a", colored_files("", "cats/", "dogs/"))), resolution=16)
     assert images.labels is None
     assert any("2 images lie outside the 2 class folders" in note for note in images.notes)
 
@@ -104,11 +99,6 @@ def test_npz_of_bytes(tmp_path: Path, key: str, shape: tuple[int, ...]) -> None:
     assert images.labels.tolist() == [0, 1, 0, 0, 1, 0]
 
 
-def test_npz_pixels_at_the_resolution_stay_as_they_are(image_archive: Path) -> None:
-    with np.load(image_archive) as archive:
-        np.testing.assert_array_equal(load_images(str(image_archive), resolution=16).images, archive["images"])
-
-
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
@@ -130,15 +120,25 @@ def test_npz_that_will_not_do(tmp_path: Path, arrays: dict[str, npt.NDArray[np.g
     assert message in message_of(tmp_path / "a.npz")
 
 
-def test_sources_that_are_not_there_or_of_no_known_kind(tmp_path: Path) -> None:
-    assert "there is no such file or folder: name digits, a folder" in message_of(tmp_path / "nowhere")
-    assert "--data" not in message_of(tmp_path / "nowhere")  # other commands call their sources otherwise
-    (tmp_path / "set.tar").write_bytes(b"x")
-    assert "is of no known kind: name digits, a folder" in message_of(tmp_path / "set.tar")
-    (tmp_path / "set.zip").write_bytes(b"not a zip")
-    assert "is no readable .zip" in message_of(tmp_path / "set.zip")
-    (tmp_path / "set.npz").write_bytes(b"not a zip")
-    assert "is no readable .npz" in message_of(tmp_path / "set.npz")
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("nowhere", None, "there is no such file or folder: name digits, a folder"),
+        ("set.tar", b"x", "is of no known kind: name digits, a folder"),
+        ("set.zip", b"not a zip", "is no readable .zip"),
+        ("set.npz", b"not a zip", "is no readable .npz"),
+        ("empty", {}, "holds no images: put PNG, JPEG, WebP or other images there, or name another"),
+        ("texts", {"a.txt": b"x"}, "holds no images (1 files are no images"),
+    ],
+)
+def test_sources_that_will_not_do(tmp_path: Path, name: str, content: object, message: str) -> None:
+    if isinstance(content, bytes):
+        (tmp_path / name).write_bytes(content)
+    elif isinstance(content, dict):
+        (tmp_path / name).mkdir()
+        write_folder(tmp_path / name, content)
+        assert message in message_of(write_zip(tmp_path / f"{name}.zip", content))
+    assert message in message_of(tmp_path / name)
 
 
 def test_an_empty_name_is_not_the_folder_that_one_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,15 +154,6 @@ def test_a_single_image_is_a_source_without_classes(tmp_path: Path) -> None:
     assert images.labels is None
     assert images.images[0, 0, 0].tolist() == [0, 90, 1]
     assert "bad.PNG is unreadable" in message_of(folder / "bad.PNG")
-
-
-def test_empty_sources(tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    assert message_of(tmp_path / "empty").endswith(
-        "holds no images: put PNG, JPEG, WebP or other images there, or name another"
-    )
-    assert "holds no images" in message_of(write_zip(tmp_path / "empty.zip", {}))
-    assert "holds no images (1 files are no images" in message_of(write_folder(tmp_path / "texts", {"a.txt": b"x"}))
 
 
 @pytest.mark.parametrize("name", ["../up.png", "/etc/up.png", "a/../../up.png", "a\\..\\up.png"])

@@ -41,14 +41,6 @@ def test_one_image_repeated_is_farther_than_variety() -> None:
     assert measure(shapes(1)[:1].expand(64, -1, -1, -1)) > 1.2 * measure(shapes(1))
 
 
-def test_a_flat_color_has_a_finite_distance() -> None:
-    assert 0 < FrechetDistance(shapes(0))(torch.full((64, 3, 32, 32), 128, dtype=torch.uint8)) < 1e5
-
-
-def test_the_figure_is_the_same_each_time() -> None:
-    assert FrechetDistance(shapes(0))(shapes(1)) == FrechetDistance(shapes(0))(shapes(1))
-
-
 def test_order_does_not_matter_and_every_chunk_counts() -> None:
     images = shapes(0, count=150, size=16)
     measure = FrechetDistance(images)
@@ -65,9 +57,3 @@ def test_gaussians_are_as_far_apart_as_a_general_matrix_root_says() -> None:
     wanted = np.sum((first.mean(0) - second.mean(0)) ** 2) + np.trace(np.cov(first.T) + np.cov(second.T) - 2 * root)
     moments = [torch.from_numpy(m) for rows in (first, second) for m in (rows.mean(0), np.cov(rows.T))]
     assert frechet_distance(*moments) == pytest.approx(wanted, rel=1e-9)
-
-
-def test_gaussians_of_one_number_are_apart_by_mean_and_deviation() -> None:
-    one, four = torch.tensor([[1.0]]).double(), torch.tensor([[4.0]]).double()
-    mean = torch.tensor([0.0]).double()
-    assert frechet_distance(mean, one, mean + 3, four) == pytest.approx(3**2 + (2 - 1) ** 2)

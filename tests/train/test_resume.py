@@ -63,7 +63,6 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 from ganport_train.config import TrainingConfig
-from ganport_train.run_directory import claim
 from ganport_train.trainer import train
 
 config, out = TrainingConfig.from_json(json.loads(sys.argv[1])), Path(sys.argv[2])

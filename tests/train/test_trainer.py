@@ -56,6 +56,8 @@ def test_metrics_have_a_line_for_every_step_and_every_evaluation(tiny: TrainingC
     assert evaluations == {state.step: state.scores["frechet_distance"] for state in states}
     assert listener.checkpoints == ["step-000003", "step-000006"]
     assert listener.records[-1] == steps[-1]
+    saved = json.loads((tmp_path / "run/config.json").read_text())
+    assert saved == {**tiny.to_json(), "channels": 3, "threads": 1}
 
 
 def test_samples_are_what_the_averaged_generator_makes_of_fixed_latents(tiny: TrainingConfig, tmp_path: Path) -> None:
@@ -87,12 +89,6 @@ def test_best_is_the_checkpoint_of_the_lowest_score(tiny: TrainingConfig, tmp_pa
     assert result.best == min(scores, key=scores.__getitem__)
     assert (tmp_path / "run/best").readlink() == Path("checkpoints") / result.best
     assert (tmp_path / "run/last").readlink() == Path("checkpoints/step-000024")
-
-
-def test_config_json_has_every_effective_setting(tiny: TrainingConfig, tmp_path: Path) -> None:
-    train(tiny, tmp_path / "run")
-    saved = json.loads((tmp_path / "run/config.json").read_text())
-    assert saved == {**tiny.to_json(), "channels": 3, "threads": 1}
 
 
 def test_events_hold_the_same_figures(tiny: TrainingConfig, tmp_path: Path) -> None:
@@ -132,7 +128,9 @@ def test_a_loss_that_is_no_number_stops_the_run_and_says_what_to_try(
         return training_step(state, *rest)
 
     monkeypatch.setattr("ganport_train.trainer.training_step", overflowing)
-    with pytest.raises(DivergedError, match=r"is nan at step 5, .*step-000003 are kept.*--learning-rate below 0\.0005"):
+    advice = r"is nan at step 5, .*step-000003 are kept.* with a --penalty below 20, a --learning-rate below 0\.0005"
+    tiny = dataclasses.replace(tiny, penalty=20.0)
+    with pytest.raises(DivergedError, match=advice):
         train(tiny, tmp_path / "run")
     assert [line["step"] for line in lines_of(tmp_path / "run")] == [1, 2, 3, 3, 4]
     assert [folder.name for folder in whole(tmp_path / "run")] == ["step-000003"]
@@ -158,13 +156,6 @@ def test_weights_that_are_no_numbers_are_never_saved(tiny: TrainingConfig, tmp_p
     assert [folder.name for folder in whole(tmp_path / "run")] == ["step-000003"]
     assert (tmp_path / "run/last").readlink() == Path("checkpoints/step-000003")
     assert train(tiny, tmp_path / "run", resume=True).step == 6
-
-
-def test_the_advice_names_a_penalty_above_the_default(tiny: TrainingConfig, tmp_path: Path) -> None:
-    with pytest.raises(DivergedError, match=r"Try a new run with a --penalty below 1e\+38, a --learning-rate below"):
-        train(dataclasses.replace(tiny, penalty=1e38), tmp_path / "run")
-    with pytest.raises(DivergedError, match=r"Try a new run with a --learning-rate below 1e\+30"):
-        train(dataclasses.replace(tiny, learning_rate=1e30), tmp_path / "other")
 
 
 @pytest.mark.parametrize(

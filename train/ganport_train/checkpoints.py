@@ -30,7 +30,7 @@ REMEDY = "restore it, or delete its checkpoint's folder to go on from the one be
 
 @dataclass(frozen=True)
 class CheckpointState:
-    """What state.json says of a checkpoint, checked field by field when it is read."""
+    """What state.json says of a checkpoint."""
 
     step: int
     scores: Mapping[str, float]
@@ -111,10 +111,7 @@ def check_finite(state: TrainingState) -> None:
 
 
 def save(run: Path, state: TrainingState, described: CheckpointState) -> Path:
-    """Write a checkpoint, then point `best` and `last` at the right ones; returns its folder.
-
-    The SHA-256 of every file goes into state.json beside what `described` says.
-    """
+    """Write a checkpoint and point `best` and `last` at the right ones; state.json gets the SHA-256 of every file."""
     folder = folder_of(run, described.step)
     with atomic.new_folder(folder) as partial:
         digests = {}
@@ -123,8 +120,7 @@ def save(run: Path, state: TrainingState, described: CheckpointState) -> Path:
             digests[f"{name}.safetensors"] = hashlib.sha256(content).hexdigest()
             atomic.write_bytes(partial / f"{name}.safetensors", content)
         atomic.write_json(partial / "state.json", dataclasses.asdict(described) | {"files": digests})
-    if (run / "best").is_symlink() and (run / "best").is_dir():
-        # `best` has the lowest score so far: no other checkpoint needs to be read
+    if (run / "best").is_symlink() and (run / "best").is_dir():  # it has the lowest score so far: read no other
         if described.scores[SCORE] < read_state(run / "best").scores[SCORE]:
             _point(run, "best", folder)
         _point(run, "last", folder)
@@ -161,9 +157,7 @@ def _check_copy(run: Path, folder: Path) -> None:
     original = folder_of(run, read_state(folder).step) if "state.json" in names else run
     same, _, _ = filecmp.cmpfiles(folder, original, names, shallow=False)
     if sorted(same) != names:
-        raise CheckpointError(
-            f"{folder}: is a folder that copies none of the checkpoints, wanted a link: move it out of the run"
-        )
+        raise CheckpointError(f"{folder}: is a folder that copies none of the checkpoints: move it out of the run")
 
 
 def restore(folder: Path, state: TrainingState) -> CheckpointState:
@@ -172,22 +166,16 @@ def restore(folder: Path, state: TrainingState) -> CheckpointState:
     state.step = described.step
     for name, module in _modules(state).items():
         _load_module(module, folder / f"{name}.safetensors", described)
-    pairs = {"generator": state.generator_optimizer, "discriminator": state.discriminator_optimizer}
-    for name, optimizer in pairs.items():
-        _load_optimizer(optimizer, _modules(state)[name], folder / f"optimizer-{name}.safetensors", described)
+    for name, network, optimizer in _optimizers(state):
+        _load_optimizer(optimizer, network, folder / f"optimizer-{name}.safetensors", described)
     return described
 
 
 def load_networks(run: Path, checkpoint: str = "best", weights: Literal["ema", "raw"] = "ema") -> LoadedNetworks:
-    """The networks of a run.
+    """The networks of a run; `CheckpointError` where there are none, or damaged ones.
 
-    Args:
-        run: A run directory.
-        checkpoint: "best", "last", or the name of a folder in `checkpoints`, such as "step-000500".
-        weights: The generator's averaged weights, or those that training goes on with.
-
-    Raises:
-        CheckpointError: No such run or checkpoint, or a damaged one.
+    `checkpoint` is "best", "last" or a folder's name, such as "step-000500"; `weights` "ema" are the generator's
+    averaged ones, "raw" those that training goes on with.
     """
     config = read_config(run)
     if weights not in ("ema", "raw"):
@@ -207,9 +195,8 @@ def _find(run: Path, checkpoint: str) -> Path:
     if not names:
         raise CheckpointError(f"{run}: no checkpoint has been saved yet: train on with --resume")
     if checkpoint not in ("best", "last", *names):
-        raise CheckpointError(
-            f"{run}: has no checkpoint {checkpoint!r}: choose best, last or one of {', '.join(names)}"
-        )
+        wanted = f"choose best, last or one of {', '.join(names)}"
+        raise CheckpointError(f"{run}: has no checkpoint {checkpoint!r}: {wanted}")
     return run / checkpoint if checkpoint in ("best", "last") else run / "checkpoints" / checkpoint
 
 
@@ -228,26 +215,27 @@ def _modules(state: TrainingState) -> dict[str, nn.Module]:
     return {"generator": state.generator, "discriminator": state.discriminator, "ema": state.averaged}
 
 
+def _optimizers(state: TrainingState) -> list[tuple[str, nn.Module, torch.optim.Optimizer]]:
+    return [
+        ("generator", state.generator, state.generator_optimizer),
+        ("discriminator", state.discriminator, state.discriminator_optimizer),
+    ]
+
+
 def _tensors(state: TrainingState) -> dict[str, dict[str, Tensor]]:
     tensors = {name: _contiguous(module.state_dict()) for name, module in _modules(state).items()}
-    tensors["optimizer-generator"] = _optimizer_tensors(state.generator_optimizer, state.generator)
-    tensors["optimizer-discriminator"] = _optimizer_tensors(state.discriminator_optimizer, state.discriminator)
-    return tensors
+    moments = {f"optimizer-{name}": _moments(network, optimizer) for name, network, optimizer in _optimizers(state)}
+    return tensors | moments
 
 
 def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
 
 
-def _optimizer_tensors(optimizer: torch.optim.Optimizer, network: nn.Module) -> dict[str, Tensor]:
-    """Adam's moments and step count of every parameter, by the parameter's name."""
-    return _contiguous(
-        {
-            f"{name}.{key}": tensor
-            for name, parameter in network.named_parameters()
-            for key, tensor in optimizer.state[parameter].items()
-        }
-    )
+def _moments(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Adam's moments and step counts by the parameter's name."""
+    named = list(network.named_parameters())
+    return _contiguous({f"{name}.{key}": tensor for name, one in named for key, tensor in optimizer.state[one].items()})
 
 
 def _load_module(module: nn.Module, path: Path, described: CheckpointState) -> None:
@@ -277,7 +265,6 @@ def _copy(into: Mapping[str, Tensor], saved: Mapping[str, Tensor], path: Path) -
 
 
 def _read_tensors(path: Path, described: CheckpointState) -> dict[str, Tensor]:
-    """The tensors of a file, whose SHA-256 is checked where state.json has recorded any."""
     try:
         content = path.read_bytes()
         if described.files is not None and hashlib.sha256(content).hexdigest() != described.files.get(path.name):

@@ -12,8 +12,7 @@ from ganport_train.networks import DcganGenerator
 def update(averaged: DcganGenerator, live: DcganGenerator, decay: float, step: int) -> None:
     """Move every parameter of `averaged` towards `live`; batch-norm statistics are left alone.
 
-    The decay grows as (1 + step) / (10 + step) up to `decay`, so that the random start is forgotten in time even in
-    a short run.
+    The decay grows as (1 + step) / (10 + step) up to `decay`, so that even a short run forgets the random start.
     """
     weight = 1.0 - min(decay, (1 + step) / (10 + step))
     torch._foreach_lerp_(list(averaged.parameters()), list(live.parameters()), weight)

@@ -19,18 +19,14 @@ CHUNK = 64  # images at once, which bounds memory
 
 
 class FrechetDistance:
-    """Measures sets of generated images against one set of real images.
-
-    Args:
-        real: uint8 [n, channels, size, size], size a power of two from 16 to 256.
-    """
+    """Measures generated images against real ones: uint8 [n, channels, size, size], size a power of two up to 256."""
 
     def __init__(self, real: Tensor) -> None:
         self._layers = _random_layers(real.shape[1], real.shape[-1])
         self._real = self._moments(real)
 
     def __call__(self, fake: Tensor) -> float:
-        """Squared Fréchet distance, 0 for equal sets; `fake` is uint8 images of the real ones' shape, any number."""
+        """Squared Fréchet distance of uint8 images, any number; 0 for equal sets."""
         return frechet_distance(*self._real, *self._moments(fake))
 
     @torch.inference_mode()

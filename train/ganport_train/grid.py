@@ -10,12 +10,7 @@ WHITE = 255
 
 
 def grid(images: npt.NDArray[np.uint8], *, gap: int = 0) -> Image.Image:
-    """Images row by row, as near to a square as their count allows; empty cells are white.
-
-    Args:
-        images: uint8 [n, height, width, channels], n at least 1, 1 to 4 channels.
-        gap: White pixels around every image.
-    """
+    """Images, uint8 [n, height, width, channels], as near to a square as they go; `gap` white pixels around each."""
     framed = np.pad(images, ((0, 0), (gap, gap), (gap, gap), (0, 0)), constant_values=WHITE)
     count, height, width, channels = framed.shape
     columns = math.ceil(math.sqrt(count))

@@ -52,16 +52,9 @@ LOSSES = {
 def gradient_penalty(logits: Tensor, images: Tensor, gamma: float) -> Tensor:
     """R1 + R2, times gamma / 2 (Mescheder et al. 2018): squared gradient norms at real and at generated images.
 
-    One gradient call serves both kinds, which is valid only where each logit depends on its own image alone:
-    no batch norm in the discriminator.
-
-    Args:
-        logits: [2n], of n real and n generated images.
-        images: [2n, channels, height, width], what the logits were computed from; it requires a gradient.
-        gamma: Weight of the penalty.
-
-    Returns:
-        A scalar, differentiable: gamma / 2 times the mean over real plus the mean over generated images.
+    One gradient call serves both kinds, which is valid only where each logit depends on its own image alone: no batch
+    norm in the discriminator. `logits` [2n] were computed from `images` [2n, channels, height, width], real then
+    generated; the scalar can be differentiated.
     """
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient.square().sum() * (gamma / len(images))

@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from ganport_runtime import atomic
@@ -28,19 +28,14 @@ class MetricsLog:
     """
 
     def __init__(self, run: Path, step: int, batch_size: int) -> None:
-        """Go on after `step` in the run directory `run`, dropping lines of later steps."""
-        self._path = run / "metrics.jsonl"
-        truncate(self._path, step)
-        self._file = self._path.open("a")
-        self._events = open_events(run / "tensorboard", step)
+        """Go on after `step`, dropping lines of later steps."""
+        _truncate(run / "metrics.jsonl", step)
+        self._file = (run / "metrics.jsonl").open("a")
+        self._events = _open_events(run / "tensorboard", step)
+        self.has_events = self._events is not None
         self._pending: list[Tensor] = []
         self._step, self._batch_size = step, batch_size
         self._since = time.perf_counter()
-
-    @property
-    def has_events(self) -> bool:
-        """Whether TensorBoard's event files are written too."""
-        return self._events is not None
 
     def is_due(self) -> bool:
         """Whether figures have waited long enough to be written."""
@@ -51,15 +46,11 @@ class MetricsLog:
         self._pending.append(figures)
 
     def restart_clock(self) -> None:
-        """Leave the time since the last flush out of the steps' speed: it went into samples or a checkpoint."""
+        """Leave samples and checkpoints out of the steps' speed."""
         self._since = time.perf_counter()
 
     def flush(self) -> dict[str, Any]:
-        """Write what is pending, one line a step, and return the last line.
-
-        Raises:
-            DivergedError: A figure is NaN or infinite; the steps before it are written.
-        """
+        """Write what is pending, one line a step, and return the last; NaN or infinity raises `DivergedError`."""
         seconds = (time.perf_counter() - self._since) / max(len(self._pending), 1)
         speed = {"images_per_second": round(self._batch_size / max(seconds, 1e-9), 2), "seconds": round(seconds, 6)}
         record: dict[str, Any] = {}
@@ -67,7 +58,8 @@ class MetricsLog:
         for row in rows:
             self._step += 1
             record = {"step": self._step, **dict(zip(FIGURES, row, strict=True)), **speed}
-            _check_finite(record)
+            if bad := [name for name in FIGURES if not math.isfinite(record[name])]:
+                raise DivergedError(f"{bad[0]} is {record[bad[0]]} at step {self._step}")
             self.write(record)
         self._file.flush()
         self._since = time.perf_counter()
@@ -95,15 +87,7 @@ class MetricsLog:
             self._events.close()
 
 
-class Events(Protocol):
-    """What is used of TensorBoard's writer."""
-
-    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None: ...  # noqa: D102
-    def flush(self) -> None: ...  # noqa: D102
-    def close(self) -> None: ...  # noqa: D102
-
-
-def open_events(folder: Path, step: int) -> Events | None:
+def _open_events(folder: Path, step: int) -> Any:
     """TensorBoard's writer, without events after `step`; None where `tensorboard` is not installed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside TensorBoard
@@ -111,16 +95,11 @@ def open_events(folder: Path, step: int) -> Events | None:
             from torch.utils.tensorboard import SummaryWriter
         except ModuleNotFoundError:
             return None
-        writer: Events = SummaryWriter(str(folder), purge_step=step + 1)
-    return writer
+        return SummaryWriter(str(folder), purge_step=step + 1)
 
 
-def truncate(path: Path, step: int) -> None:
-    """Keep the lines of `path` up to `step`: what a killed run wrote after its last checkpoint is trained again.
-
-    Raises:
-        CheckpointError: A line before the last is damaged.
-    """
+def _truncate(path: Path, step: int) -> None:
+    """Keep the lines of `path` up to `step`: what a killed run wrote after its last checkpoint is trained again."""
     kept = []
     for number, line in enumerate(path.read_bytes().splitlines(keepends=True) if path.exists() else [], start=1):
         if not line.endswith(b"\n"):
@@ -133,9 +112,3 @@ def truncate(path: Path, step: int) -> None:
             break
         kept.append(line)
     atomic.write_bytes(path, b"".join(kept))
-
-
-def _check_finite(record: Mapping[str, Any]) -> None:
-    for name in FIGURES:
-        if not math.isfinite(record[name]):
-            raise DivergedError(f"{name} is {record[name]} at step {record['step']}")

@@ -39,7 +39,7 @@ class DcganGenerator(nn.Module):
         self.resolution, self.channels, self.latent_dim = resolution, channels, latent_dim
         self.project = nn.Linear(latent_dim, stages[0] * BASE * BASE, bias=False)
         self.project_norm = nn.BatchNorm2d(stages[0])
-        self.activation = _activation(activation)
+        self.activation = nn.ReLU() if activation == "relu" else nn.LeakyReLU(LEAKY_SLOPE)
         self.upsample = nn.ModuleList(
             _upsample(inputs, outputs, kernel, bias=False) for inputs, outputs in pairwise(stages)
         )
@@ -48,14 +48,13 @@ class DcganGenerator(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Images [n, channels, resolution, resolution] in [-1, 1] of latents `z`, float [n, latent_dim]."""
-        features = self.project(z).unflatten(1, (-1, BASE, BASE))
-        features = self.activation(self.project_norm(features))
+        features = self.activation(self.project_norm(self.project(z).unflatten(1, (-1, BASE, BASE))))
         for upsample, norm in zip(self.upsample, self.norms, strict=True):
             features = self.activation(norm(upsample(features)))
         return torch.tanh(self.to_image(features))
 
     def extra_repr(self) -> str:
-        """Shapes in and out, for `print(generator)`."""
+        """For `print`."""
         return f"latent_dim={self.latent_dim}, image={self.channels}x{self.resolution}x{self.resolution}"
 
 
@@ -100,7 +99,7 @@ class DcganDiscriminator(nn.Module):
         return self._logit(activations[-1]), _pool(activations)
 
     def extra_repr(self) -> str:
-        """Shapes in and out, for `print(discriminator)`."""
+        """For `print`."""
         return f"image={self.channels}x{self.resolution}x{self.resolution}, feature_dim={self.feature_dim}"
 
     def _logit(self, last: Tensor) -> Tensor:
@@ -114,10 +113,6 @@ def _pool(activations: list[Tensor]) -> Tensor:
     return torch.cat([p.flatten(1) for p in (*pooled, last)], dim=1)
 
 
-def _activation(name: Activation) -> nn.Module:
-    return nn.ReLU() if name == "relu" else nn.LeakyReLU(LEAKY_SLOPE)
-
-
 def _upsample(inputs: int, outputs: int, kernel: int, *, bias: bool) -> nn.ConvTranspose2d:
     """A transposed convolution that doubles height and width exactly, for kernel 4 or 5."""
     padding = kernel // 2 if kernel % 2 else kernel // 2 - 1
@@ -125,13 +120,10 @@ def _upsample(inputs: int, outputs: int, kernel: int, *, bias: bool) -> nn.ConvT
 
 
 def initialize(network: nn.Module, scheme: Initialization, random: torch.Generator) -> None:
-    """Draw every weight of `network` anew from `random`.
+    """Draw every weight of `network` anew from `random`; biases become 0.
 
-    Args:
-        network: A generator or discriminator.
-        scheme: "normal": N(0, 0.02), batch-norm scales N(1, 0.02), biases 0 (Radford et al. 2015);
-            "he": convolutions and linear layers keep the variance of what passes (He et al. 2015, for LeakyReLU 0.2).
-        random: Source of every number.
+    "normal": N(0, 0.02), batch-norm scales N(1, 0.02) (Radford et al. 2015); "he": convolutions and linear layers keep
+    the variance of what passes (He et al. 2015, for LeakyReLU 0.2).
     """
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):

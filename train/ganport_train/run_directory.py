@@ -1,18 +1,20 @@
-"""A run directory: started once, resumed with the same settings, never mixed with another run."""
+"""A run directory: what is checked before a run, started once, resumed with the same settings, never mixed."""
 
 import dataclasses
 import fcntl
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from ganport_runtime import atomic
 
 from ganport_train import checkpoints
 from ganport_train.checkpoints import CheckpointState
 from ganport_train.config import MAY_CHANGE, TrainingConfig, option
-from ganport_train.errors import CheckpointError, ConfigError
+from ganport_train.data import ImageSet, load_images
+from ganport_train.errors import CheckpointError, ConfigError, DataError
 
 # What a run killed before its settings were written may have left.
 BEFORE_SETTINGS = (".lock", ".config.json.*partial", "checkpoints", "samples")
@@ -20,11 +22,7 @@ BEFORE_SETTINGS = (".lock", ".config.json.*partial", "checkpoints", "samples")
 
 @contextmanager
 def claim(run: Path) -> Iterator[None]:
-    """Lock `run` for this process. The system releases the lock even if this process is killed.
-
-    Raises:
-        CheckpointError: Another process is training there.
-    """
+    """Lock `run` for this process, or `CheckpointError`; the system releases the lock even of a killed process."""
     run.mkdir(parents=True, exist_ok=True)
     with (run / ".lock").open("w") as file:
         try:
@@ -34,12 +32,39 @@ def claim(run: Path) -> Iterator[None]:
         yield
 
 
-def start(run: Path, config: TrainingConfig) -> None:
-    """Make the directory of a new run and write its config.json.
+def prepare(config: TrainingConfig, out: Path, *, resume: bool) -> tuple[TrainingConfig, ImageSet]:
+    """Do every check of a run, write nothing, and return the effective settings and the images; errors as `train`."""
+    if not resume:
+        check_vacant(out)
+    images = _training_images(config)
+    threads = config.threads or torch.get_num_threads()
+    config = dataclasses.replace(config, channels=images.images.shape[3], threads=threads)
+    if resume:
+        last_checkpoint(out, config, images.digest)
+    return config, images
 
-    Raises:
-        CheckpointError: The directory holds something already.
-    """
+
+def _training_images(config: TrainingConfig) -> ImageSet:
+    """The images of `config.data`, checked to be enough for a batch."""
+    images = load_images(
+        config.data,
+        resolution=config.resolution,
+        channels=config.channels,
+        background=config.background,
+        skip_bad=config.skip_bad,
+    )
+    if len(images) < 2:
+        raise DataError(f"{config.data}: holds one image: training needs at least 2, and good results some thousands")
+    if len(images) < config.batch_size:
+        raise ConfigError(
+            f"--batch-size {config.batch_size} is more than the {len(images)} images of {config.data}: "
+            f"use --batch-size {len(images)} or less, or more images"
+        )
+    return images
+
+
+def start(run: Path, config: TrainingConfig) -> None:
+    """Make the directory of a new run and write its config.json."""
     check_vacant(run)
     for folder in (run / "checkpoints", run / "samples"):
         folder.mkdir(exist_ok=True)
@@ -48,11 +73,7 @@ def start(run: Path, config: TrainingConfig) -> None:
 
 def abandon(run: Path) -> None:
     """Remove a run that made no step and all that it wrote, so that another can start there."""
-    for path in run.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+    _remove(run.iterdir())
     if not run.is_symlink():
         run.rmdir()
 
@@ -70,11 +91,10 @@ def check_vacant(run: Path) -> None:
 def last_checkpoint(run: Path, config: TrainingConfig, data_digest: str) -> Path | None:
     """The folder that a run resumed with these settings and images goes on from; None before its first checkpoint.
 
-    Raises:
-        CheckpointError: There is no run, or its last checkpoint is damaged or of other settings or images.
-        ConfigError: A setting differs that a resumed run may not change.
+    `CheckpointError` where the run or its last checkpoint is damaged, or of other images; `ConfigError` where a setting
+    differs that may not.
     """
-    check_same_settings(checkpoints.read_config(run), config)
+    _check_same_settings(checkpoints.read_config(run), config)
     folders = checkpoints.whole(run)
     if not folders:
         return None
@@ -87,22 +107,20 @@ def make_ready(run: Path, config: TrainingConfig) -> None:
     for folder in (run / "checkpoints", run / "samples"):
         folder.mkdir(exist_ok=True)
     for folder in (run, run / "checkpoints", run / "samples"):
-        _remove_partials(folder)
+        _remove(folder.glob(".*.partial"))  # `claim` keeps out those that still write
     checkpoints.link(run)
     atomic.write_json(run / "config.json", config.to_json())
 
 
-def _remove_partials(folder: Path) -> None:
-    """Delete what killed processes were writing in `folder`; `claim` keeps out those that still write."""
-    for partial in folder.glob(".*.partial"):
-        if partial.is_dir() and not partial.is_symlink():
-            shutil.rmtree(partial)
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
         else:
-            partial.unlink()
+            path.unlink()
 
 
-def check_same_settings(saved: TrainingConfig, config: TrainingConfig) -> None:
-    """Raise `ConfigError` naming every setting that differs and may not."""
+def _check_same_settings(saved: TrainingConfig, config: TrainingConfig) -> None:
     changed = [
         f"{option(field.name)} {getattr(saved, field.name)} to {getattr(config, field.name)}"
         for field in dataclasses.fields(saved)
@@ -116,7 +134,6 @@ def check_same_settings(saved: TrainingConfig, config: TrainingConfig) -> None:
 
 
 def _check_continues(folder: Path, saved: CheckpointState, config: TrainingConfig, data_digest: str) -> None:
-    """Raise unless a checkpoint can go on with these settings and images."""
     if saved.config_digest != config.digest():
         raise CheckpointError(f"{folder}: was trained with other settings than config.json holds: restore that file")
     if saved.data_digest != data_digest:

@@ -59,13 +59,7 @@ def _adam(network: nn.Module, config: TrainingConfig) -> torch.optim.Adam:
 
 
 def training_batch(pixels: Tensor, config: TrainingConfig, step: int) -> tuple[Tensor, Tensor]:
-    """What `training_step` takes: real images in [-1, 1] and latents, both functions of (seed, step) alone.
-
-    Args:
-        pixels: All images, uint8 [n, channels, height, width].
-        config: The run's settings.
-        step: From 1.
-    """
+    """Real images in [-1, 1] of uint8 `pixels` [n, channels, height, width], and latents; `step` counts from 1."""
     indices = batch_indices(config.seed, step, config.batch_size, len(pixels))
     real = pixels[indices].float().div_(127.5).sub_(1)
     return real, draw_latents(config.seed, "training", step, config.batch_size, config.latent_dim)
@@ -74,14 +68,8 @@ def training_batch(pixels: Tensor, config: TrainingConfig, step: int) -> tuple[T
 def training_step(state: TrainingState, real: Tensor, latents: Tensor, config: TrainingConfig) -> Tensor:
     """One step of the discriminator, then of the generator on the same latents, then of the average.
 
-    Args:
-        state: Changed in place.
-        real: Float images [batch, channels, height, width] in [-1, 1].
-        latents: Float [batch, latent_dim].
-        config: The run's settings.
-
-    Returns:
-        The figures that `FIGURES` names, float [5], not yet looked at, so that a step never waits for them.
+    Changes `state`. `real` is float [batch, channels, height, width] in [-1, 1], `latents` [batch, latent_dim]. Returns
+    what `FIGURES` names, float [5], not yet looked at, so that a step never waits for them.
     """
     fake = state.generator(latents)
     figures = _discriminator_step(state, real, fake.detach(), config)

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,13 +22,14 @@ from ganport_train.grid import grid
 from ganport_train.metrics import MetricsLog
 from ganport_train.networks import DcganGenerator, generate
 from ganport_train.observer import Observer
-from ganport_train.preparation import enough_memory, prepare
 from ganport_train.randomness import draw_latents, random_source
 from ganport_train.step import TrainingState, initial_state, training_batch, training_step
 
 SAMPLES = 64  # images of a grid
 CALIBRATION_BATCHES, CALIBRATION_BATCH = 16, 64
 EVALUATION_IMAGES = 1024
+# PyTorch has no exception of its own for this on a CPU: the allocator's refusal, and sizes beyond 64 bits.
+TOO_LARGE = re.compile(r"allocate memory|out of memory|overflow", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -47,22 +49,15 @@ def train(
 ) -> TrainingResult:
     """Train until `config.steps` and leave a run directory.
 
-    Args:
-        config: The settings; `channels` and `threads` may be open.
-        out: The run directory: new or empty, or with `resume` one that exists.
-        resume: Go on from the last whole checkpoint, as if the run had never stopped.
-        observer: Told of progress; it may stop the run after any step.
-
-    Raises:
-        ConfigError, DataError: Settings or images cannot be used; nothing is written.
-        CheckpointError: `out` holds another run, or a damaged one.
-        DivergedError: A loss or weight is no longer finite; checkpoints from before are kept.
+    `out` is new or empty, or with `resume` a run that goes on from its last checkpoint as if it had never stopped.
+    Raises `ConfigError` or `DataError` before anything is written, `CheckpointError` where `out` holds another run or a
+    damaged one, and `DivergedError` where a loss or weight is no longer finite; earlier checkpoints are kept.
     """
     observer = observer or Observer()
-    config, images = prepare(config, out, resume=resume)
+    config, images = run_directory.prepare(config, out, resume=resume)
     begun = time.perf_counter()
     with cpu_threads(config.threads):
-        with enough_memory(config):  # before `out` exists: networks that are too large leave nothing behind
+        with _enough_memory(config):  # before `out` exists: networks that are too large leave nothing behind
             state = initial_state(config)
         with run_directory.claim(out), _abandoned_without_a_step(config, out, state, resume=resume):
             scores = _open_run(config, out, images, state, observer, resume=resume)
@@ -74,7 +69,7 @@ def train(
 
 
 class _Run:
-    """One process's part of a run: the loop, and what is done every so many steps."""
+    """One process's part of a run."""
 
     def __init__(
         self, config: TrainingConfig, out: Path, images: ImageSet, state: TrainingState, observer: Observer
@@ -82,7 +77,8 @@ class _Run:
         self.config, self.out, self.state, self.observer = config, out, state, observer
         self.data_digest = images.digest
         self.pixels = torch.from_numpy(images.images).permute(0, 3, 1, 2)  # seen as NCHW, laid out as NHWC
-        self.distance = FrechetDistance(self.pixels[_evaluation_choice(config.seed, len(images))])
+        chosen = torch.randperm(len(images), generator=random_source(config.seed, "evaluation"))[:EVALUATION_IMAGES]
+        self.distance = FrechetDistance(self.pixels[chosen])
         self.scores: Mapping[str, float] = {}
 
     def go_on(self) -> tuple[Mapping[str, float], bool]:
@@ -101,7 +97,7 @@ class _Run:
                 if samples_due or checkpoint_due or log.is_due():
                     self.observer.stepped(log.flush())
                 if samples_due or checkpoint_due:
-                    averaged = ema.calibrate(state.averaged, _calibration_latents(config))
+                    averaged = ema.calibrate(state.averaged, map(self._latents, range(CALIBRATION_BATCHES)))
                     checkpoints.check_finite(state)
                     if samples_due:
                         self._save_samples(averaged)
@@ -109,6 +105,9 @@ class _Run:
                         self._save_checkpoint(averaged, log)
                     log.restart_clock()
         return self.scores, state.step < config.steps
+
+    def _latents(self, index: int) -> Tensor:
+        return draw_latents(self.config.seed, "calibration", index, CALIBRATION_BATCH, self.config.latent_dim)
 
     def _save_samples(self, averaged: DcganGenerator) -> None:
         latents = draw_latents(self.config.seed, "samples", 0, SAMPLES, self.config.latent_dim)
@@ -129,7 +128,7 @@ class _Run:
 
     @contextlib.contextmanager
     def _advice(self) -> Iterator[None]:
-        """Add to the error that the run diverged what to try and which checkpoints are kept."""
+        """Add to the error what to try and which checkpoints are kept."""
         try:
             yield
         except DivergedError as error:
@@ -144,12 +143,26 @@ class _Run:
 
 
 @contextlib.contextmanager
+def _enough_memory(config: TrainingConfig) -> Iterator[None]:
+    """Turn an out-of-memory error in the block into a `ConfigError` that names the settings which decide on it."""
+    try:
+        yield
+    except (MemoryError, RuntimeError, TypeError, OverflowError) as error:
+        if not isinstance(error, MemoryError) and not TOO_LARGE.search(str(error)):
+            raise
+        raise ConfigError(
+            f"--width {config.width}, --latent-dim {config.latent_dim}, --resolution {config.resolution} and "
+            f"--batch-size {config.batch_size} need more memory than this machine gives: lower one of them"
+        ) from None
+
+
+@contextlib.contextmanager
 def _abandoned_without_a_step(
     config: TrainingConfig, out: Path, state: TrainingState, *, resume: bool
 ) -> Iterator[None]:
     """A new run whose first step asks for too much memory leaves nothing behind."""
     try:
-        with enough_memory(config):
+        with _enough_memory(config):
             yield
     except ConfigError:
         if not resume and state.step == 0:
@@ -162,15 +175,15 @@ def _open_run(
 ) -> Mapping[str, float]:
     """Bring `state` to where the run goes on from; returns the scores it was saved with."""
     scores: Mapping[str, float] = {}
-    if not resume:
-        run_directory.start(out, config)
-    else:
+    if resume:
         folder = run_directory.last_checkpoint(out, config, images.digest)
         if folder is None:
             observer.noted("no checkpoint had been saved yet: training begins at step 0")
         else:
             scores = checkpoints.restore(folder, state).scores
         run_directory.make_ready(out, config)
+    else:
+        run_directory.start(out, config)
     for sentence in images.notes:
         observer.noted(sentence)
     observer.started(config, images, state.step)
@@ -179,19 +192,10 @@ def _open_run(
 
 @contextlib.contextmanager
 def cpu_threads(threads: int | None) -> Iterator[None]:
-    """Let PyTorch use this many CPU threads (None: as many as it has chosen), and put it back afterwards."""
+    """Let PyTorch use this many CPU threads (None: as many as it does), and put it back."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _calibration_latents(config: TrainingConfig) -> Iterator[Tensor]:
-    for index in range(CALIBRATION_BATCHES):
-        yield draw_latents(config.seed, "calibration", index, CALIBRATION_BATCH, config.latent_dim)
-
-
-def _evaluation_choice(seed: int, count: int) -> Tensor:
-    return torch.randperm(count, generator=random_source(seed, "evaluation"))[:EVALUATION_IMAGES]

@@ -25,26 +25,17 @@ TRANSFERS = {
 
 
 class ImageSession(Protocol):
-    """A system that is ready to run.
+    """A system that is ready to run."""
 
-    Attributes:
-        precision: what it computes with: `fp32`, `tf32`, `bf16`, `fp16`, `int8`.
-        transfers: what of copies to a device and back a run includes; one of `TRANSFERS`.
-        note: what else there is to say of it, or empty.
-    """
-
-    precision: str
-    transfers: str
-    note: str
+    precision: str  # what it computes with: `fp32`, `tf32`, `bf16`, `fp16`, `int8`
+    transfers: str  # what of copies to a device and back a run includes; one of `TRANSFERS`
+    note: str  # what else there is to say of it, or empty
 
     def run(self, z: Latents) -> Pixels:
         """Finished images of latents.
 
-        Args:
-            z: float32 [batch, latent_dim], of the batch size that the session was opened for.
-
-        Returns:
-            uint8 [batch, height, width, channels] in the computer's memory, C-contiguous, the caller's to keep.
+        `z`: float32 [batch, latent_dim], of the batch size that the session was opened for. Returns uint8 [batch,
+        height, width, channels] in the computer's memory, C-contiguous, the caller's to keep.
         """
 
     def close(self) -> None:
@@ -53,21 +44,14 @@ class ImageSession(Protocol):
 
 @dataclass(frozen=True)
 class SystemUnderTest:
-    """One way to make a network's images.
+    """One way to make a network's images."""
 
-    Attributes:
-        name: what people call it; no two share one.
-        refusal: why it cannot run on this machine, or None; opens nothing.
-        settings: worth trying at a batch size, the library's own defaults first.
-        open: gets ready to run so many images at a time; whatever it raises means that it cannot run here.
-        kind: `peer` for a baseline, `plan` for ganport's own.
-    """
-
-    name: str
-    refusal: Callable[[], str | None]
-    settings: Callable[[int], tuple[Settings, ...]]
+    name: str  # what people call it; no two share one
+    refusal: Callable[[], str | None]  # why it cannot run on this machine, or None; opens nothing
+    settings: Callable[[int], tuple[Settings, ...]]  # worth trying at a batch size, the library's own defaults first
+    # gets ready to run so many images at a time; whatever it raises means that it cannot run here.
     open: Callable[[Settings, int], ImageSession]
-    kind: Kind = "peer"
+    kind: Kind = "peer"  # `peer` for a baseline, `plan` for ganport's own
 
 
 def baselines_of(source: BaselineSource) -> tuple[SystemUnderTest, ...]:

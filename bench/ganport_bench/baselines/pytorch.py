@@ -34,13 +34,7 @@ def baselines(source: BaselineSource) -> Iterator[SystemUnderTest]:
 
 
 class PyTorchSession:
-    """A module, or what it was compiled to.
-
-    Args:
-        call: latents float32 [n, latent_dim] to pixels uint8 [n, height, width, channels].
-        threads: of the CPU; they are the process's, so each run sets them anew where another system changed them.
-        precision: `bf16` runs it under autocast.
-    """
+    """A module, or what it was compiled to."""
 
     transfers, note = TRANSFERS["cpu"], ""
 
@@ -71,7 +65,6 @@ def _open_eager(source: BaselineSource, precision: str, settings: Settings, _bat
 
 
 def _no_compiler() -> str | None:
-    """Why inductor cannot compile for this CPU, or None."""
     compiler = os.environ.get("CXX", "g++")
     if shutil.which(compiler) is None:
         return f"inductor needs a C++ compiler and {compiler} is not here; install g++, or name one in CXX"
@@ -84,7 +77,6 @@ def _compiled_settings(_batch: int) -> tuple[Settings, ...]:
 
 
 def _open_compiled(source: BaselineSource, precision: str, settings: Settings, batch: int) -> ImageSession:
-    """Compile for one batch size by running it once."""
     module = laid_out(source.module(), "channels_last")
     compiled = torch.compile(own_call(module), fullgraph=True, dynamic=False)
     session = PyTorchSession(compiled, int(settings["threads"]), precision)

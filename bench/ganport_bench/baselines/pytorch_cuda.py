@@ -62,11 +62,7 @@ def set_float32_kind(precision: str) -> None:
 
 
 class PinnedCopies:
-    """Copies of one batch size to the GPU and back, through page-locked memory, from which they are fastest.
-
-    Attributes:
-        z: the latents on the GPU, float32 [batch, latent_dim]; their address never changes.
-    """
+    """Copies of one batch size to the GPU and back, through page-locked memory, from which they are fastest."""
 
     def __init__(self, batch: int, latent_dim: int) -> None:
         self.z = torch.zeros(batch, latent_dim, device="cuda")
@@ -167,7 +163,6 @@ def _open_eager(source: BaselineSource, precision: str, settings: Settings, batc
 
 
 def _no_compiler() -> str | None:
-    """Why inductor cannot compile for a GPU here, or None."""
     if reason := cuda_refusal():
         return reason
     if find_spec("triton") is None:
@@ -184,7 +179,6 @@ def _compiled_settings(_batch: int) -> tuple[Settings, ...]:
 
 
 def _open_compiled(source: BaselineSource, precision: str, settings: Settings, batch: int) -> ImageSession:
-    """Compile for one batch size by running it once."""
     call = own_call(_on_gpu(source, "channels_last"))
     compiled = torch.compile(call, fullgraph=True, dynamic=False, mode=settings["mode"])
     session = CudaImageSession(compiled, batch, source.latent_dim, precision)

@@ -4,7 +4,6 @@ from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,35 +16,28 @@ CHECKED = 8  # one request in so many asks for an image that is known
 Times = NDArray[np.float64]
 
 
-class AnswerCheck(Protocol):
-    """Chooses the seed of each request and checks the answers of status 200."""
+@dataclass(frozen=True)
+class AnswerCheck:
+    """Chooses the seed of each request and checks the answers of status 200.
+
+    This one knows nothing about the answers: only their status counts, and every request asks for another seed.
+    """
 
     def seed_of(self, number: int) -> int:
         """The seed that the request of this number asks for."""
-
-    def is_known(self, seed: int) -> bool:
-        """Whether an answer to this seed can be compared bit for bit."""
-
-    def fault(self, seed: int, buffer: bytes | bytearray, begin: int, end: int) -> str | None:
-        """What is wrong with the body `buffer[begin:end]`, or None."""
-
-
-@dataclass(frozen=True)
-class AnyAnswer:
-    """Nothing is known about the answers: only their status counts, and every request asks for another seed."""
-
-    def seed_of(self, number: int) -> int:  # noqa: D102
         return number
 
-    def is_known(self, seed: int) -> bool:  # noqa: ARG002, D102
+    def is_known(self, seed: int) -> bool:  # noqa: ARG002
+        """Whether an answer to this seed can be compared bit for bit."""
         return False
 
-    def fault(self, seed: int, buffer: bytes | bytearray, begin: int, end: int) -> str | None:  # noqa: ARG002, D102
+    def fault(self, seed: int, buffer: bytes | bytearray, begin: int, end: int) -> str | None:  # noqa: ARG002
+        """What is wrong with the body `buffer[begin:end]`, or None."""
         return None
 
 
 @dataclass(frozen=True)
-class GoldenImages:
+class GoldenImages(AnswerCheck):
     """Images that are known bit for bit."""
 
     images: Sequence[bytes]  # bytes of the first image of the seeds 0, 1, 2, ...; all of one size

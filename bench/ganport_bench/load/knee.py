@@ -17,6 +17,7 @@ neither.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from ganport_bench.client.outcome import OK, Outcome
 from ganport_bench.client.processes import Worker
 from ganport_bench.effort import Effort, OnStep
 from ganport_bench.load.servers import ReadyServer, ServerTimes
-from ganport_bench.load.sweep import Answers, answers_of
+from ganport_bench.load.sweep import Answers, answers_of, in_microseconds
 
 ARRIVALS: dict[str, Callable[[float, float], NDArray[np.float64]]] = {"poisson": poisson, "constant": constant}
 SHARE = 0.99  # of a rate's requests that are answered in time, if it is held
@@ -39,21 +40,13 @@ TRIES = 2  # of a rate at which the load generator fell behind
 MILLI = 1e3
 
 
-@dataclass(frozen=True)
-class Bound:
-    """Seconds from when a request was due within which its answer is in time."""
-
-    seconds: float  # above 0
-    is_given: bool  # by the user; else `FACTOR` times the median latency of a single client
-
-    @property
-    def definition(self) -> str:
-        """What the knee is, in words."""
-        why = "as given" if self.is_given else f"{FACTOR:g} times the median latency of one client that waits"
-        return (
-            f"the highest rate of which at least {SHARE:.0%} is answered within {MILLI * self.seconds:.1f} ms ({why}), "
-            "counted from when each request was due, and no answer is missing or wrong"
-        )
+def definition(bound: float, *, is_given: bool) -> str:
+    """What the knee is, in words; within `bound` seconds an answer is in time."""
+    why = "as given" if is_given else f"{FACTOR:g} times the median latency of one client that waits"
+    return (
+        f"the highest rate of which at least {SHARE:.0%} is answered within {MILLI * bound:.1f} ms ({why}), "
+        "counted from when each request was due, and no answer is missing or wrong"
+    )
 
 
 @dataclass(frozen=True)
@@ -84,7 +77,7 @@ class RateRow:
             "offered_per_second": self.offered,
             "share_of_capacity": self.of_capacity,
             **self.answers.to_json(),
-            "server_us": None if self.server is None else self.server.to_json(),
+            "server_us": in_microseconds(self.server),
             "in_time": self.in_time,
             "held": self.is_held,
             "late_ms": {name: MILLI * late for name, late in zip(("p50", "p99", "max"), self.late, strict=True)},
@@ -147,13 +140,8 @@ def rates(
         for _ in range(TRIES):
             on_step(f"{rate:,.0f} requests a second, {arrivals} arrivals")
             schedule = Schedule.of(arrivals, rate, effort)
-
-            def load(schedule: Schedule = schedule) -> Outcome:
-                connections = schedule.connections
-                return client(
-                    open_loop, server.endpoint, server.check, schedule.due, connections=connections, tick=TICK
-                )
-
+            due, connections = schedule.due, schedule.connections
+            load = partial(client, open_loop, server.endpoint, server.check, due, connections=connections, tick=TICK)
             outcome, times = server.during(load)
             row = schedule.row(outcome, times, capacity, bound)
             if not row.void:

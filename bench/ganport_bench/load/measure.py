@@ -6,7 +6,7 @@ from typing import Any
 from ganport_bench.client.processes import Worker
 from ganport_bench.effort import Effort, OnStep
 from ganport_bench.errors import BenchError
-from ganport_bench.load.knee import ARRIVALS, FACTOR, Bound, Knee, RateRow, knee_of, rates
+from ganport_bench.load.knee import ARRIVALS, FACTOR, Knee, RateRow, definition, knee_of, rates
 from ganport_bench.load.servers import LoadTarget, ReadyServer, self_test
 from ganport_bench.load.sweep import ConcurrencyRow, sweep
 
@@ -24,7 +24,8 @@ class LoadFindings:
     rates: list[RateRow]  # a row for each rate and kind of arrivals
     unloaded: float  # median latency of a single client, seconds
     capacity: float  # the best rate of clients that wait, good answers per second
-    bound: Bound  # within which an answer is in time
+    bound: float  # seconds within which an answer is in time
+    definition: str  # of the knee
 
     @property
     def knees(self) -> dict[str, Knee]:
@@ -42,8 +43,8 @@ class LoadFindings:
             "capacity_per_second": self.capacity,
             "unloaded_p50_ms": MILLI * self.unloaded,
             "knee": {
-                "definition": self.bound.definition,
-                "bound_ms": MILLI * self.bound.seconds,
+                "definition": self.definition,
+                "bound_ms": MILLI * self.bound,
                 **{name: knee.to_json() for name, knee in self.knees.items()},
             },
             "rates": [row.to_json() for row in self.rates],
@@ -64,6 +65,7 @@ def measure(target: LoadTarget, effort: Effort, on_step: OnStep, *, bound_second
             faults = next((row.answers.faults for row in rows if row.answers.faults), "no answer came in time")
             raise BenchError(f"{server.system} answered nothing in a whole load: {faults}")
         capacity, unloaded = max(row.answers.per_second for row in rows), rows[0].answers.latency.percentiles[MEDIAN]
-        bound = Bound(FACTOR * unloaded if bound_seconds is None else bound_seconds, bound_seconds is not None)
-        offered = list(rates(server, client, effort, capacity, bound.seconds, on_step))
-        return LoadFindings(target.text, server, rows, offered, unloaded, capacity, bound)
+        bound, is_given = FACTOR * unloaded if bound_seconds is None else bound_seconds, bound_seconds is not None
+        offered = list(rates(server, client, effort, capacity, bound, on_step))
+        said = definition(bound, is_given=is_given)
+        return LoadFindings(target.text, server, rows, offered, unloaded, capacity, bound, said)

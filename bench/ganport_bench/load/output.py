@@ -18,7 +18,7 @@ from ganport_runtime.atomic import write_bytes
 
 from ganport_bench.errors import BenchError
 from ganport_bench.load.measure import LoadFindings
-from ganport_bench.load.servers import ServerTimes
+from ganport_bench.load.servers import STAGES, ServerTimes
 from ganport_bench.load.sweep import Answers
 from ganport_bench.tables import Table, listed, number, percent
 from ganport_bench.timing import least_samples
@@ -26,13 +26,8 @@ from ganport_bench.timing import least_samples
 SHOWN = ("p50", "p90", "p99", "p99.9")
 ANSWERS = ("answers/s", *(f"{name} ms" for name in SHOWN), "queue ms", "compute ms")
 MILLI, MICRO = 1e-3, 1e6
-SERVER = (
-    "Network+Server Send/Recv",
-    "Server Queue",
-    "Server Compute Input",
-    "Server Compute Infer",
-    "Server Compute Output",
-)
+COMPUTE = tuple(f"Server Compute {part}" for part in ("Input", "Infer", "Output"))
+SERVER = ("Network+Server Send/Recv", "Server Queue", *COMPUTE)
 PERCENTILES = {50.0: "p50 latency", 90.0: "p90 latency", 95.0: "p95 latency", 99.0: "p99 latency"}
 COLUMNS = ("Inferences/Second", "Client Send", *SERVER, "Client Recv", *PERCENTILES.values())  # after the first one
 
@@ -45,14 +40,12 @@ def tables(document: Mapping[str, Any]) -> list[Table]:
     load = document["load"]
     waiting = ("clients", *ANSWERS, "windows", "checked", "note")
     bound = f"within {load['knee']['bound_ms']:.1f} ms"
-    rates = ("arrivals", "offered/s", "of capacity", *ANSWERS, bound, "held", "refused", "sent late p50 / p99 / max ms")
+    late = "sent late p50 / p99 / max ms"
+    rates = ("arrivals", "offered/s", "of capacity", *ANSWERS, bound, "held", "refused", late, "note")
+    due = f"{load['target']}: requests at given rates, latency from when each was due"
     return [
         Table(f"{load['target']}: clients that wait for their answers", waiting, [*map(_client, load["concurrency"])]),
-        Table(
-            f"{load['target']}: requests at given rates, latency from when each was due",
-            (*rates, "note"),
-            [*map(_rate, load["rates"])],
-        ),
+        Table(due, rates, [*map(_rate, load["rates"])]),
         Table("The knee", note="\n".join(_lines(load))),
     ]
 
@@ -158,9 +151,8 @@ def _cells(load: float, answers: Answers, server: ServerTimes | None) -> tuple[s
 def _of_server(answers: Answers, server: ServerTimes | None) -> tuple[str, ...]:
     if server is None:
         return ("",) * len(SERVER)
-    network = answers.mean - answers.send - answers.receive - server.total
-    times = (max(0.0, network), server.queue, server.compute_input, server.compute_infer, server.compute_output)
-    return tuple(map(_micro, times))
+    network = answers.mean - answers.send - answers.receive - sum(server.values())
+    return tuple(map(_micro, (max(0.0, network), *(server[stage] for stage in STAGES))))
 
 
 def _micro(seconds: float) -> str:

@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 from ganport_runtime import Generator
 
-from ganport_bench.client.outcome import OK, AnswerCheck, AnyAnswer, GoldenImages, Outcome
+from ganport_bench.client.outcome import OK, AnswerCheck, GoldenImages, Outcome
 from ganport_bench.client.processes import NICENESS, ServerProcess, Worker, renice
 from ganport_bench.client.requests import (
     ITEM_BYTES,
@@ -32,7 +32,8 @@ from ganport_bench.errors import BenchError
 
 MODEL = "generator"
 GANPORT = "ganport serve"
-WANTED = "http://HOST:PORT of an Open Inference Protocol server, litserve+http://HOST:PORT, or a bundle"
+LITSERVE = "litserve+http://HOST:PORT"
+WANTED = f"http://HOST:PORT of an Open Inference Protocol server, {LITSERVE}, or a bundle"
 BY_IMAGES = "every eighth answer is compared with its image bit for bit, the others by status and size"
 BY_STATUS = "answers are judged by their status alone"
 BINARY = "binary_tensor_data"
@@ -41,28 +42,11 @@ GET_SECONDS = 30.0
 FIRST_SECONDS = 60.0  # for the first answer, before which a server may have to warm up
 SHOWN_CHARACTERS = 300  # of what a server says
 STAGES = ("queue", "compute_input", "compute_infer", "compute_output")
-NANO, MICRO = 1e-9, 1e6
+NANO = 1e-9
 
 Counters = Mapping[str, tuple[int, int]]  # count and nanoseconds of each stage since the server started
-
-
-@dataclass(frozen=True)
-class ServerTimes:
-    """Mean seconds of a request in each stage of the server; 0 where it counted nothing."""
-
-    queue: float  # waiting
-    compute_input: float  # preparing inputs
-    compute_infer: float  # in the engine
-    compute_output: float  # preparing outputs
-
-    @property
-    def total(self) -> float:
-        """The sum of all stages."""
-        return self.queue + self.compute_input + self.compute_infer + self.compute_output
-
-    def to_json(self) -> dict[str, float]:
-        """Microseconds."""
-        return {name: MICRO * getattr(self, name) for name in STAGES}
+# Mean seconds of a request in each stage of the server; 0 where it counted nothing.
+ServerTimes = Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -115,7 +99,7 @@ class ReadyServer:
         if self.statistics is None:
             return load(), None
         before, outcome, after = self.statistics.read(), load(), self.statistics.read()
-        return outcome, ServerTimes(**{name: _mean(after[name], before[name]) for name in STAGES})
+        return outcome, {name: _mean(after[name], before[name]) for name in STAGES}
 
 
 class LoadTarget(Protocol):
@@ -256,7 +240,6 @@ def start_ganport(bundle: Path, precision: str) -> Iterator[StartedServer]:
 
 
 def _printed_document(printed: str) -> dict[str, Any] | None:
-    """The document that it prints once it is ready."""
     try:
         document: dict[str, Any] = json.loads(printed)
     except ValueError:
@@ -294,14 +277,19 @@ class OpenInferenceServer:
     def open(self, on_step: OnStep) -> Iterator[ReadyServer]:
         """Ask what it is and how the model is asked."""
         on_step(f"asking {self.address} what it serves")
-        server = _server_metadata(self.address)
-        encoder = _encoder(server, _model_metadata(self.address, self.model), self.model, self.address.location)
+        what = (
+            f"{self.address} is no Open Inference Protocol server: it {{}}; LitServe's address is given as {LITSERVE}"
+        )
+        server = _metadata(self.address, "/v2", what)
+        what = f"{self.address} {{}}: name a model that it serves by --model"
+        metadata = _metadata(self.address, f"/v2/models/{quote(self.model, safe='')}", what)
+        encoder = _encoder(server, metadata, self.model, self.address.location)
         statistics, missing = _statistics(self.address, self.model)
         by_seed = isinstance(encoder, SeedEncoder)
         yield ReadyServer(
             system=f"{server.get('name', 'unnamed')} {server.get('version', '')}".strip(),
             endpoint=Endpoint(self.address.host, self.address.port, encoder),
-            check=AnyAnswer(),
+            check=AnswerCheck(),
             judged=BY_STATUS,
             statistics=statistics,
             no_statistics=missing,
@@ -325,26 +313,15 @@ class LitServeServer:
         """LitServe does not describe what it serves."""
         encoder = LitServeEncoder(self.path, self.address.location)
         endpoint = Endpoint(self.address.host, self.address.port, encoder)
-        yield ReadyServer("LitServe", endpoint, AnyAnswer(), BY_STATUS, no_statistics="LitServe counts none")
+        yield ReadyServer("LitServe", endpoint, AnswerCheck(), BY_STATUS, no_statistics="LitServe counts none")
 
 
-def _server_metadata(address: ServerAddress) -> Mapping[str, Any]:
-    status, document = address.get("/v2")
-    if status in (401, 403):
-        raise BenchError(f"{address} answers {status} to GET /v2: it wants a token; load one that asks for none")
-    if status != OK or not isinstance(document, dict):
-        raise BenchError(
-            f"{address} is no Open Inference Protocol server: it answers {status} to GET /v2; "
-            "LitServe's address is given as litserve+http://HOST:PORT"
-        )
-    return document
-
-
-def _model_metadata(address: ServerAddress, model: str) -> Mapping[str, Any]:
-    path = f"/v2/models/{quote(model, safe='')}"
+def _metadata(address: ServerAddress, path: str, what: str) -> Mapping[str, Any]:
     status, document = address.get(path)
+    if status in (401, 403):
+        raise BenchError(f"{address} answers {status} to GET {path}: it wants a token; load one that asks for none")
     if status != OK or not isinstance(document, dict):
-        raise BenchError(f"{address} answers {status} to GET {path}: name a model that it serves by --model")
+        raise BenchError(what.format(f"answers {status} to GET {path}"))
     return document
 
 

@@ -6,6 +6,7 @@ above the smallest, and the same holds for the mean latencies. The figures are t
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,11 @@ class Answers:
             "checked": self.checked,
             "correct": self.is_right,
         }
+
+
+def in_microseconds(server: ServerTimes | None) -> dict[str, float] | None:
+    """A server's own times as rows have them."""
+    return None if server is None else {stage: MICRO * seconds for stage, seconds in server.items()}
 
 
 def answers_of(outcome: Outcome, chosen: NDArray[np.bool_], per_second: float) -> Answers:
@@ -169,7 +175,7 @@ class ConcurrencyRow:
         return {
             "concurrency": self.concurrency,
             **self.answers.to_json(),
-            "server_us": None if self.server is None else self.server.to_json(),
+            "server_us": in_microseconds(self.server),
             "is_stable": self.is_stable,
             "windows": [window.to_json() for window in self.windows],
             "note": "; ".join(text for text in (unstable, *self.answers.remarks) if text),
@@ -177,10 +183,7 @@ class ConcurrencyRow:
 
 
 def sweep(server: ReadyServer, client: Worker, effort: Effort, on_step: OnStep) -> list[ConcurrencyRow]:
-    """A row for each number of clients, ascending; one client is always measured first.
-
-    Raises BenchError if no clients, or a number of them below 1.
-    """
+    """A row for each number of clients, ascending, one client first. Raises BenchError if a number is below 1."""
     if not effort.levels or min(effort.levels) < 1:
         raise BenchError(f"clients {list(effort.levels)}: give numbers of 1 and more")
     return [_row(server, client, effort, level, on_step) for level in sorted({1, *effort.levels})]
@@ -189,19 +192,9 @@ def sweep(server: ReadyServer, client: Worker, effort: Effort, on_step: OnStep) 
 def _row(server: ReadyServer, client: Worker, effort: Effort, level: int, on_step: OnStep) -> ConcurrencyRow:
     on_step(f"{level} clients that wait for their answers")
     rule = StabilityRule(effort.window_seconds, effort.most_windows)
-
-    def load() -> Outcome:
-        return client(
-            closed_loop,
-            server.endpoint,
-            server.check,
-            clients=level,
-            seconds=rule.window_seconds * rule.most_windows,
-            look_seconds=rule.window_seconds,
-            is_enough=rule,
-        )
-
-    outcome, times = server.during(load)
+    load = partial(client, closed_loop, server.endpoint, server.check, clients=level, is_enough=rule)
+    seconds, window = rule.window_seconds * rule.most_windows, rule.window_seconds
+    outcome, times = server.during(partial(load, seconds=seconds, look_seconds=window))
     begin, end = rule.interval(outcome)
     answers = answers_of(outcome, outcome.came(begin, end), outcome.rate(begin, end))
     stable_after = rule.stable_after(outcome)

@@ -11,17 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
-from ganport_cli.terminal import Json, console, own_stdout, print_json
+from ganport_cli.terminal import Json, console, own_stdout, print_json, say
 
 if TYPE_CHECKING:
     from ganport_bench.compare import Regression
     from ganport_bench.load import LoadFindings
     from ganport_bench.run import BenchOptions
     from ganport_bench.tables import Table
-
-__all__ = ["bench", "compare", "load"]
 
 WIDTH = 200  # columns where stderr is no terminal
 
@@ -32,14 +29,10 @@ BundleOption = Annotated[
 Report = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Write a page, figures, the document and LoadGen's logs there.")
 ]
-Csv = Annotated[
-    Path | None,
-    typer.Option("--csv", metavar="FILE", help="Write the load part as perf_analyzer does."),
-]
+Csv = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the load part as perf_analyzer does.")]
 Batches = Annotated[str, typer.Option(help="Images a call, separated by commas.")]
 Parts = Annotated[
-    str | None,
-    typer.Option(help="Of speed, nodes, start, scenarios, load; not given: all that can run here."),
+    str | None, typer.Option(help="Of speed, nodes, start, scenarios, load; not given: all that can run here.")
 ]
 Seconds = Annotated[
     float | None,
@@ -53,8 +46,7 @@ Quick = Annotated[bool, typer.Option("--quick", help="Few rounds: a first look."
 Old = Annotated[Path, typer.Argument(metavar="OLD.json", help="The document that the others are compared with.")]
 New = Annotated[list[Path], typer.Argument(metavar="NEW.json", help="Later documents of the same machine.")]
 Server = Annotated[
-    str,
-    typer.Argument(metavar="URL|BUNDLE", help="http://HOST:PORT of a server, or a bundle, which is served for it."),
+    str, typer.Argument(metavar="URL|BUNDLE", help="http://HOST:PORT of a server, or a bundle, which is served for it.")
 ]
 Model = Annotated[str, typer.Option(help="Of the server, asked for.")]
 Bound = Annotated[
@@ -88,15 +80,16 @@ def bench(
     """
     with own_stdout(), tempfile.TemporaryDirectory(prefix="ganport-bench-") as folder:
         options = _options(target, bundle, report, batches, parts, seconds, quick=quick)
-        _check_csv(csv, report, options)
+        if csv is not None:
+            _check_csv(csv, report, options)
         if report is not None:
             from ganport_bench.page import check_folder
 
             check_folder(report)
         from ganport_bench.run import run
 
-        begun, terminal = time.monotonic(), _terminal()
-        with terminal.status("") as status:
+        begun = time.monotonic()
+        with console(WIDTH).status("") as status:
             done = run(options, Path(folder), status.update)
     took, document = time.monotonic() - begun, done.document
     with _kept(document, json=json):
@@ -107,7 +100,7 @@ def bench(
         if report is not None:
             from ganport_bench.page import write_report
 
-            _say_written(write_report(document, report))
+            say(f"Wrote {write_report(document, report)}")
         if csv is not None and "load" in done.found:
             _write_csv(done.found["load"], csv)
     _check_found(options, document["skipped"], csv)
@@ -124,7 +117,7 @@ def compare(old: Old, new: New, json: Json = False) -> None:
     before = read_document(old)
     regressions = {path: compare_documents(before, read_document(path)) for path in new}
     for path, found in regressions.items():
-        _terminal().print(f"{old} -> {path}", markup=False)
+        console(WIDTH).print(f"{old} -> {path}", markup=False)
         _print([found.table()])
     if json:
         print_json({"old": str(old), "new": {str(path): found.to_json() for path, found in regressions.items()}})
@@ -157,7 +150,7 @@ def load(
 
         watch, begun = Watch(), time.monotonic()
         target, bound = part.target_of(server, model=model), None if bound_ms is None else bound_ms / 1e3
-        with _terminal().status("") as status:
+        with console(WIDTH).status("") as status:
             found = part.measure(target, QUICK if quick else FULL, status.update, bound_seconds=bound)
         document: dict[str, Any] = {"format": FORMAT, "machine": watch.finished(), "load": found.to_json()}
         took = time.monotonic() - begun
@@ -168,7 +161,6 @@ def load(
 
 
 def _worst(found: "Regression") -> str:
-    """The first thing that is worse, and how many more are; empty where nothing is."""
     worse = [change for change in found.changes if change.verdict == "worse"]
     if not worse:
         return ""
@@ -178,23 +170,20 @@ def _worst(found: "Regression") -> str:
 
 
 def _options(
-    target: Path,
-    bundle: Path | None,
-    report: Path | None,
-    batches: str,
-    parts: str | None,
-    seconds: float | None,
-    *,
+    target: Path, bundle: Path | None, report: Path | None, batches: str, parts: str | None, seconds: float | None, *,
     quick: bool,
-) -> "BenchOptions":
+) -> "BenchOptions":  # fmt: skip
     if seconds is not None and not math.isfinite(seconds):
         raise typer.BadParameter(f"--seconds is {seconds}, wanted a finite number")
     from ganport_bench.effort import effort_of
     from ganport_bench.errors import BenchError
     from ganport_bench.run import BenchOptions
-    from ganport_runtime.cache import cache_folder
+    from ganport_runtime.machine import cache_folder
 
-    sizes = _numbers(batches)
+    try:
+        sizes = tuple(int(word) for word in batches.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"--batches {batches!r}, wanted numbers such as 1,8,64") from None
     try:
         return BenchOptions(
             target,
@@ -208,15 +197,7 @@ def _options(
         raise typer.BadParameter(f"--{error}") from None
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(word) for word in text.split(","))
-    except ValueError:
-        raise typer.BadParameter(f"--batches {text!r}, wanted numbers such as 1,8,64") from None
-
-
 def _check_file(csv: Path) -> None:
-    """Say before any work that the files cannot be written."""
     if csv.exists() and not csv.is_file():  # a device would be replaced too
         raise typer.BadParameter(f"--csv {csv} is {'a folder' if csv.is_dir() else 'no file'}; name a file")
     above = next(path for path in csv.absolute().parents if path.exists())
@@ -224,9 +205,7 @@ def _check_file(csv: Path) -> None:
         raise typer.BadParameter(f"--csv {csv}: {above} is no folder, or not yours to write; name another place")
 
 
-def _check_csv(csv: Path | None, report: Path | None, options: "BenchOptions") -> None:
-    if csv is None:
-        return
+def _check_csv(csv: Path, report: Path | None, options: "BenchOptions") -> None:
     _check_file(csv)
     if options.parts is not None and "load" not in options.parts:
         raise typer.BadParameter("--csv is of the part load, which is not among --parts")
@@ -247,37 +226,25 @@ def _check_found(options: "BenchOptions", skipped: Mapping[str, str], csv: Path 
         raise BenchError("; ".join(lacks))
 
 
-def _terminal() -> Console:
-    return console(WIDTH)
-
-
 def _print(tables: "Iterable[Table]", last: str = "") -> None:
     from ganport_bench.tables import to_terminal
 
     for table in tables:
         if not table.is_long:
-            _terminal().print(to_terminal(table))
+            console(WIDTH).print(to_terminal(table))
     if last:
-        _terminal().print(last, markup=False)
-
-
-def _say_written(*paths: Path) -> None:
-    console().print(f"Wrote {', '.join(map(str, paths))}", markup=False, soft_wrap=True)
+        console(WIDTH).print(last, markup=False)
 
 
 def _write_csv(found: "LoadFindings", path: Path) -> None:
     from ganport_bench.load import write_csv
 
-    _say_written(*write_csv(found, path))
+    say(f"Wrote {', '.join(map(str, write_csv(found, path)))}")
 
 
 @contextmanager
 def _kept(document: dict[str, Any], *, json: bool) -> Iterator[None]:
-    """Print the document, then run the block that shows and writes it; if any of it fails, the document is kept.
-
-    Raises:
-        BenchError: the system refused something; the text says where the document is.
-    """
+    """Print the document, then run the block that shows and writes it; if that fails, keep it and say where it is."""
     from ganport_bench.errors import BenchError
 
     try:
@@ -289,14 +256,13 @@ def _kept(document: dict[str, Any], *, json: bool) -> Iterator[None]:
         where = _keep(document, is_printed=json)
         if isinstance(error, BenchError | OSError):
             raise BenchError(f"{error}; {where}") from error
-        console().print(where, markup=False, soft_wrap=True)
+        say(where)
         raise
 
 
 def _keep(document: dict[str, Any], *, is_printed: bool) -> str:
-    """Write the document into the cache folder, or print it if that fails; say where it is."""
     from ganport_runtime.atomic import write_bytes
-    from ganport_runtime.cache import cache_folder
+    from ganport_runtime.machine import cache_folder
 
     text = dumps(document, indent=2, default=str)  # it may be the document that is at fault
     try:

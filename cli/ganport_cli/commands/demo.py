@@ -1,6 +1,7 @@
 """`ganport demo`: the main job from end to end, in minutes, on images that scikit-learn carries."""
 
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,7 +39,11 @@ def demo(
 
     config = preset("rpgan", "digits", resolution=32, width=16, steps=steps, sample_every=250)
     if dry_run:
-        _show_settings(config, json=json)
+        from ganport_cli.training_progress import TrainingProgress
+
+        TrainingProgress().show_settings(config)
+        if json:
+            print_json(config.to_json())
         return
     run, bundle, grid = out / "run", out / "digits.ganport", out / "digits.png"
     _heading(f"1/5  Training a generator and a discriminator on digits, {steps} steps")
@@ -53,16 +58,9 @@ def demo(
     rows = _bench(run, bundle)
     _next_steps(run, bundle, grid)
     if json:
-        document = _document(run, bundle, grid, manifest, plan, rows)
-        print_json(document | {"tuning": tuning.to_json()})
-
-
-def _show_settings(config: "TrainingConfig", *, json: bool) -> None:
-    from ganport_cli.training_progress import TrainingProgress
-
-    TrainingProgress().show_settings(config)
-    if json:
-        print_json(config.to_json())
+        document: dict[str, Any] = {"run": str(run), "bundle": str(bundle), "grid": str(grid)}
+        document |= {"variants": manifest.to_json()["variants"], "plan": plan}
+        print_json(document | {"throughput": [asdict(row) for row in rows], "tuning": tuning.to_json()})
 
 
 def _heading(text: str) -> None:
@@ -84,22 +82,21 @@ def _train(config: "TrainingConfig", run: Path) -> None:
 def _export(run: Path, bundle: Path) -> "Manifest":
     from ganport_export import export_run
 
-    from ganport_cli.export_report import export_progress, fidelity_table, parity_table
+    from ganport_cli.commands.export import show_figures, show_step
 
     def note(line: str) -> None:
         say(f"Note: {line}")
 
-    with export_progress() as progress:
-        manifest = export_run(run, bundle, overwrite=True, observer=note, progress=progress)
-    for figures in (parity_table(manifest), fidelity_table(manifest)):
-        console().print(figures)
+    with console().status("Exporting") as status:
+        manifest = export_run(run, bundle, overwrite=True, observer=note, progress=show_step(status))
+    show_figures(manifest)
     return manifest
 
 
 def _tune(bundle: Path, seconds: float) -> "Tuning":
     from ganport_runtime.tuning.tuner import tune
 
-    from ganport_cli.tuning_report import show_choices, tuning_progress
+    from ganport_cli.commands.tune import show_choices, tuning_progress
 
     with tuning_progress() as show:
         tuning = tune(bundle, seconds=seconds, on_progress=show)
@@ -124,48 +121,24 @@ def _bench(run: Path, bundle: Path) -> "Sequence[Throughput]":
     from ganport_bench.timing import compare
 
     rows = compare(run, bundle)
-    cells = (
-        (
-            row.batch,
-            row.system,
-            f"{row.images_per_second.value:,.0f}",
-            f"{row.speedup.value:.2f} ({row.speedup.low:.2f} to {row.speedup.high:.2f})",
-        )
-        for row in rows
-    )
-    console().print(table("", ("batch", "system", "images/s", "times PyTorch (95 % interval)"), cells))
+    result = table("", ("batch", "system", "images/s", "times PyTorch (95 % interval)"), ())
+    for row in rows:
+        speedup = f"{row.speedup.value:.2f} ({row.speedup.low:.2f} to {row.speedup.high:.2f})"
+        result.add_row(str(row.batch), row.system, f"{row.images_per_second.value:,.0f}", speedup)
+    console().print(result)
     return rows
 
 
 def _next_steps(run: Path, bundle: Path, grid: Path) -> None:
     _heading("Where to go next")
-    name = shlex.quote(str(bundle))
+    name, bench, features = (shlex.quote(str(path)) for path in (bundle, run.parent / "bench", run.parent / "features"))
     for line in (
         f"look at {grid} and at the grids of training in {run / 'samples'}",
         f"ganport info {name}",
         f"ganport tune {name}",
-        f"ganport bench {shlex.quote(str(run))} --bundle {name} --quick --report {_beside(bundle, 'bench')}",
+        f"ganport bench {shlex.quote(str(run))} --bundle {name} --quick --report {bench}",
         f"ganport generate {name} --count 16 --seed 1 --out sixteen.png",
-        f"ganport features {name} --data digits --report {_beside(bundle, 'features')}",
+        f"ganport features {name} --data digits --report {features}",
         "ganport train --data YOUR_IMAGES --out runs/mine",
     ):
         say(f"  {line}")
-
-
-def _beside(bundle: Path, name: str) -> str:
-    return shlex.quote(str(bundle.parent / name))
-
-
-def _document(
-    run: Path, bundle: Path, grid: Path, manifest: "Manifest", plan: str, rows: "Sequence[Throughput]"
-) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return {
-        "run": str(run),
-        "bundle": str(bundle),
-        "grid": str(grid),
-        "variants": manifest.to_json()["variants"],
-        "plan": plan,
-        "throughput": [asdict(row) for row in rows],
-    }

@@ -30,17 +30,13 @@ def _examine() -> dict[str, Any]:
         | {"remedy": found.remedy}
         for found in dependencies()
     ]
-    document: dict[str, Any] = {
-        "ganport": __version__,
-        "python": platform.python_version(),
-        "host": asdict(this_host()),
-    }
+    document: dict[str, Any] = {"ganport": __version__, "python": platform.python_version()}
+    document |= {"host": asdict(this_host())}
     document |= {"packages": packages, "providers": _providers(), "backends": _backends()}
     return document | {"warnings": _warnings(document)}
 
 
 def _providers() -> list[str]:
-    """The providers of the installed ONNX Runtime; none without it."""
     try:
         library = import_module("onnxruntime")
     except ImportError:
@@ -49,7 +45,6 @@ def _providers() -> list[str]:
 
 
 def _backends() -> list[dict[str, str | None]]:
-    """Every backend on every device it knows, with the reason where it cannot run here."""
     from ganport_runtime.backends import BACKENDS, load_backend
 
     return [
@@ -89,8 +84,7 @@ def _show(document: dict[str, Any]) -> None:
     ]
     screen.print(table("Packages", ("package", "version", "without it", "to install"), rows))
     for item in document["backends"]:
-        verdict = item["refusal"] or "available"
-        say(f"{item['backend']} on {item['device']}: {verdict}")
+        say(f"{item['backend']} on {item['device']}: {item['refusal'] or 'available'}")
     for warning in document["warnings"]:
         say(f"Warning: {warning}")
 

@@ -2,29 +2,18 @@
 
 import json as json_format
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganport_cli.plan_options import (
-    Backend,
-    BundleArgument,
-    Device,
-    Overwrite,
-    Precision,
-    Threads,
-    open_network,
-    plan_document,
-)
+from ganport_cli import plan_options as plans
 from ganport_cli.terminal import Json, print_json, progress, say
 
 if TYPE_CHECKING:
-    import numpy as np
     from ganport_runtime import Discriminator
     from ganport_train.data import ImageSet
-    from numpy.typing import NDArray
 
 ImagesArgument = Annotated[str, typer.Argument(metavar="IMAGES", help="An image, a folder, a .zip, an .npz or digits.")]
 OutOption = Annotated[Path, typer.Option(help="The .npy to write; the images' names go beside it as .names.json.")]
@@ -32,16 +21,16 @@ BATCH = 64
 
 
 def embed(
-    bundle: BundleArgument,
+    bundle: plans.BundleArgument,
     images: ImagesArgument,
     out: OutOption,
     background: Annotated[str, typer.Option(help="Color below transparent pixels: a name or #rrggbb.")] = "white",
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave unreadable images out, with a count.")] = False,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    backend: Backend = "auto",
-    threads: Threads = None,
-    overwrite: Overwrite = False,
+    device: plans.Device = "auto",
+    precision: plans.Precision = "auto",
+    backend: plans.Backend = "auto",
+    threads: plans.Threads = None,
+    overwrite: plans.Overwrite = False,
     json: Json = False,
 ) -> None:
     """Write the discriminator's features of images, float32 [n, F]; row i is image i of the names beside it.
@@ -52,7 +41,7 @@ def embed(
     from ganport_runtime import Discriminator
 
     options = {"device": device, "precision": precision, "backend": backend}
-    with open_network(Discriminator, bundle, threads=threads, **options) as discriminator:
+    with plans.open_network(Discriminator, bundle, threads=threads, **options) as discriminator:
         say(f"Plan: {discriminator.plan}")
         found = _load(images, discriminator, background=background, skip_bad=skip_bad)
         begun = time.perf_counter()
@@ -61,13 +50,9 @@ def embed(
     shape = [len(found.images), discriminator.feature_dim]
     say(f"{out}: float32 {shape}; names of the rows in {names_file}")
     if json:
-        document: dict[str, Any] = {
-            "out": str(out),
-            "shape": shape,
-            "names": list(found.names),
-            "skipped": list(found.skipped),
-        }
-        document |= {"plan": plan_document(discriminator.plan), "seconds": round(seconds, 6)}
+        document: dict[str, Any] = {"out": str(out), "shape": shape}
+        document |= {"names": list(found.names), "skipped": list(found.skipped)}
+        document |= {"plan": plans.plan_document(discriminator.plan), "seconds": round(seconds, 6)}
         print_json(document | {"images_per_second": round(shape[0] / seconds, 3)})
 
 
@@ -84,7 +69,6 @@ def _names_file(out: Path, *, overwrite: bool) -> Path:
 
 
 def _load(source: str, discriminator: "Discriminator", *, background: str, skip_bad: bool) -> "ImageSet":
-    """The images as the discriminator takes them."""
     from ganport_train.data import load_images
     from ganport_train.errors import ConfigError
 
@@ -103,8 +87,8 @@ def _load(source: str, discriminator: "Discriminator", *, background: str, skip_
 
 
 def _write(discriminator: "Discriminator", found: "ImageSet", out: Path, names_file: Path) -> None:
-    """Write the features batch by batch, and the names, which belong to them."""
     import numpy as np
+    from numpy.typing import NDArray
 
     from ganport_cli.outputs import write_array, writing
 
@@ -112,14 +96,10 @@ def _write(discriminator: "Discriminator", found: "ImageSet", out: Path, names_f
     with progress("images") as bar, writing(names_file) as aside:
         task = bar.add_task("embedding", total=shape[0], note="")
         aside.write_text(json_format.dumps(found.names, indent=1) + "\n", encoding="utf-8")
-        vectors = _vectors(discriminator, found.images, lambda images: bar.advance(task, images))
-        write_array(out, vectors, shape=shape, dtype=np.float32)
 
+        def vectors() -> Iterator[NDArray[np.float32]]:
+            for first in range(0, shape[0], BATCH):
+                yield discriminator.embed(found.images[first : first + BATCH])
+                bar.update(task, completed=min(first + BATCH, shape[0]))
 
-def _vectors(
-    discriminator: "Discriminator", images: "NDArray[np.uint8]", advance: Callable[[int], None]
-) -> Iterator["NDArray[np.float32]"]:
-    for first in range(0, len(images), BATCH):
-        batch = images[first : first + BATCH]
-        yield discriminator.embed(batch)
-        advance(len(batch))
+        write_array(out, vectors(), shape=shape, dtype=np.float32)

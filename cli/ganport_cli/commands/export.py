@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
+from rich.status import Status
+from rich.table import Table
 
-from ganport_cli.export_report import export_progress, fidelity_table, parity_table
-from ganport_cli.terminal import Json, console, print_json
+from ganport_cli.terminal import Json, console, print_json, say, table
 
 if TYPE_CHECKING:
-    from ganport_runtime.manifest import Manifest
-    from rich.console import Console
+    from ganport_runtime.manifest import Manifest, Variant
 
 SourceArgument = Annotated[str, typer.Argument(help="A run directory, or package.module:factory for your own network.")]
 OutOption = Annotated[Path, typer.Option(help="The bundle to write, such as emoji.ganport.")]
@@ -66,10 +67,14 @@ def export(  # one parameter an option, which is how typer reads a command line
         _refuse({_option(key): value for key, value in of_module.items()}, "package.module:factory", source)
         make, options = _export_run, of_run
     notes: list[str] = []
-    screen = console()
-    common = {**choices, "name": name, "overwrite": overwrite, "observer": _observer(screen, notes)}
-    with export_progress() as progress:
-        manifest = make(source, out, {**options, **common, "progress": progress})
+
+    def observe(line: str) -> None:
+        notes.append(line)
+        say(f"Note: {line}")
+
+    common = {**choices, "name": name, "overwrite": overwrite, "observer": observe}
+    with console().status("Exporting") as status:
+        manifest = make(source, out, {**options, **common, "progress": show_step(status)})
     _show(manifest, source, out)
     if json:
         print_json(_document(manifest, out, notes))
@@ -80,11 +85,8 @@ def _choices(min_psnr: float, **lists: str) -> dict[str, Any]:
     from ganport_export.variants import ExportChoices
 
     asked = {key: tuple(part.strip() for part in text.split(",")) for key, text in lists.items()}
-    choices: dict[str, Any] = {
-        **asked,
-        "engines": asked["engines"] if lists["engines"].strip() else (),
-        "min_psnr": min_psnr,
-    }
+    engines = asked["engines"] if lists["engines"].strip() else ()
+    choices: dict[str, Any] = {**asked, "engines": engines, "min_psnr": min_psnr}
     try:
         ExportChoices(**choices)
     except ExportError as error:
@@ -108,12 +110,9 @@ def _require(needed: Mapping[str, object], source: str) -> None:
         raise typer.BadParameter(f"{source} needs {', '.join(missing)} as well")
 
 
-def _observer(screen: "Console", notes: list[str]) -> Callable[[str], None]:
-    def observe(line: str) -> None:
-        notes.append(line)
-        screen.print(f"Note: {line}", markup=False, soft_wrap=True)
-
-    return observe
+def show_step(status: Status) -> Callable[[str], None]:
+    """What shows the step that an export is at."""
+    return lambda line: status.update(escape(f"{line[:1].upper()}{line[1:]}"))
 
 
 def _export_run(source: str, out: Path, options: Mapping[str, Any]) -> "Manifest":
@@ -148,14 +147,61 @@ def _show(manifest: "Manifest", source: str, out: Path) -> None:
     if training := manifest.training:
         scores = ", ".join(f"{name} {value:.4g}" for name, value in training["scores"].items())
         weights = {"ema": "averaged", "raw": "live"}[training["weights"]]
-        line = f"From step {training['steps']} of {source} ({scores}), {weights} weights of the generator."
-        console().print(line, markup=False, soft_wrap=True)
-    for figures in (parity_table(manifest), fidelity_table(manifest)):
-        console().print(figures)
+        say(f"From step {training['steps']} of {source} ({scores}), {weights} weights of the generator.")
+    show_figures(manifest)
     if len([variant for variant in manifest.variants if variant.fidelity]) > 1:
-        strips = f"{out / 'fidelity'}: pictures of fp32, of each variant, and of their difference, eight times."
-        console().print(strips, markup=False, soft_wrap=True)
-    console().print(f"Wrote {out}. Next: ganport generate {out} --out grid.png", markup=False, soft_wrap=True)
+        say(f"{out / 'fidelity'}: pictures of fp32, of each variant, and of their difference, eight times.")
+    say(f"Wrote {out}. Next: ganport generate {out} --out grid.png")
+
+
+def show_figures(manifest: "Manifest") -> None:
+    """Show how near the graphs came to their networks and to each other."""
+    console().print(_parity_table(manifest))
+    console().print(_fidelity_table(manifest))
+
+
+def _parity_table(manifest: "Manifest") -> Table:
+    rows = [row for variant in manifest.variants if variant.parity for row in _parity_cells(variant)]
+    return table("Parity with the network in float64", ("graph", "figure", "measured", "limit"), rows)
+
+
+def _fidelity_table(manifest: "Manifest") -> Table:
+    measured = [variant for variant in manifest.variants if variant.fidelity]
+    images = measured[0].fidelity["images"] if measured else 0
+    columns = ("graph", "PSNR, mean", "worst image", "values off", "largest difference, of 255")
+    return table(f"Fidelity to fp32, {images:,} images", columns, map(_fidelity_cells, measured))
+
+
+def _fidelity_cells(variant: "Variant") -> tuple[str, ...]:
+    figures = variant.fidelity
+    if variant.id == figures["reference"]:
+        return variant.id, "the reference", "", "", ""
+    return (
+        variant.id,
+        f"{figures['psnr_db_mean']:.1f} dB",
+        f"{figures['psnr_db_worst']:.1f} dB",
+        f"{figures['share_off']:.2%}",
+        str(figures["largest_difference"]),
+    )
+
+
+def _parity_cells(variant: "Variant") -> Iterator[tuple[str, str, str, str]]:
+    from ganport_export.discriminator import DISCRIMINATOR_GATES
+    from ganport_export.generator import GENERATOR_GATES
+
+    figures = variant.parity
+    if variant.role == "discriminator":
+        limit = f"{DISCRIMINATOR_GATES[variant.precision].error:g}"
+        yield variant.id, "logit error, relative", f"{figures['logit_error']:.2g}", limit
+        yield "", "features error, relative", f"{figures['features_error']:.2g}", limit
+        return
+    gate = GENERATOR_GATES[variant.precision]
+    yield variant.id, "largest difference, of 255", str(figures["largest_difference"]), str(gate.largest_difference)
+    yield "", "PSNR", f"{figures['psnr_db']:.1f} dB", f"{gate.psnr_db:g} dB"
+    yield "", "pixel values off by one or more", f"{figures['share_off']:.4%}", ""
+    between = str(figures["largest_batch_difference"])
+    yield "", "largest difference between batch sizes", between, str(gate.largest_difference)
+    yield "", "images", str(figures["images"]), ""
 
 
 def _document(manifest: "Manifest", out: Path, notes: list[str]) -> dict[str, Any]:

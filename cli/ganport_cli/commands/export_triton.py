@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ganport_cli.plan_options import BundleArgument
-from ganport_cli.terminal import Json, console, print_json, table
+from ganport_cli.terminal import Json, console, print_json, say, table
 
 if TYPE_CHECKING:
-    from ganport_serve.triton.choices import TritonChoices
-    from ganport_serve.triton.planning import PlannedModel
     from ganport_serve.triton.repository import Exported
 
 OutOption = Annotated[Path, typer.Option(help="The model repository to write, such as model_repository.")]
@@ -55,52 +53,39 @@ def export_triton(  # one parameter an option, which is how typer reads a comman
 
     Example: ganport export-triton emoji.ganport --out model_repository --backends python
     """
-    choices = _choices(
-        backends=None if backends is None else tuple(word.strip() for word in backends.split(",") if word.strip()),
-        variants=tuple(variant or ()),
-        device=device,
-        instances=instances,
-        threads=threads,
-        precision=precision,
-        max_delay=max_delay_ms / 1000,
-        max_queue=max_queue,
-    )
+    from ganport_serve.triton.choices import RepositoryError, TritonChoices
     from ganport_serve.triton.repository import export_repository
 
-    with console().status("Writing the model repository") as status:
-        exported = export_repository(
-            bundle,
-            out,
-            choices,
-            storage_uri=storage_uri,
-            overwrite=overwrite,
-            on_model=lambda name: status.update(f"Writing the model {name}"),
+    try:
+        choices = TritonChoices(
+            backends=None if backends is None else tuple(word.strip() for word in backends.split(",") if word.strip()),
+            variants=tuple(variant or ()),
+            device=device,
+            instances=instances,
+            threads=threads,
+            precision=precision,
+            max_delay=max_delay_ms / 1000,
+            max_queue=max_queue,
         )
+    except RepositoryError as error:
+        raise typer.BadParameter(str(error)) from None
+
+    with console().status("Writing the model repository") as status:
+        show = {"on_model": lambda name: status.update(f"Writing the model {name}")}
+        exported = export_repository(bundle, out, choices, storage_uri=storage_uri, overwrite=overwrite, **show)
     _show(exported)
     if json:
         print_json(_document(exported))
 
 
-def _choices(**values: Any) -> "TritonChoices":
-    from ganport_serve.triton.choices import RepositoryError, TritonChoices
-
-    try:
-        return TritonChoices(**values)
-    except RepositoryError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
 def _show(exported: "Exported") -> None:
-    screen = console()
-    rows = ((model.description.name, model.description.backend, _runs(model)) for model in exported.models)
-    screen.print(table("Models", ("name", "backend of Triton", "runs"), rows))
+    whole = "the whole bundle, by the ganport runtime"
+    rows = [(one.description.name, one.description.backend, one.entry.id if one.entry else whole)
+            for one in exported.models]  # fmt: skip
+    console().print(table("Models", ("name", "backend of Triton", "runs"), rows))
     for line in (*exported.left_out, *exported.notes):
-        screen.print(f"Note: {line}", markup=False, soft_wrap=True)
-    screen.print(f"Wrote {exported.path}", markup=False, soft_wrap=True)
-
-
-def _runs(model: "PlannedModel") -> str:
-    return "the whole bundle, by the ganport runtime" if model.entry is None else model.entry.id
+        say(f"Note: {line}")
+    say(f"Wrote {exported.path}")
 
 
 def _document(exported: "Exported") -> dict[str, Any]:

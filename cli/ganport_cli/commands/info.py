@@ -22,8 +22,8 @@ def info(bundle: BundleArgument, json: Json = False) -> None:
     _show(opened, problems)
     if json:
         files = [
-            {"id": entry.id, "file": entry.file, "bytes": _size(opened, entry), "problem": problems[entry.id]}
-            for entry in opened.files
+            {"id": one.id, "file": one.file, "bytes": _size(opened, one), "problem": problems[one.id]}
+            for one in opened.files
         ]
         document = {"bundle": str(opened.path), "digest": opened.digest, "manifest": opened.manifest.to_json()}
         print_json(document | {"files": files, "verified": not any(problems.values())})
@@ -33,7 +33,6 @@ def info(bundle: BundleArgument, json: Json = False) -> None:
 
 
 def _problem(bundle: "Bundle", entry: "Entry | Probe") -> str | None:
-    """What is wrong with an entry's file, or None."""
     from ganport_runtime import BundleError
 
     try:
@@ -48,7 +47,6 @@ def _size(bundle: "Bundle", entry: "Entry | Probe") -> int:
 
 
 def _show(bundle: "Bundle", problems: dict[str, str | None]) -> None:
-    """Print the manifest as people read it."""
     screen = console()
     say("\n".join(_summary(bundle.manifest, problems)))
     columns: tuple[str, ...] = ("variant", "role", "form", "precision", "MB", "parity", "fidelity", "digest")
@@ -56,9 +54,7 @@ def _show(bundle: "Bundle", problems: dict[str, str | None]) -> None:
     screen.print(table("Variants", columns, variants))
     if bundle.manifest.engines:
         columns = ("engine", "precision", "library", "platform", "compute capabilities", "MB", "runs here", "digest")
-        engines = [
-            (*_engine_cells(bundle, engine), _verdict(problems[engine.id])) for engine in bundle.manifest.engines
-        ]
+        engines = [(*_engine_cells(bundle, one), _verdict(problems[one.id])) for one in bundle.manifest.engines]
         screen.print(table("Engines", columns, engines))
 
 
@@ -69,7 +65,6 @@ def _cells(bundle: "Bundle", variant: "Variant") -> tuple[str, ...]:
 
 
 def _fidelity(variant: "Variant") -> str:
-    """How far the images are from the fp32 reference's."""
     figures = variant.fidelity
     if not figures:
         return ""
@@ -93,13 +88,13 @@ def _summary(manifest: "Manifest", problems: dict[str, str | None]) -> list[str]
     latent, image = manifest.generator.latent, manifest.generator.image
     lines = [
         f"{manifest.name}, created {manifest.created}",
-        f"generator: {latent.dim} numbers ({latent.distribution}) to images {_size_of(image.shape)}",
+        f"generator: {latent.dim} numbers ({latent.distribution}) to images {' x '.join(map(str, image.shape))}",
     ]
     if manifest.discriminator is None:
         lines.append("discriminator: none")
     else:
-        features, shape = manifest.discriminator.features, manifest.discriminator.image.shape
-        lines.append(f"discriminator: images {_size_of(shape)} to {features.dim} features ({features.pooling})")
+        features, shape = manifest.discriminator.features, " x ".join(map(str, manifest.discriminator.image.shape))
+        lines.append(f"discriminator: images {shape} to {features.dim} features ({features.pooling})")
     probe = manifest.probe
     lines.append("probe: none" if probe is None else f"probe: {probe.images} images, {_verdict(problems[probe.id])}")
     plain = {key: value for key, value in manifest.training.items() if isinstance(value, str | int | float)}
@@ -109,13 +104,7 @@ def _summary(manifest: "Manifest", problems: dict[str, str | None]) -> list[str]
     return lines
 
 
-def _size_of(shape: tuple[int, int, int]) -> str:
-    height, width, channels = shape
-    return f"{height} x {width} x {channels}"
-
-
 def _figures(values: Any) -> str:
-    """Plain figures as text, fractions to four digits."""
     shown = {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in values.items()}
     return ", ".join(f"{key} {value}" for key, value in shown.items() if not isinstance(value, dict | list))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ganport_cli.plan_options import Overwrite
-from ganport_cli.terminal import Json, console, print_json
+from ganport_cli.terminal import Json, console, print_json, say
 
 if TYPE_CHECKING:
     from ganport_export.optimize import Optimized
@@ -48,12 +48,10 @@ def optimize(
     choices = _choices(form, precision, kind, min_psnr)
     from ganport_export.optimize import optimize as optimize_file
 
-    screen = console()
-
     def observe(line: str) -> None:
-        screen.print(f"Note: {line}", markup=False, soft_wrap=True)
+        say(f"Note: {line}")
 
-    with screen.status(f"Optimizing {source}, and measuring the result against it"):
+    with console().status(f"Optimizing {source}, and measuring the result against it"):
         result = optimize_file(
             source, out, **choices, min_psnr_db=min_psnr, calibration=calibration, overwrite=overwrite, observer=observe
         )
@@ -84,7 +82,6 @@ def _check(option: str, given: str, known: Collection[str]) -> None:
 
 
 def _show(result: "Optimized", out: Path) -> None:
-    screen = console()
     done = [f"{what.replace('_', ' ')}: {count}" for what, count in result.treated.items() if count]
     unchanged = "Nothing changed: what was asked for treats nothing in this graph."
     lines = [
@@ -93,5 +90,4 @@ def _show(result: "Optimized", out: Path) -> None:
         *(f"  {output}" for output in result.outputs),
         f"Wrote {out}",
     ]
-    for line in filter(None, lines):
-        screen.print(line, markup=False, soft_wrap=True)
+    say("\n".join(filter(None, lines)))

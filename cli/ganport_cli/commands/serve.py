@@ -80,7 +80,10 @@ def serve(
     """
     max_count = min(MAX_COUNT, max_queue) if max_count is None else max_count
     _check_usage(engine, replicas, log_format, max_count, max_queue)
-    _check_ports(port, None if no_grpc else grpc_port)
+    _check(
+        port == 0 or no_grpc or port != grpc_port,
+        f"--port and --grpc-port are both {port}; name another for one of them, or --no-grpc",
+    )
     numbers = {"--max-delay-ms": max_delay_ms, "--max-body-mb": max_body_mb, "--request-timeout": request_timeout}
     for option, number in numbers.items():
         _check(math.isfinite(number), f"{option} is {number}, wanted a finite number")
@@ -108,11 +111,12 @@ def serve(
             max_queue=max_queue,
         )
         from ganport_runtime import Bundle
+        from ganport_serve.listening import allow_files
         from ganport_serve.logs import configure_logs
 
         Bundle.open(bundle)  # what is wrong at first sight is said before a port is opened
         configure_logs(log_format, debug=log_requests)
-        _prepare_process(settings)
+        allow_files(settings.max_connections + settings.max_grpc_connections)
         _run(bundle, settings, _maker(engine, bundle, settings, opening), is_told_to_end, json=json)
 
 
@@ -132,13 +136,12 @@ def _run(
         server.run(partial(_ready, json=json), listening)
     finally:
         logging.getLogger().handlers[0].flush()  # before what the command says of an error
-    if is_left_behind():
-        _leave()
+    if is_left_behind():  # a thread still loads a bundle that is no longer wanted, which takes seconds
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def _maker(kind: str, bundle: Path, settings: "Settings", opening: dict[str, Any]) -> "MakeEngine":
-    """What makes the engine; the Ray one's libraries are imported for it alone."""
-
     def make(metrics: "Metrics") -> "Engine":
         if kind == "ray":
             from ganport_serve.ray_engine import RayEngine
@@ -157,19 +160,9 @@ def _ready(address: "Address", served: "Served", *, json: bool) -> None:
     gc.freeze()
     gc.set_threshold(*GARBAGE)
     if json:
-        _print_ready(address, served)
-
-
-def _print_ready(address: "Address", served: "Served") -> None:
-    document = {"url": address.url, "grpc": address.grpc, "bundle": str(served.path), "digest": served.digest}
-    print_json(document | {"plans": dict(served.plans), "pid": os.getpid()})
-    sys.stdout.flush()  # whoever started it waits for this line
-
-
-def _leave() -> None:
-    """End this process although a thread still loads a bundle that is no longer wanted, which takes seconds."""
-    sys.stdout.flush()
-    os._exit(0)
+        document = {"url": address.url, "grpc": address.grpc, "bundle": str(served.path), "digest": served.digest}
+        print_json(document | {"plans": dict(served.plans), "pid": os.getpid()})
+        sys.stdout.flush()  # whoever started it waits for this line
 
 
 def _check_usage(engine: str, replicas: int | None, log_format: str, max_count: int, max_queue: int) -> None:
@@ -185,13 +178,6 @@ def _check_usage(engine: str, replicas: int | None, log_format: str, max_count: 
     )
 
 
-def _check_ports(port: int, grpc_port: int | None) -> None:
-    _check(
-        port == 0 or port != grpc_port,
-        f"--port and --grpc-port are both {port}; name another for one of them, or --no-grpc",
-    )
-
-
 def _check_opening(opening: dict[str, Any]) -> None:
     from ganport_runtime import InputError
     from ganport_runtime.plan import PlanRequest
@@ -202,19 +188,11 @@ def _check_opening(opening: dict[str, Any]) -> None:
         raise typer.BadParameter(f"--{error}") from None
 
 
-def _prepare_process(settings: "Settings") -> None:
-    from ganport_serve.listening import allow_files
-
-    allow_files(settings.max_connections + settings.max_grpc_connections)
-
-
 def _token(name: str) -> str | None:
     """A token from the environment: every user of a machine sees its command lines."""
     token = os.environ.get(name)
     if token is not None and not (token and token.isascii() and token.isprintable() and " " not in token):
-        raise typer.BadParameter(
-            f"{name} is empty or holds spaces or signs that no header can; set another, or unset it"
-        )
+        raise typer.BadParameter(f"{name} is empty or holds signs that no header can; set another, or unset it")
     return token
 
 
@@ -225,13 +203,9 @@ def _check(is_right: bool, message: str) -> None:
 
 @contextmanager
 def early_signals() -> Iterator[Callable[[], bool]]:
-    """Remember SIGTERM and pass over SIGHUP until an event loop takes both; put back what was there at the end.
-
-    Yields:
-        Says whether SIGTERM has come; never where this is not the main thread, which alone hears of signals.
-    """
+    """Pass over SIGHUP, and remember SIGTERM, until an event loop takes both; lends what says whether it has come."""
     came: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():  # which alone hears of signals
         yield lambda: False
         return
     # a function that does nothing, not SIG_IGN: that one would be left to every process started from here

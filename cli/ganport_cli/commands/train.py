@@ -11,7 +11,6 @@ from ganport_cli.terminal import Json, print_json
 
 if TYPE_CHECKING:
     from ganport_train.config import TrainingConfig
-    from ganport_train.trainer import TrainingResult
 
 LOSSES = choices("loss")
 NO_SETTINGS = ("out", "resume", "dry_run", "json")  # parameters of the command alone
@@ -87,7 +86,7 @@ def _configure(given: dict[str, Any], out: Path, *, resume: bool) -> "TrainingCo
 
 def _check(config: "TrainingConfig", out: Path, *, resume: bool, json: bool) -> None:
     """What `--dry-run` does: all checks of a run, its effective settings, and nothing written."""
-    from ganport_train.preparation import prepare
+    from ganport_train.run_directory import prepare
 
     from ganport_cli.training_progress import TrainingProgress
 
@@ -109,7 +108,9 @@ def _run(config: "TrainingConfig", out: Path, *, resume: bool, json: bool) -> No
     with TrainingProgress() as watcher:
         result = train_run(config, out, resume=resume, observer=watcher)
     if json:
-        print_json(_document(result))
+        document: dict[str, Any] = {"run": str(result.run), "step": result.step, "interrupted": result.interrupted}
+        document |= {"scores": dict(result.scores), "best": result.best}
+        print_json(document | {"seconds": round(result.seconds_training, 3)})
     if result.interrupted:
         again = shlex.join(["ganport", "train", "--out", str(out), "--resume"])
         watcher.say(f"Stopped and saved at step {result.step}. Go on with: {again}")
@@ -120,14 +121,3 @@ def _run(config: "TrainingConfig", out: Path, *, resume: bool, json: bool) -> No
         watcher.say(f"Trained to step {result.step} in {result.seconds_training:.0f} s.")
     export = shlex.join(["ganport", "export", str(out), "--out", f"{out.name}.ganport"])
     watcher.say(f"Best checkpoint: {out / 'checkpoints' / result.best}. Next: {export}")
-
-
-def _document(result: "TrainingResult") -> dict[str, Any]:
-    return {
-        "run": str(result.run),
-        "step": result.step,
-        "interrupted": result.interrupted,
-        "scores": dict(result.scores),
-        "best": result.best,
-        "seconds": round(result.seconds_training, 3),
-    }

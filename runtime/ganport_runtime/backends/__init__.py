@@ -16,16 +16,9 @@ from ganport_runtime.errors import one_line
 from ganport_runtime.machine import installed_version
 
 __all__ = [
-    "BACKENDS",
-    "Backend",
-    "Package",
-    "Session",
-    "Tensor",
-    "all_packages",
-    "engine_versions",
-    "load_backend",
+    "BACKENDS", "Backend", "Package", "Session", "Tensor", "all_packages", "engine_versions", "load_backend",
     "refusal_of_backend",
-]
+]  # fmt: skip
 
 # By the last word of the module's path, in the order in which they are tried where the caller leaves the choice open.
 _OWN = ("onnxruntime", "openvino", "tensorrt")

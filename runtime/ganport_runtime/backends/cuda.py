@@ -38,11 +38,7 @@ def refusal() -> str | None:
 
 
 def compute_capability() -> str:
-    """The GPU's, such as `8.9`; only where `refusal` is None.
-
-    Raises:
-        PlanError: the driver finds no GPU, or is too old for these bindings.
-    """
+    """The GPU's, such as `8.9`, where `refusal` is None; PlanError without a GPU or with a driver that is too old."""
     attribute = _runtime().cudaDeviceAttr
     major = call("cudaDeviceGetAttribute", attribute.cudaDevAttrComputeCapabilityMajor, DEVICE)
     minor = call("cudaDeviceGetAttribute", attribute.cudaDevAttrComputeCapabilityMinor, DEVICE)
@@ -50,11 +46,7 @@ def compute_capability() -> str:
 
 
 def call(function: str, *arguments: Any) -> Any:
-    """Call a function of the CUDA runtime and return what it gives beside its status.
-
-    Raises:
-        PlanError: the status is an error; the text has its name and CUDA's own words.
-    """
+    """What a function of the CUDA runtime returns after its status; PlanError with CUDA's own words where it fails."""
     runtime = _runtime()
     status, *values = getattr(runtime, function)(*arguments)
     if int(status) != 0:
@@ -83,14 +75,7 @@ class CudaStream:
 class Buffer:
     """Memory of the device and page-locked memory of the host for one array, at addresses that never change.
 
-    Args:
-        shape: the array's.
-        dtype: the array's.
-        stack: closing it frees both; `host` must not be touched after that.
-
-    Attributes:
-        host: the page-locked array, contiguous.
-        device: the device memory's address.
+    Closing the stack frees both; `host` must not be touched after that.
     """
 
     def __init__(self, shape: tuple[int, ...], dtype: DTypeLike, stack: ExitStack) -> None:
@@ -115,18 +100,10 @@ class Buffer:
 
 
 def record(work: Callable[[], None], stream: CudaStream, stack: ExitStack) -> Callable[[], None]:
-    """Record what `work` puts into the stream as a CUDA graph.
+    """Record what `work` puts into the stream as a CUDA graph, and return what launches it.
 
-    Args:
-        work: has run once before, so that nothing in it allocates; its addresses and shapes stay fixed.
-        stream: where it puts its work, none of which runs now.
-        stack: closing it destroys the graph.
-
-    Returns:
-        What puts the whole of it into the stream with one call.
-
-    Raises:
-        PlanError: it cannot be recorded; the stream is usable again.
+    `work` has run once before, so that nothing in it allocates; its addresses and shapes stay fixed. Closing the stack
+    destroys the graph. After a PlanError the stream is usable again.
     """
     runtime = _runtime()
     call("cudaStreamBeginCapture", stream.raw, runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal)
@@ -183,13 +160,7 @@ class ExecutionContexts(Generic[Context]):
     def using(self, key: Hashable, make: Callable[[ExitStack], Context]) -> Iterator[Context]:
         """The context of a key, while nobody else of this process uses the GPU.
 
-        Args:
-            key: which context.
-            make: makes it where it is not there yet; closing the stack that it is given must free what it took, which
-                happens at once where it fails.
-
-        Raises:
-            ClosedError: `close` was called.
+        Where `make` fails, what it took from the stack that it is given is freed at once.
         """
         with LOCK:
             if self._stack is None:

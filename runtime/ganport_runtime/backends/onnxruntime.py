@@ -4,7 +4,7 @@ On a GPU data goes through buffers that stay where they are, and CUDA graphs whe
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext, redirect_stdout
+from contextlib import ExitStack, nullcontext, redirect_stdout
 from functools import cache
 from importlib import import_module
 from io import StringIO
@@ -74,8 +74,8 @@ class OnnxRuntimeBackend(Backend):
         except ImportError as error:
             return str(error)
         if PROVIDERS[device] in library.get_available_providers():
-            return _cuda_refusal() if device == "cuda" else None
-        extra = {"cuda": "gpu"}.get(device, device)
+            return cuda.refusal() if device == "cuda" else None
+        extra = "gpu" if device == "cuda" else "cpu"
         return (
             f"the installed onnxruntime {library.__version__} has no {PROVIDERS[device]}; "
             f"pip install 'ganport[{extra}]' in an environment without another onnxruntime"
@@ -107,11 +107,14 @@ class OnnxRuntimeBackend(Backend):
         unloaded = ""
         try:
             # With its fallback on, a provider that fails is replaced by the CPU's, with a word on stdout.
-            with _exclusive(device):
+            # On a GPU nobody else may use it meanwhile: allocating spoils a CUDA graph that is being recorded.
+            with cuda.LOCK if device == "cuda" else nullcontext():
                 unloaded = _load_cuda(library) if device == "cuda" else ""
                 session = library.InferenceSession(model, settings, providers=[(provider, told)], enable_fallback=0)
         except Exception as error:  # its exceptions share no base class but this one
-            raise _load_error(device, f"onnxruntime {library.__version__}: {one_line(str(error))}{unloaded}") from error
+            # On the CPU nothing but the graph can be at fault; elsewhere the device can.
+            kind = BundleError if device == "cpu" else PlanError
+            raise kind(f"onnxruntime {library.__version__}: {one_line(str(error))}{unloaded}") from error
         session.disable_fallback()
         reported = session.get_providers()[0]
         if reported != provider:
@@ -119,8 +122,6 @@ class OnnxRuntimeBackend(Backend):
                 f"onnxruntime reports {reported} where {provider} was asked for: it could not be loaded{unloaded}"
             )
         if device == "cuda":
-            from ganport_runtime.backends.onnxruntime import OnnxRuntimeCudaSession  # not where the CPU runs
-
             said = {**told, "cuda_graph": "off", **options}
             return OnnxRuntimeCudaSession(library, session, reported, precision=entry.precision, options=said)
         return OnnxRuntimeSession(session, reported, device, precision=entry.precision, options=options)
@@ -174,21 +175,6 @@ def _closed(*_: object) -> NoReturn:
     raise ClosedError("this session is closed; open the bundle again")
 
 
-def _exclusive(device: str) -> AbstractContextManager[object]:
-    """On a GPU nobody else may use it meanwhile: allocating spoils a CUDA graph that is being recorded."""
-    if device != "cuda":
-        return nullcontext()
-    from ganport_runtime.backends import cuda
-
-    return cuda.LOCK
-
-
-def _cuda_refusal() -> str | None:
-    from ganport_runtime.backends import cuda
-
-    return cuda.refusal()
-
-
 @cache
 def _load_cuda(library: ModuleType) -> str:
     """Load CUDA and cuDNN from NVIDIA's wheels, which lie where no loader looks; what could not be, for an error.
@@ -209,11 +195,6 @@ def _provider_options(options: Mapping[str, str]) -> dict[str, str]:
     return {**CUDA_OPTIONS, **({"enable_cuda_graph": "1"} if options.get("cuda_graph") == "on" else {})}
 
 
-def _load_error(device: str, reason: str) -> Exception:
-    """On the CPU nothing but the graph can be at fault; elsewhere the device can."""
-    return BundleError(reason) if device == "cpu" else PlanError(reason)
-
-
 def tensors(items: Sequence[Any]) -> tuple[Tensor, ...]:
     """A session's inputs or outputs as the protocol has them."""
     return tuple(Tensor(item.name, DTYPES.get(item.type, item.type), _shape(item)) for item in items)
@@ -227,13 +208,6 @@ class OnnxRuntimeCudaSession:
     """An `InferenceSession` on the CUDA provider, behind the protocol; batches wait for each other.
 
     ONNX Runtime's own runs may overlap, but not where they replay CUDA graphs, nor while one is recorded.
-
-    Args:
-        library: the module `onnxruntime`.
-        session: its `InferenceSession`.
-        provider: as the session reports it.
-        precision: the graph's.
-        options: what the provider was told, and `cuda_graph`, on or off.
     """
 
     is_sized = True  # a graph for each, or an algorithm
@@ -279,13 +253,7 @@ class BoundBuffers:
     """The buffers of one batch size and one choice of outputs, bound to the session once."""
 
     def __init__(
-        self,
-        session: Any,
-        how: Any,
-        batch: int,
-        inputs: Sequence[Tensor],
-        outputs: Sequence[Tensor],
-        stack: ExitStack,
+        self, session: Any, how: Any, batch: int, inputs: Sequence[Tensor], outputs: Sequence[Tensor], stack: ExitStack
     ) -> None:
         self._run, self._how = session.run_with_iobinding, how
         self._stream = cuda.CudaStream(stack)

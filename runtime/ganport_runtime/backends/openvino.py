@@ -52,11 +52,7 @@ ANY = 0  # the batch size of the model that takes any
 
 
 def import_openvino() -> ModuleType:
-    """The module `openvino`, imported without its telemetry unless something else has imported it before.
-
-    Raises:
-        ImportError: it is not installed, or broken.
-    """
+    """The module, imported without its telemetry unless something else has imported it before; else ImportError."""
     with _IMPORTING:
         found = sys.modules.get("openvino")
         if found is not None:
@@ -85,19 +81,12 @@ def openvino_core() -> Any:
 
 @dataclass(frozen=True)
 class CompiledModel:
-    """A graph compiled for one batch size or any.
-
-    Attributes:
-        model: the library's own object.
-        provider: the devices that execute it, as the library reports them.
-        precision: the coarsest numbers that a layer computes with, or that the graph stores.
-        streams: how many requests run side by side.
-    """
+    """A graph compiled for one batch size or any."""
 
     model: Any
-    provider: str
-    precision: str
-    streams: int
+    provider: str  # the devices that execute it, as the library reports them
+    precision: str  # the coarsest that a layer computes with, or that the graph stores
+    streams: int  # how many requests run side by side
 
     def create_request(self) -> Any:
         """A new infer request."""
@@ -110,11 +99,7 @@ def signature(graph: Any) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
 
 
 def compile_model(core: Any, graph: Any, size: int, entry: Entry, options: Mapping[str, str]) -> CompiledModel:
-    """Compile a graph on the CPU for batches of `size`, 0 for any.
-
-    Raises:
-        PlanError: the library cannot, or what it made is not what the options ask for.
-    """
+    """Compile a graph on the CPU for batches of `size`, 0 for any; PlanError where an option took no effect."""
     asked = {PROPERTIES[key]: value.upper() for key, value in options.items() if key in PROPERTIES}
     asked = {"PERFORMANCE_HINT": "LATENCY", **asked}
     hint = options["precision_hint"]  # always said: left open it is bf16 wherever the processor has that
@@ -131,7 +116,6 @@ def compile_model(core: Any, graph: Any, size: int, entry: Entry, options: Mappi
 
 
 def _check_properties(model: Any, asked: Mapping[str, str], hint: str) -> None:
-    """See that the library took every property as it was given."""
     found = model.get_property(HINT).get_type_name()
     if found != hint:
         raise PlanError(f"openvino computes in {found} where {hint} was asked for: this processor has no fast {hint}")
@@ -142,11 +126,7 @@ def _check_properties(model: Any, asked: Mapping[str, str], hint: str) -> None:
 
 
 def _precision(model: Any, entry: Entry, hint: str) -> str:
-    """The coarsest precision of the layers that it really executes, compared with what was asked for.
-
-    Raises:
-        PlanError: an int8 graph came out with no int8 layer, or a layer is coarser than asked for.
-    """
+    """The coarsest precision of the layers that it really executes; PlanError where that is not what was asked for."""
     executed = _executed(model)
     layers = ", ".join(sorted(executed))
     if ("int8" in executed) != (entry.precision == "int8"):
@@ -159,7 +139,6 @@ def _precision(model: Any, entry: Entry, hint: str) -> str:
 
 
 def _executed(model: Any) -> set[str]:
-    """The precisions of the layers that do the arithmetic, from the graph as the library executes it."""
     info = [node.get_rt_info() for node in model.get_runtime_model().get_ordered_ops()]
     words = {node["runtimePrecision"].value for node in info if node["layerType"].value in HEAVY}
     return {EXECUTED.get(word, word) for word in words}

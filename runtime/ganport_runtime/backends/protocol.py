@@ -34,21 +34,13 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Package:
-    """A distribution that a backend needs.
+    """A distribution that a backend needs."""
 
-    Attributes:
-        name: on the package index.
-        module: what Python imports.
-        extra: ganport's extra that installs it, or None.
-        device: what it drives, `cpu` or `cuda`.
-        without: what is missing without it.
-    """
-
-    name: str
-    module: str
-    extra: str | None
-    device: str
-    without: str
+    name: str  # on the package index
+    module: str  # what Python imports
+    extra: str | None  # ganport's extra that installs it
+    device: str  # what it drives, `cpu` or `cuda`
+    without: str  # what is missing without it
 
     @property
     def remedy(self) -> str:
@@ -57,56 +49,33 @@ class Package:
 
 
 class Session(Protocol):
-    """A loaded graph or engine. `run` may be called by several threads at once.
+    """A loaded graph or engine. `run` may be called by several threads at once."""
 
-    Attributes:
-        provider: what runs the graph, as the engine itself reports it.
-        options: what the engine was told, beside its defaults.
-        precision: the coarsest numbers that it really computes with or stores weights in: `fp32`, `bf16`, `fp16`,
-            `int8`.
-        pads_to_bucket: whether the batch is to be one of the buckets' sizes, padded where it is smaller.
-        is_sized: whether it holds a model, a profile or a graph for each bucket, any of which may be wrong alone.
-        inputs: the graph's inputs.
-        outputs: the graph's outputs.
-    """
-
-    provider: str
-    options: Mapping[str, str]
-    precision: str
-    pads_to_bucket: bool
-    is_sized: bool
+    provider: str  # what runs the graph, as the engine itself reports it
+    options: Mapping[str, str]  # what the engine was told beside its defaults
+    precision: str  # the coarsest that it computes with or stores weights in: `fp32`, `bf16`, `fp16`, `int8`
+    pads_to_bucket: bool  # whether the batch is to be a bucket's size
+    is_sized: bool  # whether it holds a model, profile or graph for each bucket, any of which may be wrong alone
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
 
     def run(self, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """Compute the named outputs alone, into arrays that are the caller's to keep and to write to.
-
-        Raises:
-            PlanError: the engine failed; the text has its reason.
-            ClosedError: the session is closed.
-        """
+        """The named outputs alone, in arrays that are the caller's; PlanError where the engine failed, ClosedError."""
 
     def close(self) -> None:
         """Release what the engine holds, once the runs under way are done. Closing twice does no harm."""
 
 
 class Backend:
-    """One inference library. Methods that are not overridden describe a library that runs every ONNX graph.
+    """One inference library. Methods that are not overridden describe a library that runs every ONNX graph."""
 
-    Attributes:
-        name: what users call it.
-        devices: the devices that it can drive, fastest first: `cuda`, `cpu`.
-        packages: the distributions of the engine, any of which makes it run. A new version of one ends the validity of
-            what was measured with the old one.
-        helpers: other distributions that it needs.
-        engine_libraries: the libraries whose compiled engines it runs.
-    """
-
-    name: ClassVar[str]
-    devices: ClassVar[tuple[str, ...]]
-    packages: ClassVar[tuple[Package, ...]]
-    helpers: ClassVar[tuple[Package, ...]] = ()
-    engine_libraries: ClassVar[tuple[str, ...]] = ()
+    name: ClassVar[str]  # what users call it
+    devices: ClassVar[tuple[str, ...]]  # that it can drive, fastest first: `cuda`, `cpu`
+    packages: ClassVar[
+        tuple[Package, ...]
+    ]  # of the engine, any of which makes it run; a new version ends what was measured with the old one
+    helpers: ClassVar[tuple[Package, ...]] = ()  # other distributions that it needs
+    engine_libraries: ClassVar[tuple[str, ...]] = ()  # whose compiled engines it runs
 
     def refusal(self, device: str) -> str | None:  # noqa: ARG002
         """Why it cannot run on `device` here, with the remedy, or None where it can; opens nothing.
@@ -143,12 +112,9 @@ class Backend:
             entry: what the file is; `entry_refusal` is None for it.
             device: one of `devices`.
             threads: CPU threads for one run, or None for what `options` say, and then the library's own default.
-            options: one of `settings_to_try`, or others that the backend knows: plain words to plain words, such as
-                `{"threads": "2", "precision_hint": "bf16"}`; what is not named is left open.
+            options: one of `settings_to_try`, or others that the backend knows; what is not named is left open.
 
-        Raises:
-            PlanError: the device cannot be used after all, or an option is unknown or did not take effect.
-            BundleError: the library cannot load the file.
+        Raises PlanError where the device or an option cannot be used, BundleError where the file cannot be loaded.
         """
         raise NotImplementedError
 
@@ -171,16 +137,7 @@ def private_file(data: bytes) -> Iterator[Path]:
 
 
 def check_options(backend: str, options: Mapping[str, str], known: Mapping[str, Sequence[str]]) -> None:
-    """See that every option is known and has one of its values.
-
-    Args:
-        backend: its name, for the message.
-        options: what a plan asks for.
-        known: the values of each option that the backend knows; none for a whole number, 1 or more.
-
-    Raises:
-        PlanError: one is not; the text names it and what is wanted.
-    """
+    """Raise PlanError for an option that is not `known` or has none of its values; no values: a whole number from 1."""
     for key, value in options.items():
         if key not in known:
             raise PlanError(f"{backend} has no option {shown(key)}, wanted {', '.join(known) or 'none'}")

@@ -34,11 +34,7 @@ class TensorRTBackend(Backend):
     packages = (
         Package("tensorrt", "tensorrt", "tensorrt", "cuda", "no TensorRT engines, built or run; servers and Jetson"),
         Package(
-            "tensorrt-rtx",
-            "tensorrt_rtx",
-            "rtx",
-            "cuda",
-            "no TensorRT-RTX engines, built (which needs no GPU) or run",
+            "tensorrt-rtx", "tensorrt_rtx", "rtx", "cuda", "no TensorRT-RTX engines, built (which needs no GPU) or run"
         ),
     )
     helpers = (Package("cuda-bindings", "cuda.bindings", "rtx", "cuda", "no TensorRT engines are run"),)
@@ -87,18 +83,11 @@ REMEDIES = {package.module: package.remedy for package in TensorRTBackend.packag
 
 @dataclass(frozen=True)
 class Machine:
-    """What an engine's record is compared with.
+    """What an engine's record is compared with."""
 
-    Args:
-        versions: the version of each installed library of the family.
-        platform: such as `linux-x86_64`.
-        compute_capability: the GPU's, such as `8.9`; None where there is no GPU to ask.
-        without_gpu: why there is none.
-    """
-
-    versions: Mapping[str, str]
-    platform: str
-    compute_capability: str | None
+    versions: Mapping[str, str]  # of each installed library of the family
+    platform: str  # such as `linux-x86_64`
+    compute_capability: str | None  # such as `8.9`; None where there is no GPU to ask
     without_gpu: str = "there is no GPU here"
 
 
@@ -145,7 +134,7 @@ def refusal_of(entry: CompiledEngine, machine: Machine) -> str | None:
 def _other_misfits(entry: CompiledEngine, machine: Machine) -> Iterator[str]:
     made_for = entry.details.get("platform")
     if made_for != machine.platform:
-        yield f"it was built for {_said(made_for)}, this is {machine.platform}"
+        yield f"it was built for {shown(made_for) if made_for else 'an unknown platform'}, this is {machine.platform}"
     missing = [str(bucket) for bucket in BUCKETS if bucket not in bucket_profiles(entry)]
     if missing:
         yield f"it has no profile for batch {', '.join(missing)}"
@@ -185,15 +174,12 @@ def _library_misfits(entry: CompiledEngine, machine: Machine) -> Iterator[str]:
         yield f"it is an engine of {shown(library)}, wanted one of {', '.join(REMEDIES)}"
         return
     here = machine.versions.get(library)
+    # Only `tensorrt` builds engines that later versions run too.
+    is_compatible = library == "tensorrt" and entry.details.get("version_compatible") is True
     if here is None:
         yield f"it needs {library} {built_by}, which is not installed: {REMEDIES[library]}"
-    elif here != built_by and not (_version_compatible(entry) and _numbers(here) >= _numbers(built_by)):
+    elif here != built_by and not (is_compatible and _numbers(here) >= _numbers(built_by)):
         yield f"it was built by {library} {built_by}, here is {here}"
-
-
-def _version_compatible(entry: CompiledEngine) -> bool:
-    """Whether later versions run it too; only `tensorrt` can build such engines."""
-    return entry.library == "tensorrt" and entry.details.get("version_compatible") is True
 
 
 def _numbers(version: str) -> list[int]:
@@ -206,7 +192,3 @@ def _covers(wanted: str, has: str) -> bool:
         return False
     built_for, here = (int(wants[1]), int(wants[2])), (int(found[1]), int(found[2]))
     return here == built_for or (wants[3] == "+" and here > built_for)
-
-
-def _said(platform_of_record: object) -> str:
-    return shown(platform_of_record) if platform_of_record else "an unknown platform"

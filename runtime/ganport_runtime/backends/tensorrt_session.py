@@ -52,17 +52,7 @@ def log_of(library: Any) -> Any:
 
 
 class TensorRTSession:
-    """An engine behind the protocol. The GPU does one batch at a time, whoever calls.
-
-    Args:
-        library: the module `tensorrt` or `tensorrt_rtx`.
-        engine: its `ICudaEngine`.
-        runtime: the library's `Runtime` that made the engine, which must outlive it.
-        profiles: the number of the engine's profile for each bucket.
-        precision: what the engine computes in.
-        options: `cuda_graph`, on or off.
-        provider: what runs it.
-    """
+    """An engine behind the protocol, with the `Runtime` that must outlive it. The GPU does one batch at a time."""
 
     pads_to_bucket = True
     is_sized = True
@@ -199,12 +189,7 @@ def _need(done: bool, what: str) -> None:
 
 
 def load_engine(model: bytes, entry: CompiledEngine, options: Mapping[str, str]) -> TensorRTSession:
-    """Deserialize an engine that fits this machine.
-
-    Raises:
-        BundleError: its profiles are not those that the manifest names.
-        PlanError: the library refuses the engine, or the GPU does.
-    """
+    """Deserialize an engine; PlanError where it is refused here, BundleError for other profiles than the manifest's."""
     library = import_module(entry.library)
     log = log_of(library)
     with cuda.LOCK:
@@ -229,11 +214,7 @@ def load_engine(model: bytes, entry: CompiledEngine, options: Mapping[str, str])
 
 
 def _validity(library: Any, runtime: Any, data: bytes, log: Any) -> str:
-    """What TensorRT-RTX itself says of an engine here: nothing where it is valid; `tensorrt` cannot be asked.
-
-    Raises:
-        PlanError: it is invalid here; the text has every reason.
-    """
+    """What TensorRT-RTX itself says of an engine here: nothing where it is valid; `tensorrt` cannot be asked."""
     if not hasattr(runtime, "get_engine_validity"):
         return ""
     validity, reasons = runtime.get_engine_validity(data)

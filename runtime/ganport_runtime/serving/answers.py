@@ -18,11 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class QueueFullError(RuntimeError):
-    """The queue is full; the request was not accepted.
-
-    Attributes:
-        retry_after: seconds after which there should be room, from the measured speed.
-    """
+    """The queue is full; the request was not accepted. `retry_after`: seconds until there should be room."""
 
     def __init__(self, message: str, retry_after: float) -> None:
         super().__init__(message)
@@ -35,67 +31,41 @@ class DeadlineError(TimeoutError):
 
 @dataclass(frozen=True)
 class Scores:
-    """What the discriminator makes of images.
+    """What the discriminator makes of images."""
 
-    Attributes:
-        logits: float32 [n]; larger is more real.
-        features: float32 [n, F].
-    """
-
-    logits: NDArray[np.float32]
-    features: NDArray[np.float32]
+    logits: NDArray[np.float32]  # [n]; larger is more real
+    features: NDArray[np.float32]  # [n, F]
 
 
 @dataclass(frozen=True)
 class BatchReport:
-    """One run of the engine.
+    """One run of the engine."""
 
-    Attributes:
-        images: rows that were asked for.
-        bucket: the batch size of the run; `bucket - images` rows were padding.
-        requests: how many requests have rows in it.
-        queue_seconds: how long each of them waited, from its submission to the start of the engine.
-        latents_seconds: time to make or copy the rows.
-        engine_seconds: time of the engine's run.
-        failed: whether the engine failed.
-    """
-
-    images: int
-    bucket: int
-    requests: int
-    queue_seconds: tuple[float, ...]
-    latents_seconds: float
+    images: int  # rows that were asked for
+    bucket: int  # the batch size of the run; the rest was padding
+    requests: int  # that have rows in it
+    queue_seconds: tuple[float, ...]  # how long each of them waited, until the engine started
+    latents_seconds: float  # to make or copy the rows
     engine_seconds: float
     failed: bool = False
 
 
 @dataclass(frozen=True)
 class BatcherStats:
-    """Figures of a batcher since it was made.
+    """Figures of a batcher since it was made."""
 
-    Attributes:
-        queued: images that wait now.
-        running: images in the engine now.
-        images_per_second: measured while busy, over the last batches; 0 before the first.
-        accepted: requests.
-        completed: requests.
-        failed: requests whose batch failed.
-        cancelled: requests.
-        refused: requests refused or dropped, by reason: `queue_full`, `deadline`, `closed`.
-        images: made for callers.
-        batches: runs of the engine.
-    """
-
-    queued: int = 0
-    running: int = 0
-    images_per_second: float = 0.0
-    accepted: int = 0
+    queued: int = 0  # images that wait now
+    running: int = 0  # images in the engine now
+    images_per_second: float = 0.0  # measured while busy, over the last batches; 0 before the first
+    accepted: int = 0  # requests, as the next three
     completed: int = 0
-    failed: int = 0
+    failed: int = 0  # their batch failed
     cancelled: int = 0
-    refused: Mapping[str, int] = field(default_factory=dict)
-    images: int = 0
-    batches: int = 0
+    refused: Mapping[str, int] = field(
+        default_factory=dict
+    )  # or dropped, by reason: `queue_full`, `deadline`, `closed`
+    images: int = 0  # made for callers
+    batches: int = 0  # runs of the engine
 
     def document(self) -> dict[str, Any]:
         """As JSON has it."""

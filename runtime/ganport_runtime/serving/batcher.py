@@ -7,11 +7,9 @@ from typing import Any, Generic, Self, SupportsIndex, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ganport_runtime.checks import batch_of, whole_number
-from ganport_runtime.discriminator import Discriminator
-from ganport_runtime.errors import InputError, shown
-from ganport_runtime.generator import Generator
+from ganport_runtime.errors import InputError, batch_of, shown, whole_number
 from ganport_runtime.latents import LIMIT, image_range
+from ganport_runtime.network import Discriminator, Generator
 from ganport_runtime.serving.answers import Answer, BatcherStats, QueueFullError, Scores
 from ganport_runtime.serving.queue import delay_of
 from ganport_runtime.serving.worker import BatchedDiscriminator, BatchedGenerator, BatchedNetwork, BatchWorker, Observe
@@ -60,8 +58,7 @@ class _Batching(Generic[T]):
     def close(self, drain: bool = True) -> None:
         """Accept nothing more, and wait until the engine is done; closing twice does no harm.
 
-        Args:
-            drain: whether accepted requests are finished; if not, those that wait fail with `ClosedError`.
+        With `drain` accepted requests are finished; without it those that wait fail with `ClosedError`.
         """
         self._worker.stop(drain)
         self._worker.join()
@@ -94,10 +91,7 @@ class Batcher(_Batching[NDArray[np.uint8]]):
         max_queue: images that may wait.
         observe: called with a `BatchReport` after each batch, in a thread of the batcher; it should return quickly.
 
-    Raises:
-        InputError: a setting is no number or out of its range.
-        PlanError: the top bucket cannot run.
-        ClosedError: the generator is closed.
+    Raises InputError for settings out of range, PlanError where the top bucket cannot run, ClosedError.
     """
 
     def __init__(
@@ -108,7 +102,7 @@ class Batcher(_Batching[NDArray[np.uint8]]):
         max_queue: int = MAX_QUEUE,
         observe: Observe | None = None,
     ) -> None:
-        super().__init__(BatchedGenerator(generator), max_delay, max_queue, observe)
+        super().__init__(BatchedGenerator(generator, (generator.latent_dim,)), max_delay, max_queue, observe)
         self._shape = (generator.latent_dim,)
 
     def submit(
@@ -143,19 +137,7 @@ class Batcher(_Batching[NDArray[np.uint8]]):
         return self._worker.submit((key, first), number, timeout)
 
     def submit_latents(self, z: NDArray[np.float32], *, timeout: float | None = None) -> Answer[NDArray[np.uint8]]:
-        """Ask for the images of your own latents.
-
-        Args:
-            z: float32 [n, latent_dim], finite; copied if it is writeable.
-            timeout: as for `submit`.
-
-        Returns:
-            An answer of uint8 [n, height, width, channels], as for `submit`.
-
-        Raises:
-            InputError: `z` has another dtype or shape, holds NaN or infinity, or has more rows than `max_queue`.
-            QueueFullError, DeadlineError, ClosedError: as for `submit`.
-        """
+        """The same for your own latents, float32 [n, latent_dim], finite; copied if they are writeable."""
         rows = _unshared(batch_of("z", z, "float32", self._shape), z)
         return self._worker.submit(rows, len(rows), timeout)
 
@@ -174,22 +156,13 @@ class Scorer(_Batching[Scores]):
         max_queue: int = MAX_QUEUE,
         observe: Observe | None = None,
     ) -> None:
-        super().__init__(BatchedDiscriminator(discriminator), max_delay, max_queue, observe)
+        super().__init__(BatchedDiscriminator(discriminator, discriminator.image_shape), max_delay, max_queue, observe)
         self._shape = discriminator.image_shape
 
     def submit(self, images: NDArray[np.uint8], *, timeout: float | None = None) -> Answer[Scores]:
-        """Ask for logits and features of images, both from one run.
+        """Ask for logits, float32 [n], and features, float32 [n, F], of images, both from one run.
 
-        Args:
-            images: uint8 [n, height, width, channels]; copied if they are writeable.
-            timeout: as for `Batcher.submit`.
-
-        Returns:
-            An answer of logits, float32 [n], and features, float32 [n, F].
-
-        Raises:
-            InputError: the images have another dtype or shape, or are more than `max_queue`.
-            QueueFullError, DeadlineError, ClosedError: as for `Batcher.submit`.
+        Images are uint8 [n, height, width, channels]; copied if they are writeable.
         """
         rows = _unshared(batch_of("images", images, "uint8", self._shape), images)
         return self._worker.submit(rows, len(rows), timeout)

@@ -44,19 +44,12 @@ Run = Callable[[NDArray[Any]], list[NDArray[Any]]]
 
 @dataclass(frozen=True)
 class Costs:
-    """What runs cost.
+    """What runs cost."""
 
-    Attributes:
-        seconds: of one run, by bucket, smallest bucket first.
-        first: for each number of waiting images, up to the top bucket: how many to run first.
-        clear: for each number of waiting images: the seconds until all of them are done.
-        enough: the smallest bucket that reaches `NEARLY` of the best images per second.
-    """
-
-    seconds: Mapping[int, float]
-    first: tuple[int, ...]
-    clear: tuple[float, ...]
-    enough: int
+    seconds: Mapping[int, float]  # of one run, by bucket, smallest first
+    first: tuple[int, ...]  # for each number of waiting images, up to the top bucket: how many to run first
+    clear: tuple[float, ...]  # for each: the seconds until all of them are done
+    enough: int  # the smallest bucket that reaches `NEARLY` of the best images per second
 
     @classmethod
     def of(cls, seconds: Mapping[int, float]) -> "Costs":
@@ -118,11 +111,7 @@ NOTHING = Forecast(0, 0.0)
 
 
 class Returns:
-    """What arrives within `max_delay` of the end of a run: how much per image of the run, and how late.
-
-    Attributes:
-        away: images of the last run whose clients have not asked again yet.
-    """
+    """What arrives within `max_delay` of the end of a run: how much per image of the run, and how late."""
 
     def __init__(self, max_delay: float) -> None:
         self._window = max_delay
@@ -169,12 +158,8 @@ class Decision:
 def decide(costs: Costs, waiting: int, forecast: Forecast, patience: float, away: int = 0) -> Decision:
     """Decide between running and waiting, as this module's docstring says.
 
-    Args:
-        costs: what runs cost.
-        waiting: images that wait, 1 or more.
-        forecast: what should arrive.
-        patience: seconds that may still be spent on waiting.
-        away: images of the last run whose clients have not asked again yet.
+    `patience`: seconds that may still be spent on waiting. `away`: images of the last run whose clients have not asked
+    again yet.
     """
     most = min(costs.top, max(costs.enough, -(-(waiting + away) // 2)))
     now = costs.first[min(waiting, most)]
@@ -190,21 +175,13 @@ def decide(costs: Costs, waiting: int, forecast: Forecast, patience: float, away
 
 
 def calibrate(run: Run, rows: NDArray[Any]) -> tuple[dict[int, float], str]:
-    """Warm and measure every bucket with the same rows.
+    """Warm and measure every bucket with the same `TOP` rows.
 
     An image must not depend on its batch. A bucket that makes other bytes than the top bucket (another plan serves it,
     or the engine adds up in another order) is not used; batches of its size are padded to the next one.
 
-    Args:
-        run: the engine.
-        rows: `TOP` rows.
-
-    Returns:
-        The seconds of a run of each bucket that is used, and a note on those that are not, empty if all are.
-
-    Raises:
-        PlanError: the top bucket cannot run.
-        ClosedError: the network is closed.
+    Returns the seconds of a run of each bucket that is used, and a note on those that are not. PlanError where the top
+    bucket cannot run.
     """
     wanted, seconds = _timed(run, rows, TOP)
     used, left_out = {TOP: seconds}, []

@@ -4,6 +4,7 @@ Requests take turns of at most `TOP` images, so that a large request does not ho
 """
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from functools import partial
 from math import inf
 from queue import SimpleQueue
@@ -30,74 +31,47 @@ LONGEST_SLEEP = 3600.0  # seconds that a thread sleeps when it has nothing to do
 FADING = 0.9  # weight of earlier batches in `images_per_second`, per batch
 
 
+@dataclass(slots=True, eq=False)
 class QueuedRequest(Generic[T]):
-    """One caller's request.
+    """One caller's request; times on the monotonic clock."""
 
-    Attributes:
-        answer: what the caller waits for.
-        source: of its rows.
-        count: rows in all.
-        submitted: when, on the monotonic clock.
-        deadline: when it is late, on the same clock; infinity for no deadline.
-        is_urgent: it found the engine free. It runs whatever the estimates say, and so renews them.
-        queued: rows that still wait.
-        turn: rows taken since it was last at the head of the queue.
-        done: rows that came out of the engine.
-        results: its outputs, if it is spread over several batches.
-        is_settled: it is answered, cancelled, dropped or failed; later outputs for it are ignored.
-    """
-
-    __slots__ = (
-        "answer",
-        "count",
-        "deadline",
-        "done",
-        "is_settled",
-        "is_urgent",
-        "queued",
-        "results",
-        "source",
-        "submitted",
-        "turn",
-    )
-
-    def __init__(self, answer: Answer[T], source: RowSource, count: int, submitted: float, deadline: float) -> None:
-        self.answer, self.source, self.count = answer, source, count
-        self.submitted, self.deadline, self.is_urgent = submitted, deadline, False
-        self.queued, self.turn, self.done = count, 0, 0
-        self.results: tuple[NDArray[Any], ...] | None = None
-        self.is_settled = False
+    answer: Answer[T]
+    source: RowSource
+    count: int  # rows in all
+    submitted: float
+    deadline: float  # infinity: none
+    queued: int  # rows that still wait
+    is_urgent: bool = False  # it found the engine free: it runs whatever the estimates say, and so renews them
+    turn: int = 0  # rows taken since it was last at the head of the queue
+    done: int = 0  # rows that came out of the engine
+    results: tuple[NDArray[Any], ...] | None = None  # its outputs, if it is spread over several batches
+    is_settled: bool = False  # answered, cancelled, dropped or failed; later outputs for it are ignored
 
     def is_late(self, now: float, done: float) -> bool:
         """Whether it is late now, or will be if it is done at a time."""
         return self.deadline <= now or (self.deadline < done and not self.is_urgent)
 
 
+@dataclass(slots=True, eq=False)
 class RequestPart(Generic[T]):
     """Rows `first` to `first + count - 1` of a request."""
 
-    __slots__ = ("count", "first", "request")
+    request: QueuedRequest[T]
+    first: int
+    count: int
 
-    def __init__(self, request: QueuedRequest[T], first: int, count: int) -> None:
-        self.request, self.first, self.count = request, first, count
 
-
+@dataclass(slots=True, eq=False)
 class Batch(Generic[T]):
-    """One run of the engine.
+    """One run of the engine."""
 
-    Attributes:
-        parts: of requests, in the order of their rows.
-        images: rows that were asked for.
-        bucket: the batch size of the run.
-        free_since: when the engine was free for it, on the monotonic clock.
-        latents_seconds: time to make or copy its rows.
-        started: when the engine started.
-        seconds: time of the engine's run.
-    """
-
-    def __init__(self, parts: list[RequestPart[T]], images: int, bucket: int, free_since: float) -> None:
-        self.parts, self.images, self.bucket, self.free_since = parts, images, bucket, free_since
-        self.latents_seconds = self.started = self.seconds = 0.0
+    parts: list[RequestPart[T]]  # in the order of their rows
+    images: int  # rows that were asked for
+    bucket: int
+    free_since: float  # when the engine was free for it, on the monotonic clock
+    latents_seconds: float = 0.0  # to make or copy its rows
+    started: float = 0.0
+    seconds: float = 0.0  # of the engine's run
 
     def requests(self) -> list[QueuedRequest[T]]:
         """Those that have rows in it, each once."""
@@ -105,28 +79,17 @@ class Batch(Generic[T]):
 
 
 class InputQueue(Generic[T]):
-    """Requests that wait, under one lock, with what is needed to judge a new one and to wake the worker's threads.
-
-    Attributes:
-        lock: guards everything in here except the two wake-up queues.
-        under_way: batches whose answers are not complete.
-        speeds: what runs cost.
-        waiting: images that wait.
-        wake_engine: wakes the engine's thread.
-        wake_helper: wakes the helper's thread; also brings it what the engine has done.
-        closed: why nothing is accepted any more, or None.
-        completed, failed, images: counts for `stats`, kept by the worker.
-    """
+    """Requests that wait, under one lock, with what is needed to judge a new one and to wake the worker's threads."""
 
     def __init__(self, seconds: dict[int, float], *, max_delay: float, max_queue: int) -> None:
         self.lock = Lock()
-        self.under_way: set[Batch[T]] = set()
+        self.under_way: set[Batch[T]] = set()  # whose answers are not complete
         self.speeds = Speeds(seconds)
-        self.waiting = 0
+        self.waiting = 0  # images
         self.wake_engine: SimpleQueue[None] = SimpleQueue()
-        self.wake_helper: SimpleQueue[Any] = SimpleQueue()
-        self.closed: str | None = None
-        self.completed = self.failed = self.images = 0
+        self.wake_helper: SimpleQueue[Any] = SimpleQueue()  # also brings what the engine has done
+        self.closed: str | None = None  # why nothing is accepted any more
+        self.completed = self.failed = self.images = 0  # kept by the worker
         self._requests: OrderedDict[int, QueuedRequest[T]] = OrderedDict()
         self._earliest = inf  # lower bound on the deadlines of the waiting requests
         self._max_delay, self._max_queue = max_delay, max_queue
@@ -140,21 +103,14 @@ class InputQueue(Generic[T]):
         self._recent_images = self._recent_seconds = 0.0
 
     def submit(self, answer: Answer[T], source: RowSource, count: int, timeout: float | None) -> None:
-        """Queue a request of `count` rows, 1 or more.
-
-        Raises:
-            InputError: it is larger than the whole queue, or the timeout is no number.
-            QueueFullError: there is no room for it now.
-            DeadlineError: it would be late.
-            ClosedError: nothing is accepted any more.
-        """
+        """Queue a request of `count` rows, 1 or more; raises as `Batcher.submit` does."""
         if count > self._max_queue:
             raise InputError(
                 f"{count} images are more than the queue may hold, {self._max_queue}; ask for fewer at a time"
             )
         limit = timeout_of(timeout)
         now = monotonic()
-        request = QueuedRequest(answer, source, count, now, now + limit)
+        request = QueuedRequest(answer, source, count, now, now + limit, queued=count)
         with self.lock:
             self._admit(request, now)
             answer.bind(partial(self._withdraw, request))
@@ -324,7 +280,6 @@ class InputQueue(Generic[T]):
         return QueueFullError(text, seconds)
 
     def _rest(self, now: float) -> float:
-        """Seconds until the engine should be done with its batch."""
         return max(0.0, self._free_at - now) if self._running else 0.0
 
     def _check_deadline(self, request: QueuedRequest[T], now: float) -> None:
@@ -341,11 +296,7 @@ class InputQueue(Generic[T]):
 
 
 def timeout_of(timeout: Any) -> float:
-    """The seconds of a timeout, infinity for None.
-
-    Raises:
-        InputError: it is no number.
-    """
+    """The seconds of a timeout, infinity for None; InputError if it is no number."""
     if timeout is None:
         return inf
     if isinstance(timeout, bool) or not isinstance(timeout, int | float | np.number) or timeout != timeout:
@@ -354,11 +305,7 @@ def timeout_of(timeout: Any) -> float:
 
 
 def delay_of(seconds: Any) -> float:
-    """The seconds of `max_delay`.
-
-    Raises:
-        InputError: it is no number, or out of its range.
-    """
+    """The seconds of `max_delay`, or InputError."""
     is_number = isinstance(seconds, int | float | np.number) and not isinstance(seconds, bool)
     if not is_number or not 0 <= seconds <= LONGEST_DELAY:
         raise InputError(f"max_delay is {shown(seconds)}, wanted a number of seconds, 0 to {LONGEST_DELAY:g}")

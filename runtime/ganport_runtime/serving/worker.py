@@ -13,24 +13,21 @@ from contextlib import suppress
 from queue import Empty
 from threading import Lock, Thread, current_thread
 from time import monotonic
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganport_runtime.batches import TOP
-from ganport_runtime.checks import allocate
-from ganport_runtime.discriminator import Discriminator
-from ganport_runtime.errors import ClosedError, PlanError, one_line
-from ganport_runtime.generator import Generator
+from ganport_runtime.errors import ClosedError, PlanError, allocate, one_line
 from ganport_runtime.latents import latents_of
+from ganport_runtime.network import Network
 from ganport_runtime.serving.answers import Answer, BatchReport, Scores, settle
 from ganport_runtime.serving.policy import calibrate
 from ganport_runtime.serving.queue import CLOSED, Batch, InputQueue, QueuedRequest, RequestPart, RowSource, timeout_of
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 Outputs = Sequence[NDArray[Any]]
 Observe = Callable[[BatchReport], None]
 FORKED = "this batcher was made before the process forked; make one of its own in each process"
@@ -39,41 +36,41 @@ PATIENCE = 10.0  # seconds that the end of the interpreter waits for a run of th
 log = logging.getLogger(__name__)
 
 
-class BatchedNetwork(Protocol[T_co]):
-    """Rows in, rows out.
+class BatchedNetwork(Generic[T]):
+    """Rows in, rows out; `shape` and `dtype` are of one row that goes in."""
 
-    Attributes:
-        shape: of one row that goes in.
-        dtype: of it.
-    """
-
-    shape: tuple[int, ...]
     dtype: str
+    outputs: tuple[str, ...]
 
-    def fill(self, rows: NDArray[Any], parts: Sequence[RequestPart[Any]]) -> None:
-        """Write the rows of the parts, one after another, into `rows`."""
+    def __init__(self, network: Network, shape: tuple[int, ...]) -> None:
+        self._network, self.shape = network, shape
 
     def run(self, rows: NDArray[Any]) -> list[NDArray[Any]]:
         """The outputs of a batch that fills a bucket, in new arrays."""
+        return self._network.run_bucket(self.outputs, rows)
+
+    def nothing(self) -> T:
+        """What a caller of no rows gets."""
+        return self.answer(self._network.empty(self.outputs, 0))
+
+    def fill(self, rows: NDArray[Any], parts: Sequence[RequestPart[Any]]) -> None:
+        """Write the rows of the parts, one after another, into `rows`."""
+        raise NotImplementedError
 
     def sample(self, count: int) -> NDArray[Any]:
         """Rows to warm and measure with."""
+        raise NotImplementedError
 
-    def nothing(self) -> list[NDArray[Any]]:
-        """The outputs of no rows."""
-
-    def answer(self, outputs: Outputs) -> T_co:
+    def answer(self, outputs: Outputs) -> T:
         """What a caller gets, made of the outputs of his rows."""
+        raise NotImplementedError
 
 
-class BatchedGenerator:
+class BatchedGenerator(BatchedNetwork[NDArray[np.uint8]]):
     """Seeds or latents to images."""
 
     dtype = "float32"
-
-    def __init__(self, generator: Generator) -> None:
-        self._generator = generator
-        self.shape: tuple[int, ...] = (generator.latent_dim,)
+    outputs = ("image",)
 
     def fill(self, rows: NDArray[Any], parts: Sequence[RequestPart[Any]]) -> None:
         """Make the latents of all requests with seeds in one vectorized call."""
@@ -96,31 +93,20 @@ class BatchedGenerator:
                 rows[place] = made[position : position + count]
                 position += count
 
-    def run(self, rows: NDArray[Any]) -> list[NDArray[Any]]:
-        """The images."""
-        return self._generator.run_bucket(("image",), rows)
-
     def sample(self, count: int) -> NDArray[Any]:
         """Latents of a seed."""
         return latents_of([(0, 0, count)], self.shape[0])
-
-    def nothing(self) -> list[NDArray[Any]]:
-        """No images."""
-        return self._generator.empty(("image",), 0)
 
     def answer(self, outputs: Outputs) -> NDArray[np.uint8]:
         """The images."""
         return outputs[0]
 
 
-class BatchedDiscriminator:
+class BatchedDiscriminator(BatchedNetwork[Scores]):
     """Images to logits and features."""
 
     dtype = "uint8"
-
-    def __init__(self, discriminator: Discriminator) -> None:
-        self._discriminator = discriminator
-        self.shape: tuple[int, ...] = discriminator.image_shape
+    outputs = ("logit", "features")
 
     def fill(self, rows: NDArray[Any], parts: Sequence[RequestPart[Any]]) -> None:
         """Copy the images into one batch."""
@@ -129,17 +115,9 @@ class BatchedDiscriminator:
             rows[position : position + part.count] = part.request.source[part.first : part.first + part.count]
             position += part.count
 
-    def run(self, rows: NDArray[Any]) -> list[NDArray[Any]]:
-        """Logits and features of one run."""
-        return self._discriminator.run_bucket(("logit", "features"), rows)
-
     def sample(self, count: int) -> NDArray[Any]:
         """Noise."""
         return np.random.default_rng(0).integers(0, 256, (count, *self.shape), np.uint8)
-
-    def nothing(self) -> list[NDArray[Any]]:
-        """No logits, no features."""
-        return self._discriminator.empty(("logit", "features"), 0)
 
     def answer(self, outputs: Outputs) -> Scores:
         """Logits and features."""
@@ -149,10 +127,7 @@ class BatchedDiscriminator:
 class BatchWorker(Generic[T]):
     """Runs the batches of one network in two threads, until it is stopped and nothing waits.
 
-    Attributes:
-        buckets: batch sizes that it runs.
-        note: which buckets are not used, and why.
-        breakdown: why a thread ended by itself, or None.
+    `note` says which buckets are not used, `breakdown` why a thread ended by itself.
     """
 
     def __init__(
@@ -182,7 +157,7 @@ class BatchWorker(Generic[T]):
         else:
             timeout_of(timeout)
             self.queue.check_open()
-            answer.settle(self._network.answer(self._network.nothing()))
+            answer.settle(self._network.nothing())
         return answer
 
     def stop(self, drain: bool, breakdown: str | None = None) -> None:
@@ -259,7 +234,6 @@ class BatchWorker(Generic[T]):
             settle(queue.drop_late())
 
     def _run(self, batch: Batch[T]) -> Outputs | Exception:
-        """The outputs of a batch, or why there are none."""
         rows = self._rows[: batch.bucket]
         outcome: Outputs | Exception
         began = batch.started = monotonic()
@@ -310,7 +284,6 @@ class BatchWorker(Generic[T]):
         return whole
 
     def _fail(self, requests: Sequence[QueuedRequest[T]], cause: Exception, images: int) -> None:
-        """Fail these requests, and drop what still waits of them."""
         with self.queue.lock:
             failed = [request for request in requests if not request.is_settled]
             for request in failed:

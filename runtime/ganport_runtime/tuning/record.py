@@ -13,11 +13,10 @@ from ganport_runtime import machine
 from ganport_runtime.backends import engine_versions, load_backend
 from ganport_runtime.batches import BUCKETS, TOP, bucket_of
 from ganport_runtime.bundle import Bundle
-from ganport_runtime.cache import cache_folder
-from ganport_runtime.checks import whole_number
 from ganport_runtime.differences import Difference
-from ganport_runtime.errors import BundleError, InputError, shown
-from ganport_runtime.fields import Fields, parse_json
+from ganport_runtime.errors import BundleError, InputError, shown, whole_number
+from ganport_runtime.machine import cache_folder
+from ganport_runtime.manifest import Fields, parse_json
 
 FORMAT = 1
 NEAR = 0.97  # of the best: as good
@@ -25,18 +24,10 @@ NEAR = 0.97  # of the best: as good
 
 @dataclass(frozen=True)
 class Budget:
-    """How far from the fp32 reference a plan's images may be.
+    """How far from the fp32 reference a plan's images may be."""
 
-    Args:
-        min_psnr_db: the least mean PSNR over the images.
-        max_worst: the largest difference of any pixel value, of 255; None: any.
-
-    Raises:
-        InputError: a figure that is no number or out of its range.
-    """
-
-    min_psnr_db: float = 35.0
-    max_worst: int | None = None
+    min_psnr_db: float = 35.0  # the mean over the images
+    max_worst: int | None = None  # of any pixel value, of 255; None: any
 
     def __post_init__(self) -> None:
         least = self.min_psnr_db
@@ -65,33 +56,19 @@ class Budget:
 
 @dataclass(frozen=True)
 class MeasuredPlan:
-    """One plan and its figures on this machine.
+    """One plan and its figures on this machine."""
 
-    Attributes:
-        entry: id of the variant or engine.
-        backend: what runs it.
-        device: on what.
-        options: with what.
-        precision: what really ran.
-        images_per_second: by bucket; medians.
-        psnr_db_mean: mean PSNR against the fp32 reference, of the images compared.
-        psnr_db_worst: the lowest PSNR of one of them.
-        largest_difference: of any pixel value, of 255.
-        images: how many were compared.
-        memory_mib: host memory that the plan added, or None where it could not be told.
-    """
-
-    entry: str
+    entry: str  # id of the variant or engine
     backend: str
     device: str
     options: Mapping[str, str]
-    precision: str
-    images_per_second: Mapping[int, float]
-    psnr_db_mean: float
-    psnr_db_worst: float
-    largest_difference: int
-    images: int
-    memory_mib: float | None = None
+    precision: str  # what really ran
+    images_per_second: Mapping[int, float]  # by bucket; medians
+    psnr_db_mean: float  # against the fp32 reference
+    psnr_db_worst: float  # of one image
+    largest_difference: int  # of any pixel value, of 255
+    images: int  # how many were compared
+    memory_mib: float | None = None  # host memory that the plan added; None: could not be told
 
     def latency_ms(self, bucket: int) -> float:
         """Milliseconds of one call at a bucket."""
@@ -128,23 +105,16 @@ class MeasuredPlan:
 class TunedChoice:
     """How the tuner chose the plan for all batch sizes.
 
-    Attributes:
-        for_batch: the batch size that it was chosen for, or None for all buckets.
-        runner_up: the best of the other plans, or empty where there is none.
-        lead: images/s over the runner-up's: the median of the rounds' ratios, over the buckets their geometric mean.
-        low, high: the interval of that median.
-        rounds: in how many rounds both had their turn; 0: rough figures alone.
-        certain: whether the interval lies above 1, or there is no other plan. Where it does not, the plan with the
-            fewest settings was chosen among those that may be the fastest.
+    Where `certain` is false, the plan with the fewest settings was chosen among those that may be the fastest.
     """
 
-    for_batch: int | None
-    runner_up: str
-    lead: float
-    low: float
+    for_batch: int | None  # None: all buckets
+    runner_up: str  # the best of the other plans, or empty
+    lead: float  # images/s over the runner-up's: median of the rounds' ratios, geometric mean over the buckets
+    low: float  # to `high`: the interval of that median
     high: float
-    rounds: int
-    certain: bool
+    rounds: int  # in which both had their turn; 0: rough figures alone
+    certain: bool  # the interval lies above 1, or there is no other plan
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
@@ -161,29 +131,19 @@ class TunedChoice:
 
 @dataclass(frozen=True)
 class TuningRecord:
-    """What tuning remembers of one bundle on one machine.
+    """What tuning remembers of one bundle on one machine."""
 
-    Attributes:
-        digest: the bundle's.
-        bundle: where it was.
-        role: which of its networks.
-        created: when, ISO 8601 in UTC.
-        budget: what every plan listed keeps.
-        machine: what `machine.facts` said.
-        engines: what `backends.engine_versions` said.
-        plans: every plan within the budget; the chosen one first where there is a `choice`.
-        choice: how the plan for all batch sizes was chosen; None in records of older versions.
-    """
-
-    digest: str
-    bundle: str
+    digest: str  # the bundle's
+    bundle: str  # where it was
     role: str
-    created: str
+    created: str  # ISO 8601 in UTC
     budget: Budget
-    machine: Mapping[str, Any]
-    engines: Mapping[str, str]
-    plans: tuple[MeasuredPlan, ...] = field(default_factory=tuple)
-    choice: TunedChoice | None = None
+    machine: Mapping[str, Any]  # what `machine.facts` said
+    engines: Mapping[str, str]  # what `engine_versions` said
+    plans: tuple[MeasuredPlan, ...] = field(
+        default_factory=tuple
+    )  # within the budget; the chosen one first where there is a `choice`
+    choice: TunedChoice | None = None  # None in records of older versions
 
     def to_json(self) -> dict[str, Any]:
         """The JSON object of the record's file."""
@@ -191,11 +151,7 @@ class TuningRecord:
 
     @classmethod
     def from_json(cls, document: object) -> Self:
-        """Read a parsed record.
-
-        Raises:
-            BundleError: it is of another format, or a field is missing or of the wrong kind.
-        """
+        """Read a parsed record; BundleError where it is of another format or a field is wrong."""
         fields = Fields(document)
         if fields.document.get("format") != FORMAT:
             raise BundleError(f"its format is not {FORMAT}")
@@ -296,11 +252,7 @@ def _budget(fields: Fields) -> Budget:
 
 
 def tuning_folder() -> Path:
-    """Where the records are.
-
-    Raises:
-        OSError: there is no home directory.
-    """
+    """Where the records are; OSError without a home directory."""
     return cache_folder() / "tuning"
 
 
@@ -310,11 +262,7 @@ def record_name(bundle: Bundle, role: str, machine: Mapping[str, Any]) -> str:
 
 
 def save(record: TuningRecord, bundle: Bundle) -> Path:
-    """Write a record in the place of older ones of the same bundle on the same machine, and return its file.
-
-    Raises:
-        OSError: the cache folder cannot be written.
-    """
+    """Write a record in the place of older ones of the same bundle and machine, and return its file; or OSError."""
     file = tuning_folder() / record_name(bundle, record.role, record.machine)
     from ganport_runtime.atomic import write_bytes  # opening a bundle writes no record
 

@@ -50,31 +50,19 @@ def resident_mib() -> float | None:
 
 @dataclass(frozen=True)
 class Family:
-    """Plans that differ in options alone, not in entry, backend, device or precision.
+    """Plans that differ in options alone, not in entry, backend, device or precision."""
 
-    Attributes:
-        first: with the backend's default options.
-        others: with the other options that the backend thinks worth measuring.
-    """
-
-    first: Candidate
-    others: tuple[Candidate, ...]
+    first: Candidate  # with the backend's default options
+    others: tuple[Candidate, ...]  # with others worth measuring
 
 
 @dataclass(frozen=True)
 class RefusedPlan:
-    """A plan that is not in the record, and why.
+    """A plan that is not in the record, and why."""
 
-    Attributes:
-        plan: what people call it.
-        entry: id of the variant or engine.
-        runner: the backend, the device where that is not the CPU, and the options.
-        reason: why not.
-    """
-
-    plan: str
-    entry: str
-    runner: str
+    plan: str  # what people call it
+    entry: str  # id of the variant or engine
+    runner: str  # the backend, the device where that is not the CPU, and the options
     reason: str
 
     @classmethod
@@ -102,7 +90,6 @@ def families(bundle: Bundle, role: Role) -> tuple[list[Family], list[RefusedPlan
 
 
 def _families(candidates: Iterator[Candidate]) -> Iterator[Family]:
-    """By the precision that is asked for."""
     grouped: dict[str, list[Candidate]] = {}
     for candidate in candidates:
         grouped.setdefault(candidate.precision, []).append(candidate)
@@ -112,42 +99,25 @@ def _families(candidates: Iterator[Candidate]) -> Iterator[Family]:
 
 @dataclass(frozen=True)
 class TuningReference:
-    """What plans are compared with.
+    """What plans are compared with."""
 
-    Attributes:
-        plan: the fp32 plan that made the images.
-        z: latents, float32 [n, latent_dim]; n is a multiple of the top bucket.
-        images: of these latents, uint8 [n, height, width, channels].
-    """
-
-    plan: Candidate
-    z: NDArray[np.float32]
-    images: NDArray[np.uint8]
+    plan: Candidate  # the fp32 plan that made the images
+    z: NDArray[np.float32]  # [n, latent_dim]; n is a multiple of the top bucket
+    images: NDArray[np.uint8]  # [n, height, width, channels]
 
 
 @dataclass(eq=False)  # two trials are never the same one
 class PlanTrial:
-    """One plan, open and running.
-
-    Attributes:
-        candidate: what was asked for.
-        running: what was made of it.
-        generator: what runs it at every bucket.
-        reference: what its images are compared with.
-        before_mib: what the process held before it was opened, or None where the system does not tell.
-        memory_mib: host memory that the plan has added since.
-        difference: its images against the reference, once they were compared.
-        seconds: of one call, by bucket.
-    """
+    """One plan, open and running."""
 
     candidate: Candidate
     running: Running
     generator: Generator
     reference: TuningReference
-    before_mib: float | None
-    memory_mib: float | None = None
+    before_mib: float | None  # what the process held before; None where the system does not tell
+    memory_mib: float | None = None  # host memory added since
     difference: Difference | None = None
-    seconds: dict[int, float] = field(default_factory=dict)
+    seconds: dict[int, float] = field(default_factory=dict)  # of one call, by bucket
 
     @property
     def extra_settings(self) -> int:
@@ -232,12 +202,7 @@ class PlanTrial:
 
 
 def open_trial(bundle: Bundle, candidate: Candidate, reference: TuningReference) -> PlanTrial:
-    """Open a plan, which passes the bundle's probe.
-
-    Raises:
-        PlanError: it cannot run here, or fails the probe.
-        BundleError: its file is altered or cannot be loaded.
-    """
+    """Open a plan, which passes the bundle's probe; PlanError or BundleError where it cannot."""
     before = resident_mib()
     running = open_candidate(bundle, "generator", candidate, Generator.signature)
     return PlanTrial(candidate, running, Generator(bundle, dict.fromkeys(BUCKETS, running)), reference, before)
@@ -246,12 +211,8 @@ def open_trial(bundle: Bundle, candidate: Candidate, reference: TuningReference)
 class FieldOfTrials:
     """Tries candidates and keeps those that may be the best somewhere.
 
-    Args:
-        bundle: whose plans.
-        reference: what their images are compared with.
-        budget: what they must keep.
-        untuned: the plan that runs without tuning, or None; it is measured beside the fastest.
-        goal: the buckets that the plan for all batch sizes is chosen by.
+    `untuned` is the plan that runs without tuning; it is measured beside the fastest. The plan for all batch sizes is
+    chosen by the buckets of the `goal`.
     """
 
     def __init__(
@@ -326,7 +287,6 @@ class FieldOfTrials:
         return [trial for trial in self.open if _precision(trial) == "fp32"]
 
     def _is_promising(self, trial: PlanTrial) -> bool:
-        """Whether a plan is a finalist at some bucket."""
         return any(trial in self.finalists(bucket) for bucket in BUCKETS)
 
     def _close_to_fastest(self, buckets: Sequence[int], trials: list[PlanTrial], most: int) -> list[PlanTrial]:

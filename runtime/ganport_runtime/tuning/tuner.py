@@ -15,13 +15,12 @@ import numpy as np
 from ganport_runtime import Bundle, BundleError, Generator, InputError, PlanError, latents, machine
 from ganport_runtime.backends import engine_versions
 from ganport_runtime.batches import BUCKETS, TOP, bucket_of
-from ganport_runtime.checks import whole_number
+from ganport_runtime.errors import whole_number
 from ganport_runtime.opening import open_candidate
 from ganport_runtime.plan import Candidate, PlanRequest, Refusal, by_reason, list_plans
 from ganport_runtime.tuning.record import Budget, MeasuredPlan, TunedChoice, TuningRecord, save, winners
-from ganport_runtime.tuning.timing import turns_of
+from ganport_runtime.tuning.timing import ROUNDS, Race, turns_of
 from ganport_runtime.tuning.trials import Family, FieldOfTrials, PlanTrial, RefusedPlan, TuningReference, families
-from ganport_runtime.tuning.turns import ROUNDS, Race
 
 Progress = Callable[[int, int, str], None]
 """Told how many steps are done, of how many, and what comes next."""
@@ -34,12 +33,7 @@ TURN_SECONDS = 0.02  # a plan's turn lasts about this long: far above the clock'
 
 
 class TuningSteps:
-    """The steps of one tuning.
-
-    Args:
-        on_progress: told of every step as it begins.
-        total: how many there are, as far as is known.
-    """
+    """Tells `on_progress` of every step as it begins, of `total` as far as is known."""
 
     def __init__(self, on_progress: Progress, total: int) -> None:
         self._on_progress, self._done, self._total = on_progress, 0, total
@@ -56,26 +50,15 @@ class TuningSteps:
 
 @dataclass(frozen=True)
 class Tuning:
-    """The outcome of one tuning.
+    """The outcome of one tuning."""
 
-    Attributes:
-        record: what is remembered: every plan measured that is within the budget, the one for all batch sizes first.
-        file: the record's file, or None where it could not be written.
-        note: why not, or empty.
-        reference: the plan whose images the others were compared with.
-        untuned: the plan that runs without tuning.
-        refused: every other plan, with its reason.
-        cut: what was left out for lack of time, or empty.
-        seconds: how long it took.
-    """
-
-    record: TuningRecord
-    file: Path | None
-    note: str
-    reference: str
-    untuned: MeasuredPlan | None
-    refused: tuple[RefusedPlan, ...]
-    cut: str
+    record: TuningRecord  # every plan measured that is within the budget, the one for all batch sizes first
+    file: Path | None  # None where it could not be written
+    note: str  # why not, or empty
+    reference: str  # the plan whose images the others were compared with
+    untuned: MeasuredPlan | None  # the plan that runs without tuning
+    refused: tuple[RefusedPlan, ...]  # every other plan, with its reason
+    cut: str  # what was left out for lack of time, or empty
     seconds: float
 
     @property
@@ -182,10 +165,8 @@ def tune(
         on_progress: told of every step.
         clock: seconds.
 
-    Raises:
-        BundleError: the bundle is missing, malformed or altered.
-        PlanError: no fp32 plan runs here, with which the others could be compared, or no plan is within the budget.
-        InputError: `seconds` is no positive number, or `for_batch` no batch size.
+    Raises BundleError for a damaged bundle, PlanError where no fp32 plan or none within the budget runs here,
+    InputError for wrong arguments.
     """
     if not seconds > 0:  # NaN neither
         raise InputError(f"seconds is {seconds}, wanted a number above 0")
@@ -195,7 +176,8 @@ def tune(
     goal = BUCKETS if for_batch is None else (bucket_of(min(for_batch, TOP)),)
     bundle, limits = Bundle.open(path), budget or Budget()
     bundle.verify()
-    reference, untuned = _reference(bundle, clock), _untuned(bundle)
+    reference = _reference(bundle, clock)
+    untuned = next(iter(list_plans(bundle, "generator", PlanRequest())[0]), None)
     found, refused = families(bundle, "generator")
     found.sort(key=lambda family: family.first != untuned)
     steps = TuningSteps(on_progress, len(found) + ROUNDS)
@@ -204,9 +186,11 @@ def tune(
         for candidate in skipped:
             field.refuse(candidate, f"not measured: {seconds:g} s are over")
         if not field.open:
-            raise PlanError(_nothing_left(bundle, limits, field.refused))
+            reasons = "; ".join(f"{refusal.plan}: {refusal.reason}" for refusal in field.refused)
+            raise PlanError(f"no plan of {bundle.path} runs here within {limits}: {reasons or 'none was tried'}")
         record = _record(bundle, field, limits, *_choose(field, for_batch, steps, lambda: clock() - begun < seconds))
     file, note = _saved(record, bundle)
+    cut = f"{len(skipped)} plans were not measured, for {seconds:g} s are over; --seconds gives more"
     return Tuning(
         record=record,
         file=file,
@@ -214,7 +198,7 @@ def tune(
         reference=str(reference.plan),
         untuned=next((plan for plan in record.plans if title(plan) == str(untuned)), None),
         refused=(*refused, *field.refused),
-        cut=_cut(len(skipped), seconds),
+        cut=cut if skipped else "",
         seconds=clock() - begun,
     )
 
@@ -261,18 +245,8 @@ def _choose(
     return chosen, TunedChoice(for_batch, runner_up or "", ratio, low, high, lead.rounds, lead.is_certain)
 
 
-def _untuned(bundle: Bundle) -> Candidate | None:
-    """What runs without tuning."""
-    available, _ = list_plans(bundle, "generator", PlanRequest())
-    return available[0] if available else None
-
-
 def _reference(bundle: Bundle, clock: Callable[[], float]) -> TuningReference:
-    """The images of the fp32 plan that runs without tuning, on the CPU where it can.
-
-    Raises:
-        PlanError: no fp32 plan runs here; the text says why.
-    """
+    """The images of the fp32 plan that runs without tuning, on the CPU where it can; PlanError where none runs."""
     available, refusals = list_plans(bundle, "generator", PlanRequest(precision="fp32"))
     for candidate in sorted(available, key=lambda candidate: candidate.device != "cpu"):
         try:
@@ -322,17 +296,8 @@ def _try_out(
     return skipped
 
 
-def _nothing_left(bundle: Bundle, budget: Budget, refused: Sequence[RefusedPlan]) -> str:
-    reasons = "; ".join(f"{refusal.plan}: {refusal.reason}" for refusal in refused)
-    return f"no plan of {bundle.path} runs here within {budget}: {reasons or 'none was tried'}"
-
-
 def _saved(record: TuningRecord, bundle: Bundle) -> tuple[Path | None, str]:
     try:
         return save(record, bundle), ""
     except OSError as error:
         return None, f"the record could not be written, so nothing is remembered: {error}"
-
-
-def _cut(skipped: int, seconds: float) -> str:
-    return f"{skipped} plans were not measured, for {seconds:g} s are over; --seconds gives more" if skipped else ""

@@ -59,7 +59,6 @@ async def _file(name: str, request: Request) -> Response:
 
 @lru_cache(maxsize=1)
 def _files() -> Mapping[str, tuple[bytes, str, bytes]]:
-    """Body, ETag and media type of each file."""
     found = {}
     for path in FOLDER.iterdir():
         if path.suffix in MEDIA_TYPES:

@@ -116,10 +116,6 @@ class GeneratorReplica:
 
     `user_config` is {"bundle": path, "digest": optional}. A replaced bundle stays open until no front asks for it, so
     that fronts can go on with the old one while the replicas change one after the other.
-
-    Args:
-        settings: of the batchers.
-        options: how networks are opened, as `Generator.open` takes it.
     """
 
     def __init__(self, settings: Settings, options: Mapping[str, Any]) -> None:
@@ -135,8 +131,7 @@ class GeneratorReplica:
     async def reconfigure(self, user_config: Mapping[str, str]) -> None:
         """Serve this bundle from now on. If it fails, go on with the present one and say why in `state`.
 
-        Raises:
-            BundleError, PlanError: there is no present one.
+        Raises BundleError, PlanError: there is no present one.
         """
         async with self._changing:
             try:
@@ -156,8 +151,7 @@ class GeneratorReplica:
     ) -> tuple[list[Any], list[tuple[str, BatchReport]]]:
         """Do the jobs, each within its seconds, with the bundle of this digest.
 
-        Returns:
-            For each job images, scores or an ErrorValue; and the reports of the runs since the last call.
+        Returns for each job images, scores or an ErrorValue; and the reports of the runs since the last call.
         """
         opened = self._open.get(digest)
         if opened is None:
@@ -199,7 +193,6 @@ class GeneratorReplica:
             await asyncio.to_thread(opened.loaded.close)
 
     async def _opened(self, path: Path, digest: str | None) -> str:
-        """Open a bundle unless it is open, and return its digest."""
         found = (await asyncio.to_thread(Bundle.open, path)).digest
         if digest is not None and found != digest:
             raise BundleError(
@@ -210,7 +203,6 @@ class GeneratorReplica:
         return found
 
     async def _retire(self) -> None:
-        """Close the other bundles when no front asks for them any more."""
         while len(self._open) > 1:
             await asyncio.sleep(IDLE_SECONDS / 4)
             for digest, opened in list(self._open.items()):
@@ -237,29 +229,15 @@ async def _result(answer: Any) -> Any:
 
 @dataclass(frozen=True)
 class Needs:
-    """What one replica takes of its machine.
+    """What one replica takes of its machine."""
 
-    Attributes:
-        cpus: cores that Ray counts for it.
-        gpus: GPUs, also a fraction of one.
-        threads: of one run; None leaves them to the plan, if the replica has its machine alone.
-    """
-
-    cpus: float
-    gpus: float
-    threads: int | None
+    cpus: float  # cores that Ray counts for it
+    gpus: float  # GPUs, also a fraction of one
+    threads: int | None  # of one run; None leaves them to the plan, if the replica has its machine alone
 
 
 def needs_of(options: Options, replicas: int, cpus: float, largest: float, gpus: float) -> Needs:
-    """Share a cluster between replicas.
-
-    Args:
-        options: what was asked for; its threads, if given, are cores.
-        replicas: how many are to share.
-        cpus: cores of the whole cluster.
-        largest: cores of its largest machine.
-        gpus: GPUs of the whole cluster; not used if `options.device` is `cpu`.
-    """
+    """Share a cluster between replicas."""
     share = min(cpus / replicas, largest)
     whole = share if share < 1 else float(int(share))
     wants_gpu = options.device == "cuda" or (options.device == AUTO and gpus > 0)
@@ -304,12 +282,9 @@ def application(
 def build(args: dict[str, Any]) -> Application:
     """The application of a configuration file.
 
-    Args:
-        args: `bundle`, the path on every machine; optionally `device`, `precision`, `backend`, `threads` of
-            `Generator.open`, and `max_delay` in seconds and `max_queue` in images of the batchers.
-
-    Raises:
-        InputError: an argument is missing, unknown or has a wrong value.
+    Raises InputError: an argument is missing, unknown or has a wrong value. `args`: `bundle`, the path on every
+    machine; optionally `device`, `precision`, `backend`, `threads` of `Generator.open`, and `max_delay` in seconds and
+    `max_queue` in images of the batchers.
     """
     opening, batching = tuple(field.name for field in fields(Options)), ("max_delay", "max_queue")
     known = ("bundle", *opening, *batching)
@@ -328,8 +303,7 @@ def build(args: dict[str, Any]) -> Application:
 class Cluster:
     """A front's connection to Ray. Calls block, except those that ask replicas.
 
-    Attributes:
-        is_attached: whether the application was there before, and stays.
+    `is_attached`: whether the application was there before, and stays.
     """
 
     def __init__(self, settings: Settings, options: Options, replicas: int, health_period: float) -> None:
@@ -365,8 +339,7 @@ class Cluster:
     def wanted(self) -> tuple[int, int]:
         """Replicas that run, and how many there should be.
 
-        Raises:
-            ServeError: Ray has given up starting them; the replica's own error if Ray reports it.
+        Raises ServeError: Ray has given up starting them; the replica's own error if Ray reports it.
         """
         overview = self._overview()
         if overview is None:
@@ -383,9 +356,8 @@ class Cluster:
     ) -> tuple[list[Any], list[tuple[str, BatchReport]]]:
         """Bring jobs to one replica; see `GeneratorReplica.work`.
 
-        Raises:
-            LostReplicaError: the replica was lost.
-            QueueFullError, DeadlineError, NotReadyError, ServeError: see `Engine`.
+        Raises LostReplicaError: the replica was lost. Raises QueueFullError, DeadlineError, NotReadyError, ServeError:
+        see `Engine`.
         """
         response = self._replica_handle().work.remote(digest, jobs)
         try:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ganport_runtime import Bundle, BundleError, InputError, PlanError
 from ganport_runtime.batches import TOP, parts
-from ganport_runtime.checks import batch_of, whole_number
+from ganport_runtime.errors import batch_of, whole_number
 from ganport_runtime.latents import LIMIT, image_range
 from ganport_runtime.plan import AUTO
 from ganport_runtime.serving import DeadlineError, QueueFullError, Scores
@@ -27,14 +27,7 @@ from ganport_serve.engine import Load, Served
 from ganport_serve.errors import DRAINING, NotReadyError, no_discriminator
 from ganport_serve.metrics import Metrics
 from ganport_serve.ray_engine import environment
-from ganport_serve.ray_engine.values import (
-    UNDER_WAY,
-    ErrorValue,
-    Job,
-    LostReplicaError,
-    ReplicaState,
-    WrongBundleError,
-)
+from ganport_serve.ray_engine.values import UNDER_WAY, ErrorValue, Job, LostReplicaError, ReplicaState, WrongBundleError
 from ganport_serve.settings import Settings
 
 if TYPE_CHECKING:  # imports Ray, which takes a second and reads its settings from the environment
@@ -70,14 +63,8 @@ class _WaitingJob:
 class RayEngine:
     """Makes images on the replicas of a Ray cluster; `Engine` describes every method.
 
-    Args:
-        path: the bundle's directory, the same on every machine.
-        settings: of the server; `max_queue` is that of each replica.
-        metrics: of the server.
-        replicas: how many; an application that is on the cluster already has its own number.
-        device, precision, backend: as `Generator.open` takes them.
-        threads: as `Generator.open` takes it; None shares the cores between the replicas.
-        health_period: seconds between two health checks of a replica.
+    `threads`: as `Generator.open` takes it; None shares the cores between the replicas. `health_period`: seconds
+    between two health checks of a replica.
     """
 
     kind = "ray"
@@ -177,9 +164,8 @@ class RayEngine:
     async def swap(self, path: Path) -> Served:
         """Change the bundle of every replica. Requests get the old one until all replicas have the new one.
 
-        Raises:
-            BundleError, PlanError: why it was not taken; every replica serves the old one.
-            NotReadyError: it took too long, because replicas were lost meanwhile.
+        Raises BundleError, PlanError: why it was not taken; every replica serves the old one. Raises NotReadyError: it
+        took too long, because replicas were lost meanwhile.
         """
         async with self._changing:
             cluster, old, former = self._connection(), self.served, self._target
@@ -272,7 +258,6 @@ class RayEngine:
         return sum(state.images_per_second for state in self._states)
 
     def _send(self) -> None:
-        """Make calls of what waits, as long as few are under way."""
         while len(self._calls) < UNDER_WAY * max(1, len(self._states)):
             jobs = self._next_jobs()
             if not jobs:
@@ -329,7 +314,6 @@ class RayEngine:
                 self._metrics.batch(role, report)
 
     async def _watch(self) -> None:
-        """Look at the replicas every second or so."""
         while True:
             await asyncio.sleep(max(PERIOD, PERIOD_EACH * len(self._states)))
             count = len(self._states)
@@ -398,7 +382,6 @@ class RayEngine:
 
 
 def _cancel_unwanted(call: asyncio.Task[None], jobs: Sequence[_WaitingJob], _: object) -> None:
-    """Cancel a call for which no request waits any more."""
     if not call.done() and all(one.future.cancelled() for one in jobs):
         call.cancel()
 

@@ -9,8 +9,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["is_own", "keep_signals", "prepare", "undisturbed"]
-
 ADDRESS = "RAY_ADDRESS"
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",

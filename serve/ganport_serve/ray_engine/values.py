@@ -16,46 +16,27 @@ UNDER_WAY = 4  # calls to a replica that one front makes at a time: one runs, on
 
 @dataclass(frozen=True)
 class Job:
-    """At most 64 images of one request.
+    """At most 64 images of one request."""
 
-    Attributes:
-        images: how many.
-        seed: of the images, unless `rows` are given.
-        start: the first image of the seed.
-        rows: latents float32 [images, latent_dim], or images uint8 to examine.
-        examine: whether `rows` are images.
-    """
-
-    images: int
-    seed: int = 0
-    start: int = 0
-    rows: NDArray[Any] | None = None
-    examine: bool = False
+    images: int  # how many
+    seed: int = 0  # of the images, unless `rows` are given
+    start: int = 0  # the first image of the seed
+    rows: NDArray[Any] | None = None  # latents float32 [images, latent_dim], or images uint8 to examine
+    examine: bool = False  # whether `rows` are images
 
 
 @dataclass(frozen=True)
 class ReplicaState:
-    """How one replica is.
+    """How one replica is."""
 
-    Attributes:
-        replica: its name; a replacement has another one.
-        pid: its process, on its own machine.
-        served: the bundle that it serves.
-        queued: images that wait in it.
-        running: images in its engines.
-        images_per_second: of its generator when busy.
-        images: made of its bundle so far.
-        complaint: why it did not take the bundle that it was last told to take, or empty.
-    """
-
-    replica: str
-    pid: int
-    served: Served
-    queued: int
-    running: int
-    images_per_second: float
-    images: int
-    complaint: str = ""
+    replica: str  # its name; a replacement has another one
+    pid: int  # its process, on its own machine
+    served: Served  # the bundle that it serves
+    queued: int  # images that wait in it
+    running: int  # images in its engines
+    images_per_second: float  # of its generator when busy
+    images: int  # made of its bundle so far
+    complaint: str = ""  # why it did not take the bundle that it was last told to take, or empty
 
 
 class LostReplicaError(Exception):
@@ -68,17 +49,11 @@ class WrongBundleError(ServeError):
 
 @dataclass(frozen=True)
 class ErrorValue:
-    """An error as a value: an exception would come back wrapped by Ray, without its attributes.
+    """An error as a value: an exception would come back wrapped by Ray, without its attributes."""
 
-    Attributes:
-        kind: the name of its class.
-        text: its message, in one line.
-        retry_after: seconds after which to ask again, for errors that have it.
-    """
-
-    kind: str
-    text: str
-    retry_after: float = 1.0
+    kind: str  # the name of its class
+    text: str  # its message, in one line
+    retry_after: float = 1.0  # seconds after which to ask again, for errors that have it
 
     @classmethod
     def of(cls, error: Exception) -> "ErrorValue":

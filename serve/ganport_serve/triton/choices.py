@@ -16,30 +16,17 @@ class RepositoryError(ServeError):
 
 @dataclass(frozen=True)
 class TritonChoices:
-    """How the models of a repository are made and run.
+    """How the models of a repository are made and run. Raises RepositoryError: a value is none of these."""
 
-    Attributes:
-        backends: of Triton, from `BACKENDS`; None: all that the bundle allows.
-        variants: ids of variants and engines to take instead of the default ones, at most one for a role and backend.
-        device: `cpu` or `cuda`, for the backends `onnxruntime` and `python`; `tensorrt` runs on GPUs alone.
-        instances: copies of each model on the device, which run at the same time.
-        threads: CPU threads of each instance; None: what its engine takes by itself.
-        precision: of the backend `python`, as `Generator.open` has it.
-        max_delay: seconds after which the scheduler takes whatever waits, whether a preferred size or not.
-        max_queue: requests that may wait for a model; further ones are refused.
-
-    Raises:
-        RepositoryError: a value is none of these.
-    """
-
-    backends: tuple[str, ...] | None = None
+    backends: tuple[str, ...] | None = None  # of Triton, from `BACKENDS`; None: all that the bundle allows
+    # ids of variants and engines to take instead of the default ones, at most one for a role and backend
     variants: tuple[str, ...] = ()
-    device: str = "cpu"
-    instances: int = 1
-    threads: int | None = None
-    precision: str = AUTO
-    max_delay: float = 0.002
-    max_queue: int = 1024
+    device: str = "cpu"  # `cpu` or `cuda`, for the backends `onnxruntime` and `python`; `tensorrt` runs on GPUs alone
+    instances: int = 1  # copies of each model on the device, which run at the same time
+    threads: int | None = None  # CPU threads of each instance; None: what its engine takes by itself
+    precision: str = AUTO  # of the backend `python`, as `Generator.open` has it
+    max_delay: float = 0.002  # seconds after which the scheduler takes whatever waits, whether a preferred size or not
+    max_queue: int = 1024  # requests that may wait for a model; further ones are refused
 
     def __post_init__(self) -> None:
         for backend in self.backends or ():
@@ -48,8 +35,9 @@ class TritonChoices:
             raise RepositoryError(f"no backend is named; choose from {', '.join(BACKENDS)}")
         _one_of("device", self.device, tuple(reversed(DEVICES)))
         _one_of("precision", self.precision, (AUTO, *PRECISIONS))
-        _at_least_one("instances", self.instances)
-        _at_least_one("max queue", self.max_queue)
+        for name, given in (("instances", self.instances), ("max queue", self.max_queue)):
+            if given < 1:
+                raise RepositoryError(f"{name} is {given}, wanted 1 or more")
         if self.threads is not None and not 1 <= self.threads <= MAX_THREADS:
             raise RepositoryError(f"threads is {self.threads}, wanted 1 to {MAX_THREADS}")
         if not math.isfinite(self.max_delay) or not 0 <= self.max_delay <= 60:
@@ -59,8 +47,3 @@ class TritonChoices:
 def _one_of(name: str, given: str, known: tuple[str, ...]) -> None:
     if given not in known:
         raise RepositoryError(f"{name} {given!r} is unknown; choose from {', '.join(known)}")
-
-
-def _at_least_one(name: str, given: int) -> None:
-    if given < 1:
-        raise RepositoryError(f"{name} is {given}, wanted 1 or more")

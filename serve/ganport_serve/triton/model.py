@@ -18,11 +18,9 @@ import ganport_runtime  # noqa: E402
 import numpy as np  # noqa: E402
 import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found]  # noqa: E402  # Triton has it
 from ganport_runtime import Discriminator, Generator, InputError  # noqa: E402
-from ganport_runtime.checks import batch_of  # noqa: E402
+from ganport_runtime.errors import batch_of  # noqa: E402
 from ganport_runtime.latents import latents_of  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
-
-__all__ = ["TritonPythonModel"]
 
 Rows = NDArray[Any]
 DEVICES = {"CPU": "cpu", "GPU": "cuda"}
@@ -64,7 +62,6 @@ class TritonPythonModel:
         self._role.network.close()
 
     def _responses(self, parts: Sequence[Rows]) -> list[Any]:
-        """One answer for each part of a batch, all of one run."""
         bounds = np.cumsum([0, *map(len, parts)])
         try:
             outputs = self._role.run(parts)

@@ -16,29 +16,17 @@ MICROSECONDS = 1_000_000
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """What differs between the models of a repository.
+    """What differs between the models of a repository."""
 
-    Attributes:
-        name: of the model and its folder.
-        backend: of Triton.
-        file: of a version's folder, which the backend loads.
-        inputs: with the batch as the first dimension; every one is optional where there are several.
-        outputs: with the batch as the first dimension.
-        platform: the older name of the backend, where Triton has one.
-        device: `cpu` or `cuda`.
-        parameters: of the backend.
-        profiles: numbers of an engine's optimization profiles, one a bucket.
-    """
-
-    name: str
-    backend: str
-    file: str
-    inputs: Sequence[Tensor]
-    outputs: Sequence[Tensor]
-    platform: str = ""
-    device: str = "cpu"
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    profiles: Sequence[int] = ()
+    name: str  # of the model and its folder
+    backend: str  # of Triton
+    file: str  # of a version's folder, which the backend loads
+    inputs: Sequence[Tensor]  # with the batch as the first dimension; every one is optional where there are several
+    outputs: Sequence[Tensor]  # with the batch as the first dimension
+    platform: str = ""  # the older name of the backend, where Triton has one
+    device: str = "cpu"  # `cpu` or `cuda`
+    parameters: Mapping[str, str] = field(default_factory=dict)  # of the backend
+    profiles: Sequence[int] = ()  # numbers of an engine's optimization profiles, one a bucket
 
 
 def config_text(config: Any) -> str:
@@ -105,9 +93,7 @@ def _batching(model: ModelDescription, choices: TritonChoices) -> Any:
         preferred_batch_size=BUCKETS,
         max_queue_delay_microseconds=delay,
         default_queue_policy=schema.ModelQueuePolicy(
-            timeout_action=schema.ModelQueuePolicy.REJECT,
-            allow_timeout_override=True,
-            max_queue_size=choices.max_queue,
+            timeout_action=schema.ModelQueuePolicy.REJECT, allow_timeout_override=True, max_queue_size=choices.max_queue
         ),
     )
 

@@ -18,19 +18,12 @@ SEEDS = (Tensor("seed", "uint64", (None, 1)), Tensor("index", "uint64", (None, 1
 
 @dataclass(frozen=True)
 class PlannedModel:
-    """A model to write.
+    """A model to write."""
 
-    Attributes:
-        role: `generator` or `discriminator`.
-        description: what its configuration says.
-        entry: the graph or engine that it runs; None: the whole bundle, by ganport's runtime.
-        note: what whoever runs it has to know.
-    """
-
-    role: Role
-    description: ModelDescription
-    entry: Entry | None
-    note: str
+    role: Role  # `generator` or `discriminator`
+    description: ModelDescription  # what its configuration says
+    entry: Entry | None  # the graph or engine that it runs; None: the whole bundle, by ganport's runtime
+    note: str  # what whoever runs it has to know
 
 
 @dataclass(frozen=True)
@@ -48,8 +41,8 @@ class LeftOut:
 def plan_models(bundle: Bundle, choices: TritonChoices) -> tuple[tuple[PlannedModel, ...], tuple[LeftOut, ...]]:
     """The models of a repository, and what is left out.
 
-    Raises:
-        RepositoryError: an id is unknown or fits no backend that is wanted, or a backend that was named gets no model.
+    Raises RepositoryError: an id is unknown or fits no backend that is wanted, or a backend that was named gets no
+    model.
     """
     backends = choices.backends or BACKENDS
     _check_ids(bundle, choices, backends)
@@ -68,7 +61,6 @@ def _roles(bundle: Bundle) -> tuple[Role, ...]:
 
 
 def _check_ids(bundle: Bundle, choices: TritonChoices, backends: Sequence[str]) -> None:
-    """See that every id that was named is there, and is the one choice of a model."""
     named: dict[tuple[str, Role], str] = {}
     for name in choices.variants:
         homes = [
@@ -90,10 +82,8 @@ def _ids(bundle: Bundle, backend: str, role: Role) -> list[str]:
 
 
 def _entries(bundle: Bundle, backend: str, role: Role) -> list[Entry]:
-    """What a backend of Triton could load."""
     kinds = {"onnxruntime": Variant, "tensorrt": CompiledEngine}
-    kind = kinds.get(backend)
-    entries = [entry for entry in bundle.entries(role) if kind is not None and isinstance(entry, kind)]
+    entries = [entry for entry in bundle.entries(role) if isinstance(entry, kinds.get(backend, ()))]
     return [entry for entry in entries if isinstance(entry, Variant) or entry.library == "tensorrt"]
 
 

@@ -36,19 +36,12 @@ GIBIBYTES = 4  # of memory for a container
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
+    """What was written."""
 
-    Attributes:
-        path: the repository.
-        models: in the order of the backends.
-        left_out: what the bundle does not allow.
-        notes: what whoever deploys it has to know.
-    """
-
-    path: Path
-    models: tuple[PlannedModel, ...]
-    left_out: tuple[LeftOut, ...]
-    notes: tuple[str, ...]
+    path: Path  # the repository
+    models: tuple[PlannedModel, ...]  # in the order of the backends
+    left_out: tuple[LeftOut, ...]  # what the bundle does not allow
+    notes: tuple[str, ...]  # what whoever deploys it has to know
 
 
 def export_repository(
@@ -62,18 +55,9 @@ def export_repository(
 ) -> Exported:
     """Write a bundle as a model repository, whole or not at all.
 
-    Args:
-        bundle_path: the bundle's directory.
-        out: the repository's directory, which must not be there.
-        choices: which models, and how they are run.
-        storage_uri: where the repository will be fetched from, for KServe; None: a name to be replaced.
-        overwrite: whether a model repository at `out` may be replaced.
-        on_model: told the name of each model as its files are written.
-
-    Raises:
-        RepositoryError: `out` is taken, lies in the bundle or cannot be written, or the bundle does not allow what was
-            asked for.
-        BundleError: the bundle is missing, malformed or altered.
+    Raises RepositoryError: `out` is taken, lies in the bundle or cannot be written, or the bundle does not allow what
+    was asked for. Raises BundleError: the bundle is missing, malformed or altered. `storage_uri`: where the repository
+    will be fetched from, for KServe; None: a name to be replaced.
     """
     chosen = choices or TritonChoices()
     check_apart(out, bundle_path)
@@ -153,9 +137,8 @@ def _notes(models: tuple[PlannedModel, ...], choices: TritonChoices, storage_uri
 def check_destination(out: Path, *, overwrite: bool) -> None:
     """See that a repository may appear at `out` before any work is done for it.
 
-    Raises:
-        RepositoryError: something is there, and may not be replaced or is no model repository; or what is above it is
-            no folder.
+    Raises RepositoryError: something is there, and may not be replaced or is no model repository; or what is above it
+    is no folder.
     """
     if not (out.exists() or out.is_symlink()):
         _check_parents(out)
@@ -169,15 +152,13 @@ def check_destination(out: Path, *, overwrite: bool) -> None:
 def check_apart(out: Path, bundle: Path) -> None:
     """See that `out` does not lie in the bundle, of which nothing may be changed.
 
-    Raises:
-        RepositoryError: it lies there.
+    Raises RepositoryError: it lies there.
     """
     if bundle.resolve() in out.resolve().parents:
         raise RepositoryError(f"{out} lies in the bundle {bundle}, which is left as it is; choose a place outside it")
 
 
 def _check_parents(out: Path) -> None:
-    """The nearest thing that is there above `out` has to be a folder."""
     there = next(parent for parent in _named(out).parents if parent.exists() or parent.is_symlink())
     if not there.is_dir():
         kind = "a file" if there.is_file() else "no folder"
@@ -239,12 +220,7 @@ def service_name(bundle_name: str) -> str:
 
 
 def _service(name: str, predictor: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "apiVersion": API,
-        "kind": "InferenceService",
-        "metadata": {"name": name},
-        "spec": {"predictor": predictor},
-    }
+    return {"apiVersion": API, "kind": "InferenceService", "metadata": {"name": name}, "spec": {"predictor": predictor}}
 
 
 def _resources(device: str, cores: int) -> dict[str, Any]:
@@ -256,7 +232,6 @@ def _resources(device: str, cores: int) -> dict[str, Any]:
 
 
 def _readiness() -> dict[str, Any]:
-    """Ready once every model is warm."""
     return {
         "httpGet": {"path": "/v2/health/ready", "port": HTTP_PORT},
         "periodSeconds": 2,

@@ -46,11 +46,7 @@ log = logging.getLogger(__name__)
 
 
 class GrpcServer:
-    """grpcio's server. Made on the running event loop on which it will live.
-
-    Args:
-        service: that answers.
-    """
+    """grpcio's server. Made on the running event loop on which it will live."""
 
     def __init__(self, service: Service) -> None:
         self._calls = Calls(service)
@@ -64,11 +60,7 @@ class GrpcServer:
         self._server.add_generic_rpc_handlers((generic,))
 
     def add_insecure_port(self, address: str) -> int:
-        """Listen at `host:port` too; returns the port.
-
-        Raises:
-            RuntimeError: it is taken.
-        """
+        """Listen at `host:port` too; returns the port. Raises RuntimeError: it is taken."""
         port: int = self._server.add_insecure_port(address)
         return port
 
@@ -108,9 +100,6 @@ class Crowd:
     """Calls that wait for their client, in the order in which they began to; over the limit the oldest is ended.
 
     An honest client is seldom the oldest, so that clients who keep calls waiting cannot shut out the others.
-
-    Args:
-        most: how many may wait.
     """
 
     def __init__(self, most: int) -> None:
@@ -151,10 +140,6 @@ class Receiver:
     gRPC has no bound of its own over all calls, and does not say what it holds. It is what this process has grown by
     beyond the budget's own count. When that is too much, every call that has waited longer than a look is ended: small
     messages come whole at once, so that their clients do not notice.
-
-    Args:
-        settings: how long a message may take.
-        budget: what this process holds beside.
     """
 
     def __init__(self, settings: Settings, budget: ByteBudget) -> None:
@@ -163,11 +148,7 @@ class Receiver:
         self._watch: asyncio.Task[None] | None = None
 
     async def message(self, context: Context, *, is_first: bool = True) -> bytes | None:
-        """The next message of a call; None: its client sends no more.
-
-        Raises:
-            ProblemError: 408, it does not come; 503, too many others wait or too much is buffered.
-        """
+        """The next message of a call; None: its client sends no more."""
         timeout = asyncio.timeout(self._seconds if is_first else None)
         was_ended = False
         try:
@@ -223,14 +204,7 @@ def _give_back_memory() -> None:
 
 
 class Calls:
-    """Answers calls: checks, counts and refuses them.
-
-    Args:
-        service: that answers.
-
-    Attributes:
-        receiver: of their messages.
-    """
+    """Answers calls: checks, counts and refuses them. `receiver`: of their messages."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -337,6 +311,8 @@ class Calls:
                     self._writing.leave(timeout)
         except TimeoutError:
             raise refuse("slow_request", "the answer was not read in time; the call is ended") from None
+        except grpc.aio.InternalError:  # the client has left
+            raise asyncio.CancelledError from None
         return len(data)
 
     def _check_token(self, method: Method, context: Context) -> None:
@@ -364,7 +340,10 @@ async def _abort(context: Context, problem: Problem) -> None:
     trailers: tuple[tuple[str, str], ...] = ()
     if problem.retry_after is not None:
         trailers = (("retry-after-ms", str(max(1, round(problem.retry_after * 1000)))),)
-    await context.abort(grpc.StatusCode[REASONS[problem.reason].code], detail_of(problem), trailers)
+    try:
+        await context.abort(grpc.StatusCode[REASONS[problem.reason].code], detail_of(problem), trailers)
+    except grpc.aio.InternalError:  # an answer that nobody reads is in the way of the status
+        raise asyncio.CancelledError from None
 
 
 async def in_order(
@@ -376,14 +355,7 @@ async def in_order(
 ) -> AsyncGenerator[StreamAnswer, None]:
     """The answer of each request, in the order of the requests.
 
-    Args:
-        requests: read no further than `window` ahead of what was answered.
-        answer: called for each at once, so that requests of one stream may share a batch.
-        window: how many may be under way.
-        stop: once it is set, nothing more is read.
-
-    Raises:
-        NotReadyError: `stop` was set before the requests came to their end; those that were read are answered.
+    Raises NotReadyError: `stop` was set before the requests came to their end; those that were read are answered.
     """
     source, room = aiter(requests), asyncio.Semaphore(window)
     begun: asyncio.Queue[asyncio.Future[StreamAnswer] | None] = asyncio.Queue()

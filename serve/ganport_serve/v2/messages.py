@@ -50,11 +50,7 @@ _LONGEST_SHAPE = 16  # a longer one fits no model, and is not read to its end
 
 
 def check_parts(data: bytes) -> None:
-    """Refuse a message of very many parts, or of very many numbers that are not raw.
-
-    Raises:
-        ProblemError: it is such a message, or none at all.
-    """
+    """Refuse a message of very many parts, or of very many numbers that are not raw."""
     raw = parts = 0
     for number, begin, end in _fields(data, 0, len(data)):
         parts += 1
@@ -107,11 +103,7 @@ def _broken() -> ProblemError:
 
 
 def parse_message(kind: type[Message], data: bytes) -> Proto:
-    """A message of this type.
-
-    Raises:
-        ProblemError: it is none, or has too many parts.
-    """
+    """A message of this type."""
     check_parts(data)
     try:
         return kind.FromString(data)
@@ -128,7 +120,6 @@ async def _server_ready(service: Service, _: Proto, __: float | None) -> Message
 
 
 async def _model_ready(service: Service, request: Proto, _: float | None) -> Message:
-    """Whether a model is warm; one that is not there is not."""
     try:
         _model(service, request)
     except (UnknownModelError, NotReadyError):
@@ -150,7 +141,6 @@ async def _model_config(service: Service, request: Proto, _: float | None) -> Me
 
 
 async def _model_statistics(service: Service, request: Proto, _: float | None) -> Message:
-    """What was done; of every model where none is named."""
     found = [_model(service, request)] if request.name else models(service.engine.served).values()
     return ParseDict(msgspec.to_builtins(statistics(service, found)), pb.ModelStatisticsResponse())
 
@@ -194,13 +184,7 @@ METHODS: Mapping[str, AnswerMethod] = {
 def call_of(model: Model, request: pb.ModelInferRequest, seconds: float | None) -> InferenceCall:
     """What a message asks of a model.
 
-    Args:
-        model: that is asked.
-        request: the message.
-        seconds: until the call's deadline; None: it has none. The parameter `timeout` may ask for less.
-
-    Raises:
-        ProblemError: it is no request of this model, with the field that is wrong.
+    `seconds`: until the call's deadline; None: it has none. The parameter `timeout` may ask for less.
     """
     declared = tuple(
         Declared(tensor.name, tensor.datatype, tuple(tensor.shape[:_LONGEST_SHAPE]), f"inputs[{index}]")
@@ -218,11 +202,7 @@ def call_of(model: Model, request: pb.ModelInferRequest, seconds: float | None) 
 
 
 def tensors_of(call: InferenceCall, request: pb.ModelInferRequest) -> Tensors:
-    """Every input of a message; raw contents are not copied.
-
-    Raises:
-        ProblemError: contents that are not those of the declared datatype and shape.
-    """
+    """Every input of a message; raw contents are not copied."""
     raw = request.raw_input_contents
     if not raw:
         pairs = zip(call.declared, request.inputs, strict=True)

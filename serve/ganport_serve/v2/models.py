@@ -39,11 +39,7 @@ INTEGERS = ("UINT64", "UINT32", "UINT16", "UINT8", "INT64", "INT32", "INT16", "I
 
 
 def dtype_of(datatype: str, field: str) -> np.dtype[Any]:
-    """The numpy dtype of a datatype.
-
-    Raises:
-        ProblemError: the protocol has no such name, or it is one that no model here takes.
-    """
+    """The numpy dtype of a datatype."""
     if datatype in ("BYTES", "BF16"):
         raise bad_field(field, f"{field} is {datatype}, which no model here takes; wanted one of {', '.join(DTYPES)}")
     dtype = DTYPES.get(datatype)
@@ -54,19 +50,12 @@ def dtype_of(datatype: str, field: str) -> np.dtype[Any]:
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One input or output of a model.
+    """One input or output of a model."""
 
-    Attributes:
-        name: of the tensor.
-        datatypes: those that are taken; the first is the one that metadata names.
-        shape: `ANY` where the request chooses.
-        optional: whether a request may leave it out.
-    """
-
-    name: str
-    datatypes: tuple[str, ...]
-    shape: tuple[int, ...]
-    optional: bool = False
+    name: str  # of the tensor
+    datatypes: tuple[str, ...]  # those that are taken; the first is the one that metadata names
+    shape: tuple[int, ...]  # `ANY` where the request chooses
+    optional: bool = False  # whether a request may leave it out
 
     def fits(self, shape: Sequence[int]) -> bool:
         """Whether a tensor may have this shape: of one row or more."""
@@ -84,45 +73,27 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """An input tensor as a request declares it.
+    """An input tensor as a request declares it."""
 
-    Attributes:
-        name: of the tensor.
-        datatype: the protocol's name.
-        shape: numbers of 0 or more.
-        field: where it stands in the request: `inputs[0]`.
-    """
-
-    name: str
-    datatype: str
-    shape: tuple[int, ...]
-    field: str
+    name: str  # of the tensor
+    datatype: str  # the protocol's name
+    shape: tuple[int, ...]  # numbers of 0 or more
+    field: str  # where it stands in the request: `inputs[0]`
 
 
 @dataclass(frozen=True, eq=False)  # compared and hashed as itself, since caches look it up with every request
 class Model:
-    """One model.
+    """One model."""
 
-    Attributes:
-        name: `generator` or `discriminator`.
-        inputs: every tensor that it takes.
-        outputs: every tensor that it gives.
-        choices: sets of inputs that make a whole request: those that must be there, then those that may.
-        wanted: the same in words.
-    """
-
-    name: str
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
+    name: str  # `generator` or `discriminator`
+    inputs: tuple[TensorSpec, ...]  # every tensor that it takes
+    outputs: tuple[TensorSpec, ...]  # every tensor that it gives
+    # sets of inputs that make a whole request: those that must be there, then those that may
     choices: tuple[tuple[frozenset[str], frozenset[str]], ...]
-    wanted: str
+    wanted: str  # the same in words
 
     def admit(self, tensors: Sequence[Declared]) -> None:
-        """Check what a request declares: names, datatypes, shapes, and that it is one whole request.
-
-        Raises:
-            ProblemError: with the field that is wrong.
-        """
+        """Check what a request declares: names, datatypes, shapes, and that it is one whole request."""
         names: set[str] = set()
         for tensor in tensors:
             if tensor.name in names:
@@ -134,11 +105,7 @@ class Model:
             raise bad_field("inputs", f"the inputs are {given}, wanted {self.wanted}")
 
     def outputs_named(self, names: Sequence[str]) -> tuple[TensorSpec, ...]:
-        """The outputs that a request asks for; all where it names none.
-
-        Raises:
-            ProblemError: it names one that is not there, or one twice.
-        """
+        """The outputs that a request asks for; all where it names none."""
         known = {spec.name: spec for spec in self.outputs}
         for index, name in enumerate(names):
             if name not in known:
@@ -173,8 +140,7 @@ def models(served: Served) -> Mapping[str, Model]:
 def named(served: Served, name: str, version: str | None) -> Model:
     """The model of this name; no version means the only one.
 
-    Raises:
-        UnknownModelError: there is no such model or version.
+    Raises UnknownModelError: there is no such model or version.
     """
     found = models(served)
     model = found.get(name)
@@ -203,10 +169,7 @@ def _generator(latent_dim: int, image: TensorSpec) -> Model:
         TensorSpec("count", ("UINT32", *(name for name in INTEGERS if name != "UINT32")), (1,), optional=True),
         TensorSpec("start", INTEGERS, (1,), optional=True),
     )
-    choices = (
-        (frozenset({"z"}), frozenset[str]()),
-        (frozenset({"seed"}), frozenset({"count", "start"})),
-    )
+    choices = ((frozenset({"z"}), frozenset[str]()), (frozenset({"seed"}), frozenset({"count", "start"})))
     wanted = "either z alone, or seed with an optional count and start"
     return Model("generator", inputs, (image,), choices, wanted)
 

@@ -70,22 +70,14 @@ class InferRequest(msgspec.Struct):
 
 
 def refuse_unsupported(names: Iterable[str], field: str) -> None:
-    """Refuse parameters that ask for what is not served, so that nobody relies on it; others are ignored.
-
-    Raises:
-        ProblemError: there is one, with its field.
-    """
+    """Refuse parameters that ask for what is not served, so that nobody relies on it; others are ignored."""
     for name in names:
         if name in _UNSUPPORTED:
             raise bad_field(f"{field}.{name}", _UNSUPPORTED[name])
 
 
 def seconds_of(value: object, field: str) -> float | None:
-    """The parameter `timeout`, in microseconds as Triton has it, in seconds; None where it asks for nothing.
-
-    Raises:
-        ProblemError: it is no whole number of 0 or more.
-    """
+    """The parameter `timeout`, in microseconds as Triton has it, in seconds; None where it asks for nothing."""
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**64:
@@ -95,17 +87,11 @@ def seconds_of(value: object, field: str) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class InferenceCall:
-    """What a request asks of a model, beside its numbers.
+    """What a request asks of a model, beside its numbers."""
 
-    Attributes:
-        model: that is asked; it has admitted the tensors.
-        declared: every input.
-        timeout: seconds within which the answer is wanted; None: as long as the server allows.
-    """
-
-    model: Model
-    declared: Sequence[Declared]
-    timeout: float | None
+    model: Model  # that is asked; it has admitted the tensors
+    declared: Sequence[Declared]  # every input
+    timeout: float | None  # seconds within which the answer is wanted; None: as long as the server allows
 
     def field(self, name: str) -> str:
         """Where an input stands in the request."""
@@ -118,44 +104,21 @@ class InferenceCall:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Where one tensor's bytes lie after the JSON.
+    """Where one tensor's bytes lie after the JSON."""
 
-    Attributes:
-        dtype: of the tensor.
-        shape: of the tensor.
-        offset: bytes from the JSON's end.
-        size: bytes.
-    """
-
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    offset: int
-    size: int
+    dtype: np.dtype[Any]  # of the tensor
+    shape: tuple[int, ...]  # of the tensor
+    offset: int  # bytes from the JSON's end
+    size: int  # bytes
 
     def array(self, body: bytes, start: int) -> NDArray[Any]:
-        """The tensor: a view of the body, copied only where it is not aligned.
-
-        Args:
-            body: long enough to hold it.
-            start: where the JSON ends.
-        """
+        """The tensor: a view of the body, copied only where it is not aligned."""
         array = np.frombuffer(body, self.dtype, self.size // self.dtype.itemsize, start + self.offset)
         return (array if array.flags.aligned else array.copy()).reshape(self.shape)
 
 
 def sized(size: object, datatype: str, shape: Sequence[int], offset: int, field: str) -> Slot:
-    """The place of a tensor that says how many bytes it has.
-
-    Args:
-        size: its parameter `binary_data_size`.
-        datatype: the protocol's name.
-        shape: what the request declares.
-        offset: bytes of the tensors before it.
-        field: of the parameter.
-
-    Raises:
-        ProblemError: the size is not that of its datatype and shape.
-    """
+    """The place of a tensor that says how many bytes it has. `offset`: bytes of the tensors before it."""
     dtype = dtype_of(datatype, field)
     wanted = math.prod(shape) * dtype.itemsize
     if type(size) is not int or size != wanted:
@@ -166,49 +129,26 @@ def sized(size: object, datatype: str, shape: Sequence[int], offset: int, field:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One output that a request wants.
+    """One output that a request wants."""
 
-    Attributes:
-        name: of the tensor.
-        binary: whether its numbers follow the JSON as bytes.
-        opening: what JSON says of it up to its numbers, with places for its shape, and for its bytes where binary.
-    """
-
-    name: str
-    binary: bool
-    opening: bytes
+    name: str  # of the tensor
+    binary: bool  # whether its numbers follow the JSON as bytes
+    opening: bytes  # what JSON says of it up to its numbers, with places for its shape, and for its bytes where binary
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedRequest:
-    """A request without the bytes that follow its JSON.
+    """A request without the bytes that follow its JSON."""
 
-    Attributes:
-        call: what is asked of the model.
-        arrays: tensors whose numbers stand in the JSON.
-        slots: where the others lie after it.
-        tail: bytes that must follow the JSON.
-        outputs: what is wanted.
-        opening: the answer's JSON up to its first output.
-    """
-
-    call: InferenceCall
-    arrays: Tensors
-    slots: Mapping[str, Slot]
-    tail: int
-    outputs: tuple[Output, ...]
-    opening: bytes
+    call: InferenceCall  # what is asked of the model
+    arrays: Tensors  # tensors whose numbers stand in the JSON
+    slots: Mapping[str, Slot]  # where the others lie after it
+    tail: int  # bytes that must follow the JSON
+    outputs: tuple[Output, ...]  # what is wanted
+    opening: bytes  # the answer's JSON up to its first output
 
     def tensors(self, body: bytes, start: int) -> dict[str, NDArray[Any]]:
-        """Every input of the request.
-
-        Args:
-            body: of the request.
-            start: where its JSON ends.
-
-        Raises:
-            ProblemError: the bytes after the JSON are not as many as the JSON says.
-        """
+        """Every input of the request."""
         given = len(body) - start
         if given != self.tail:
             detail = f"{given} bytes follow the JSON, wanted {self.tail}: the sum of every binary_data_size"
@@ -219,12 +159,7 @@ class ParsedRequest:
 def header_length(value: bytes | None, body: bytes) -> int:
     """How many bytes of the body are JSON.
 
-    Args:
-        value: of the header `Inference-Header-Content-Length`; None: all of the body.
-        body: of the request.
-
-    Raises:
-        ProblemError: it is no number, or more than there is.
+    `value`: of the header `Inference-Header-Content-Length`; None: all of the body.
     """
     if value is None:
         return len(body)
@@ -240,11 +175,7 @@ def header_length(value: bytes | None, body: bytes) -> int:
 
 
 def parse(model: Model, text: bytes, most: int) -> ParsedRequest:
-    """Work out a request's JSON, of at most so many rows; done once for JSON that comes again and again.
-
-    Raises:
-        ProblemError: it is no JSON or no request of this model, with the field that is wrong.
-    """
+    """Work out a request's JSON, of at most so many rows; done once for JSON that comes again and again."""
     return (_remembered if len(text) <= LONGEST_REMEMBERED else _parse)(model, text, most)
 
 
@@ -337,11 +268,7 @@ def _json_array(data: msgspec.Raw, tensor: Declared) -> NDArray[Any]:
 
 
 def array_of(items: list[Any], datatype: str, shape: Sequence[int], field: str) -> NDArray[Any]:
-    """The tensor of numbers in row-major order, or of lists of lists as `shape` has it.
-
-    Raises:
-        ProblemError: another number of elements, or one that the datatype cannot hold.
-    """
+    """The tensor of numbers in row-major order, or of lists of lists as `shape` has it."""
     if items and isinstance(items[0], list):
         for size in shape[1:]:
             if any(len(item) != size for item in items):
@@ -377,11 +304,7 @@ def _floats(items: list[Any], dtype: np.dtype[Any], field: str) -> NDArray[Any]:
 
 
 def response_of(parsed: ParsedRequest, tensors: Tensors) -> Response:
-    """The answer as the request wants it: its outputs in its order, the bytes of an image copied once.
-
-    Raises:
-        ProblemError: numbers that JSON cannot say.
-    """
+    """The answer as the request wants it: its outputs in its order, the bytes of an image copied once."""
     parts, arrays = [parsed.opening], list[memoryview]()
     for output in parsed.outputs:
         array = tensors[output.name]

@@ -71,19 +71,8 @@ def test_a_real_server_is_measured_beside_the_generator_alone(document: dict[str
     assert 0 < served["latency_ms"]["p50"] <= served["latency_ms"]["p90"] <= served["latency_ms"]["p99"]
     assert served["cpu_us"]["client"] > 0
     assert min(served["cpu_us"]["server"], served["own_cpu_us"]["high"]) > 0
-
-
-@pytest.mark.slow
-def test_every_figure_about_what_was_measured_is_there(document: dict[str, Any]) -> None:
     figures = {figure["name"]: figure for figure in document["targets"]}
-    measured = {
-        "clients_share",
-        "clients_p99",
-        "clients_own_cpu_ganport_serve",
-        "one_client_added_http",
-        "memory_growth",
-    }
-    assert {f"{name}_fp32" for name in measured} <= set(figures)
+    assert "clients_own_cpu_ganport_serve_fp32" in figures
     share = figures["clients_share_fp32"]["estimate"]
     assert share["low"] <= share["value"] <= share["high"]
     one = figures["one_client_added_http_fp32"]["details"]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 from ganport_bench.client.loops import closed_loop
-from ganport_bench.client.outcome import CHECKED, GoldenImages
+from ganport_bench.client.outcome import CHECKED, GoldenImages, Outcome
 from ganport_bench.client.requests import Endpoint, SeedEncoder
 from ganport_bench.errors import BenchError
 
@@ -144,3 +144,19 @@ def test_nobody_listening_takes_one_line() -> None:
         endpoint = Endpoint("127.0.0.1", free.getsockname()[1], SeedEncoder())
         with pytest.raises(BenchError, match=r"^127.0.0.1:\d+ takes no connection: .*refused"):
             closed_loop(endpoint, EXPECTED, clients=2, requests=1)
+
+
+def test_where_nothing_came_before_the_first_answers_took_since_the_beginning() -> None:
+    """An answer 1.2 s after the beginning is no 3.3 a second since 0.9 s."""
+    answered = np.array([1.2])
+    outcome = Outcome(answered - 1.2, answered - 1.2, answered, np.full(1, 200, np.int16), {}, {}, 0, 0, 1.0, 1.2)
+    assert outcome.rate(0.9, 1.9) == pytest.approx(1 / 1.2)
+
+
+def test_answers_that_come_in_batches_have_the_same_rate_in_any_window() -> None:
+    answered = np.repeat(np.arange(1, 51) * 0.1, 64)
+    status = np.full(len(answered), 200, np.int16)
+    outcome = Outcome(answered - 0.1, answered - 0.1, answered, status, {}, {}, 0, 0, 1.0, 5.0)
+    for begin in (0.0, 0.31, 0.39, 1.05):
+        assert outcome.rate(begin, begin + 1) == pytest.approx(640)
+    assert outcome.rate(5.1, 6.0) == 0

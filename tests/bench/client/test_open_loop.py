@@ -66,8 +66,8 @@ import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (60, int(sys.argv[2])))
 from ganport_bench.client.http import HttpClient
 from ganport_bench.client.requests import Endpoint, SeedEncoder
-from ganport_bench.client.outcome import AnyAnswer
-with HttpClient(Endpoint("127.0.0.1", int(sys.argv[1]), SeedEncoder()), AnyAnswer(), 100):
+from ganport_bench.client.outcome import AnswerCheck
+with HttpClient(Endpoint("127.0.0.1", int(sys.argv[1]), SeedEncoder()), AnswerCheck(), 100):
     print("open")
 """
     with running(Fake()) as fake:

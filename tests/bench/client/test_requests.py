@@ -17,13 +17,6 @@ def test_the_open_inference_protocol_is_spoken_in_binary_both_ways(seed: int) ->
     assert int.from_bytes(binary, "little") == seed
 
 
-def test_another_model_may_want_a_batch_axis() -> None:
-    first, _, document, _ = parse(SeedEncoder("ganport_generator", (1, 1)).request(7))
-    assert "/v2/models/ganport_generator/infer" in first
-    assert isinstance(document["inputs"], list)
-    assert document["inputs"][0]["shape"] == [1, 1]
-
-
 @given(SEEDS)
 def test_litserve_is_asked_in_json(seed: int) -> None:
     first, headers, document, binary = parse(LitServeEncoder().request(seed))

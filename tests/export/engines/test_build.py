@@ -11,9 +11,8 @@ from typing import Any
 import onnx
 import pytest
 from ganport_export import ExportError
-from ganport_export.engines import BuiltEngine, PrecisionError, Target, build_engines
-from ganport_runtime.fields import Fields
-from ganport_runtime.manifest import CompiledEngine, Variant
+from ganport_export.engines import BuiltEngine, Target, build_engines
+from ganport_runtime.manifest import CompiledEngine, Fields, Variant
 
 from tests.support.typed_graphs import LATENT, Source, graph, source
 
@@ -199,26 +198,9 @@ def test_a_target_that_it_cannot_build_for_is_refused(target: Target, message: s
     assert message in refusal(source("deconv", "fp32"), target=target)
 
 
-@pytest.mark.parametrize(
-    ("libraries", "message"),
-    [
-        (["onnx-tensorrt"], "engines of 'onnx-tensorrt' cannot be built: choose from tensorrt-rtx, tensorrt"),
-        (["tensorrt-rtx", "tensorrt-rtx"], "name each library once"),
-    ],
-)
-def test_libraries_that_are_unknown_or_named_twice_are_refused(libraries: list[str], message: str) -> None:
-    with pytest.raises(ExportError) as caught:
-        build_engines([source("deconv", "fp32")], libraries)
-    assert message in str(caught.value)
-
-
 def test_a_library_that_is_not_installed_is_refused_before_anything_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     built: list[str] = []
     with pytest.raises(ExportError, match=r"tensorrt is not installed .*; pip install 'ganport\[tensorrt\]'"):
         build_engines([source("deconv", "fp32")], ["tensorrt-rtx", "tensorrt"], progress=built.append)
     assert not built
-
-
-def test_precision_errors_are_export_errors() -> None:
-    assert issubclass(PrecisionError, ExportError)

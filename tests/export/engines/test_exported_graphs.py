@@ -1,6 +1,7 @@
 """Engines of graphs that our own passes made: the phases, half precision and the symmetric int8 that engines want."""
 
 import hashlib
+from typing import Any
 
 import onnx
 import onnx_ir
@@ -34,22 +35,21 @@ def phase() -> onnx_ir.Model:
     return model
 
 
-def test_phases_in_fp32(phase: onnx_ir.Model) -> None:
-    (built,) = build_engines([of(phase, "fp32")], ["tensorrt-rtx"], pytest.fail)
-    assert built.engine.details["layers"] == {"convolution/fp32": 56, "matrix product/fp32": 6}
+def layers_of(model: onnx_ir.Model, precision: str) -> Any:
+    (built,) = build_engines([of(model, precision)], ["tensorrt-rtx"], pytest.fail)
+    return built.engine.details["layers"]
 
 
-def test_phases_in_fp16(phase: onnx_ir.Model) -> None:
+def test_phases_in_fp32_and_fp16(phase: onnx_ir.Model) -> None:
+    assert layers_of(phase, "fp32") == {"convolution/fp32": 56, "matrix product/fp32": 6}
     half = phase.clone()
     to_half(half, [{"z": latents(0, 0, 8, LATENT)}], threads=1)
     name_plainly(half)
-    (built,) = build_engines([of(half, "fp16")], ["tensorrt-rtx"], pytest.fail)
-    assert built.engine.details["layers"] == {"convolution/fp16": 56, "matrix product/fp16": 6}
+    assert layers_of(half, "fp16") == {"convolution/fp16": 56, "matrix product/fp16": 6}
 
 
 @exact_int8
 def test_phases_in_int8(phase: onnx_ir.Model) -> None:
     calibration, held_out = ([{"z": latents(seed, 0, 8, LATENT)}] for seed in (0, 1))
     made = quantize(phase, "s8s8", calibration=calibration, held_out=held_out, target_db=0.0)
-    (built,) = build_engines([of(made.model, "int8")], ["tensorrt-rtx"], pytest.fail)
-    assert built.engine.details["layers"] == {"convolution/int8": 56, "matrix product/int8": 7}
+    assert layers_of(made.model, "int8") == {"convolution/int8": 56, "matrix product/int8": 7}

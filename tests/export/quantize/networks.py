@@ -8,9 +8,8 @@ import pytest
 from ganport_export.inputs import Feed
 from ganport_export.passes.name_plainly import name_plainly
 from numpy.typing import NDArray
-from onnx import helper
 
-from tests.export.graphs import model_of, weights
+from tests.export.graphs import model_of, node, weights
 
 LATENT_DIM, CHANNELS = 10, 6
 
@@ -33,13 +32,13 @@ def generator(*, activation: str = "Relu", seed: int = 0) -> onnx_ir.Model:
         "b2": weights(random, 3) / 4,
     }
     nodes = [
-        helper.make_node("Gemm", ["x", "w0", "b0"], ["g"], transB=1),
-        helper.make_node("Reshape", ["g", "planes"], ["r"]),
-        helper.make_node(activation, ["r"], ["a0"]),
-        helper.make_node("ConvTranspose", ["a0", "w1", "b1"], ["c1"], strides=[2, 2], pads=[1, 1, 1, 1]),
-        helper.make_node(activation, ["c1"], ["a1"]),
-        helper.make_node("ConvTranspose", ["a1", "w2", "b2"], ["c2"], strides=[2, 2], pads=[1, 1, 1, 1]),
-        helper.make_node("Tanh", ["c2"], ["y"]),
+        node("Gemm", ["x", "w0", "b0"], ["g"], transB=1),
+        node("Reshape", ["g", "planes"], ["r"]),
+        node(activation, ["r"], ["a0"]),
+        node("ConvTranspose", ["a0", "w1", "b1"], ["c1"], strides=[2, 2], pads=[1, 1, 1, 1]),
+        node(activation, ["c1"], ["a1"]),
+        node("ConvTranspose", ["a1", "w2", "b2"], ["c2"], strides=[2, 2], pads=[1, 1, 1, 1]),
+        node("Tanh", ["c2"], ["y"]),
     ]
     model = model_of(nodes, constants, (LATENT_DIM,))
     name_plainly(model)

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 import pytest
 from ganport_runtime import Bundle, ClosedError, Discriminator, Generator, PlanError
-from ganport_runtime.backends import Session, cuda, load_backend
+from ganport_runtime.backends import Session, cuda
 from ganport_runtime.backends.onnxruntime import CUDA_OPTIONS, OnnxRuntimeBackend
 from ganport_runtime.batches import BUCKETS
 from ganport_runtime.latents import latents
@@ -29,13 +29,6 @@ def opened(bundle: Path, options: Mapping[str, str], device: str = "cuda") -> Se
     described = Bundle.open(bundle)
     (entry,) = described.variants("generator")
     return OnnxRuntimeBackend().open(described.read(entry), entry=entry, device=device, threads=None, options=options)
-
-
-def test_cuda_graphs_are_a_choice_of_the_gpu_alone(bundle: Path) -> None:
-    (entry,) = Bundle.open(bundle).variants("generator")
-    backend = load_backend("onnxruntime")
-    assert list(backend.settings_to_try(entry, "cuda")) == GRAPHS
-    assert all("cuda_graph" not in choice for choice in backend.settings_to_try(entry, "cpu"))
 
 
 class FallingBack:

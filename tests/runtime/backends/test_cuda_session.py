@@ -88,13 +88,6 @@ def test_a_bucket_is_bound_once_and_has_one_graph(bundle: Path, runtime: HostCud
     assert runtime.calls.count("cudaMalloc") == 4
 
 
-@pytest.mark.usefixtures("runtime")
-def test_without_graphs_no_run_has_an_id(bundle: Path) -> None:
-    session, real = session_of(bundle, "generator", OFF)
-    session.run(("image",), {"z": latents(0, 0, 1, 12)})
-    assert real.ids == [None]
-
-
 def test_closing_gives_everything_back(bundle: Path, runtime: HostCuda) -> None:
     session, _ = session_of(bundle, "generator", ON)
     session.run(("image",), {"z": latents(0, 0, 2, 12)})

@@ -17,10 +17,10 @@ TUNE = """
 import json, sys
 from ganport_runtime import Generator
 from ganport_runtime.backends import BACKENDS, all_packages, engine_versions, load_backend
-from ganport_runtime.tuning import turns, tuner
+from ganport_runtime.tuning import timing, tuner
 from ganport_runtime.tuning.record import Budget
 
-tuner.TURN_SECONDS, turns.MOST_ROUNDS = 0.001, 1
+tuner.TURN_SECONDS, timing.MOST_ROUNDS = 0.001, 1
 path = sys.argv[1]
 for other in ("onnxruntime", "openvino"):  # the toy is left to win
     type(load_backend(other)).entry_refusal = lambda *_: None if "--reference" in sys.argv else "not today"

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ganport_runtime import Bundle, BundleError, ClosedError, Generator, PlanError
+from ganport_runtime import Bundle, ClosedError, Generator, PlanError
 from ganport_runtime.backends import Session, cuda, load_backend
 from ganport_runtime.batches import BUCKETS
 from ganport_runtime.latents import latents
-from ganport_runtime.manifest import CompiledEngine
 from numpy.typing import NDArray
 
 from tests.support.engine_bundles import make_engine_bundle
@@ -167,19 +166,3 @@ def test_a_closed_session_gives_its_memory_back(path: Path) -> None:
 def cuda_free() -> int:
     gc.collect()  # contexts and engines go with the last reference to them
     return int(cuda.call("cudaMemGetInfo"))
-
-
-def test_an_altered_engine_never_reaches_the_library(path: Path) -> None:
-    bundle = Bundle.open(path)
-    entry: CompiledEngine = bundle.manifest.engines[0]
-    data = bytearray(bundle.read(entry))
-    data[len(data) // 2] ^= 1
-    with pytest.raises(BundleError, match="its SHA-256 is"):
-        BACKEND.open(bytes(data), entry=entry, device="cuda", threads=None)
-
-
-def test_a_batch_without_a_profile_is_refused(path: Path) -> None:
-    session = opened(path, "fp32", "on")
-    with pytest.raises(PlanError, match="no profile for batch 3, it has 1, 2, 4, 8, 16, 32, 64"):
-        session.run(("image",), {"z": latents(1, 0, 3, LATENT)})
-    session.close()

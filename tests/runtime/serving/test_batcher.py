@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 from ganport_runtime import Discriminator, Generator, InputError, PlanError, latents
+from ganport_runtime.batches import BUCKETS
 from ganport_runtime.opening import Running
 from ganport_runtime.serving import Answer, Batcher, BatchReport, DeadlineError, QueueFullError, Scorer
+from ganport_runtime.serving.policy import Speeds
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -281,6 +283,7 @@ def test_a_bucket_that_makes_other_bytes_is_left_out(one_thread: Generator) -> N
 
 def test_a_small_part_of_a_batch_does_not_keep_all_of_it(gated: Generator, held: Held) -> None:
     with Batcher(gated) as batcher:
+        batcher._worker.queue.speeds = Speeds(dict.fromkeys(BUCKETS, 0.005))  # so that all that waits is one batch
         with held.shut():
             batcher.submit(1)
             held.wait_for_run()

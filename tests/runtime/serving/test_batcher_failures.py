@@ -1,18 +1,19 @@
-"""How a batcher ends, and what it does where something fails: an engine, an observer, a thread, a fork."""
+"""How a batcher ends, what it does where something fails, and large requests that become late half done."""
 
 import asyncio
 import gc
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
-from ganport_runtime import ClosedError, Generator, PlanError, latents
-from ganport_runtime.serving import Batcher, BatchReport, DeadlineError, QueueFullError
+from ganport_runtime import Batcher, ClosedError, Generator, PlanError, latents
+from ganport_runtime.serving import BatchReport, DeadlineError, QueueFullError
 
 from tests.runtime.serving.conftest import MARK, SHORT, Held, marked
 
@@ -252,3 +253,37 @@ def test_a_forked_process_is_told_to_make_its_own(bundle: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, str(bundle)], capture_output=True, text=True, timeout=60)
     assert done.stderr == ""
     assert done.stdout == "this batcher was made before the process forked; make one of its own in each process\n2\n"
+
+
+@pytest.fixture
+def batches(generator: Generator) -> float:
+    """Seconds that 64 images take."""
+    generator.sample(64)
+    began = time.monotonic()
+    generator.sample(64)
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("count", [65, 130, 500, 1000])
+def test_large_requests_of_threads_that_become_late(generator: Generator, batches: float, count: int) -> None:
+    with Batcher(generator) as batcher:
+        answers = []
+        for share in (0.5, 1, 1.5, 2, 3, 5, 8):
+            with suppress(DeadlineError):
+                answers.append(batcher.submit(count, timeout=share * batches))
+            with suppress(DeadlineError):
+                answers[-1].result(timeout=60)
+        assert np.array_equal(batcher.submit(3, seed=1).result(timeout=60), generator.sample(3, seed=1))
+        assert batcher.stats().queued == 0
+
+
+def test_large_requests_of_event_loops_that_become_late(generator: Generator, batches: float) -> None:
+    async def main(batcher: Batcher) -> None:
+        for share in (0.5, 1, 1.5, 2, 3, 5, 8):
+            with suppress(DeadlineError):
+                await asyncio.wait_for(batcher.submit(1000, timeout=share * batches), 60)
+
+    with Batcher(generator) as batcher:
+        asyncio.run(main(batcher))
+        assert np.array_equal(batcher.submit(3, seed=1).result(timeout=60), generator.sample(3, seed=1))
+        assert batcher.stats().queued == 0

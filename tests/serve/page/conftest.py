@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ganport_runtime import Generator
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, sync_playwright
 
 from tests.support.bundles import make_bundle, make_weights
@@ -31,21 +30,13 @@ REFUSED = "Failed to load resource"
 
 @dataclass
 class Watched:
-    """A page, with everything in it that must not be.
+    """A page, with everything in it that must not be."""
 
-    Attributes:
-        page: in a context of its own.
-        origin: of the server that it may speak with.
-        complaints: errors and warnings of scripts, and of the browser.
-        refusals: what the browser writes of answers that are no success.
-        foreign: addresses of others.
-    """
-
-    page: Page
-    origin: str
-    complaints: list[str] = field(default_factory=list)
-    refusals: list[str] = field(default_factory=list)
-    foreign: list[str] = field(default_factory=list)
+    page: Page  # in a context of its own
+    origin: str  # of the server that it may speak with
+    complaints: list[str] = field(default_factory=list)  # errors and warnings of scripts, and of the browser
+    refusals: list[str] = field(default_factory=list)  # what the browser writes of answers that are no success
+    foreign: list[str] = field(default_factory=list)  # addresses of others
 
     def watch(self) -> None:
         self.page.on("console", self._heard)
@@ -69,12 +60,6 @@ Open = Callable[..., Any]
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_bundle(tmp_path_factory.mktemp("page") / "tiny.ganport", make_weights(latent_dim=6))
-
-
-@pytest.fixture(scope="session")
-def generator(bundle: Path) -> Iterator[Generator]:
-    with Generator.open(bundle, threads=1) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")  # while it is open, no test can run an event loop of its own

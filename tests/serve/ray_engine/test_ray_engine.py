@@ -82,20 +82,6 @@ def test_many_requests_at_once_each_get_their_own(running: Running, first: Made)
         assert np.array_equal(images, first.generator.sample(count, seed=seed, start=start))
 
 
-@pytest.mark.parametrize(
-    ("count", "arguments", "text"),
-    [
-        (0, {}, "count is 0"),
-        (True, {}, "count is True"),
-        (1, {"seed": -1}, "seed is -1"),
-        (2, {"start": 2**64 - 1}, "past the last image"),
-    ],
-)
-def test_refuses_what_is_wrong(running: Running, count: int, arguments: Any, text: str) -> None:
-    with pytest.raises(InputError, match=text):
-        running.run(running.engine.sample(count, **arguments))
-
-
 def test_refuses_wrong_rows(running: Running) -> None:
     z = np.zeros((2, 12), np.float32)
     z[1, 3] = np.nan

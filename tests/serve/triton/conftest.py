@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import tritonclient.grpc as triton_grpc  # type: ignore[import-untyped]
 import tritonclient.http as triton_http  # type: ignore[import-untyped]
-from ganport_runtime import Discriminator, Generator
 from ganport_serve.triton.choices import TritonChoices
 from ganport_serve.triton.repository import export_repository
 from triton_server import TritonAddresses, find_tritonserver, running
@@ -27,18 +26,6 @@ def weights() -> Weights:
 def bundle(tmp_path_factory: pytest.TempPathFactory, weights: Weights) -> Path:
     """To be read only."""
     return add_probe(make_bundle(tmp_path_factory.mktemp("triton") / "tiny.ganport", weights), weights)
-
-
-@pytest.fixture(scope="session")
-def generator(bundle: Path) -> Iterator[Generator]:
-    with Generator.open(bundle, threads=1) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="session")
-def discriminator(bundle: Path) -> Iterator[Discriminator]:
-    with Discriminator.open(bundle, threads=1) as opened:
-        yield opened
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def test_python_models_carry_the_bundle_and_the_runtime(bundle: Path, tmp_path: 
         assert copy.digest == Bundle.open(bundle).digest
         assert files_of(copy.path) == {"manifest.json", *(entry.file for entry in copy.files)}
         code = files_of(repository / model / "1" / "ganport_runtime")
-        assert {"__init__.py", "generator.py", "backends/onnxruntime.py", "py.typed"} <= code
+        assert {"__init__.py", "latents.py", "backends/onnxruntime.py", "py.typed"} <= code
         assert not [file for file in code if "__pycache__" in file]
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import triton_server
 import tritonclient.grpc as triton_grpc  # type: ignore[import-untyped]
 import tritonclient.http as triton_http  # type: ignore[import-untyped]
 from ganport_runtime import Discriminator, Generator
@@ -174,14 +173,3 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
         running(tmp_path / "nowhere"),
     ):
         pytest.fail("it started")
-
-
-def test_without_the_package_there_is_a_reason_to_skip(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(triton_server, "find_spec", {}.get)
-    triton_server.installation.cache_clear()
-    try:
-        assert str(find_tritonserver()).startswith("nvidia-pytriton is not installed, which carries a tritonserver: ")
-        with pytest.raises(TritonError, match="nvidia-pytriton is not installed"), running("."):
-            pytest.fail("it started")
-    finally:
-        triton_server.installation.cache_clear()

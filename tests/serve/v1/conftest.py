@@ -5,7 +5,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from ganport_runtime import Discriminator, Generator
 
 from tests.support.bundles import make_bundle, make_weights
 from tests.support.serving import Here, serving_here
@@ -28,16 +27,4 @@ def here(bundle: Path) -> Iterator[Here]:
 @pytest.fixture(scope="module")
 def client(here: Here) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=here.url) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def generator(bundle: Path) -> Iterator[Generator]:
-    with Generator.open(bundle, threads=1) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def discriminator(bundle: Path) -> Iterator[Discriminator]:
-    with Discriminator.open(bundle, threads=1) as found:
         yield found

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 import pytest
 import tritonclient.grpc as triton_grpc  # type: ignore[import-untyped]
 import tritonclient.http as triton_http  # type: ignore[import-untyped]
-from ganport_runtime import Discriminator, Generator
 
 from tests.serve.v2.tensors import LATENT_DIM
 from tests.support.bundles import make_bundle, make_weights
@@ -43,18 +42,6 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def place(bundle: Path) -> Iterator[Place]:
     with serving_here(bundle, grpc_port=0, max_count=MAX_COUNT, max_body=MAX_BODY) as here:
         yield place_of(here, bundle)
-
-
-@pytest.fixture(scope="session")
-def generator(bundle: Path) -> Iterator[Generator]:
-    with Generator.open(bundle, threads=1) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="session")
-def discriminator(bundle: Path) -> Iterator[Discriminator]:
-    with Discriminator.open(bundle, threads=1) as opened:
-        yield opened
 
 
 @pytest.fixture(scope="session")

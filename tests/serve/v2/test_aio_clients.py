@@ -11,11 +11,11 @@ import tritonclient.grpc as triton_grpc  # type: ignore[import-untyped]
 import tritonclient.grpc.aio as triton_grpc_aio  # type: ignore[import-untyped]
 import tritonclient.http as triton_http  # type: ignore[import-untyped]
 import tritonclient.http.aio as triton_http_aio  # type: ignore[import-untyped]
-from ganport_runtime import Discriminator, Generator
+from ganport_runtime import Generator
 from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]
 
 from tests.serve.v2.conftest import Place
-from tests.serve.v2.tensors import Array, asked, latents, seeded, tensors
+from tests.serve.v2.tensors import Array, latents, seeded, tensors
 
 Ask = Callable[[Any, Any], Awaitable[None]]
 Run = Callable[[Ask], None]
@@ -24,10 +24,7 @@ Run = Callable[[Ask], None]
 @pytest.fixture(params=["http", "grpc"])
 def run(request: pytest.FixtureRequest, place: Place) -> Run:
     """Runs a coroutine that is given a client and the module of its protocol."""
-    modules = {
-        "http": (triton_http_aio, triton_http, place.http),
-        "grpc": (triton_grpc_aio, triton_grpc, place.grpc),
-    }
+    modules = {"http": (triton_http_aio, triton_http, place.http), "grpc": (triton_grpc_aio, triton_grpc, place.grpc)}
     aio, protocol, address = modules[request.param]
 
     async def whole(ask: Ask) -> None:
@@ -78,40 +75,10 @@ def test_latents_and_seeds_become_the_images_of_the_generator(run: Run, generato
     run(ask)
 
 
-def test_requests_at_once_each_get_their_own_image(run: Run, generator: Generator) -> None:
-    async def ask(client: Any, protocol: Any) -> None:
-        begun = [images_of(client, protocol, seeded(2, 1, index)) for index in range(40)]
-        assert np.array_equal(np.concatenate(await asyncio.gather(*begun)), generator.sample(40, seed=2))
-
-    run(ask)
-
-
-def test_scores_of_one_output(run: Run, generator: Generator, discriminator: Discriminator) -> None:
-    images = generator.sample(2, seed=6)
-
-    async def ask(client: Any, protocol: Any) -> None:
-        outputs = asked(protocol, "features")
-        result = await client.infer("discriminator", tensors(protocol, {"image": images}), outputs=outputs)
-        assert np.array_equal(result.as_numpy("features"), discriminator.embed(images))
-        assert result.as_numpy("logit") is None
-
-    run(ask)
-
-
 def test_a_refused_request_leaves_the_client_usable(run: Run, generator: Generator) -> None:
     async def ask(client: Any, protocol: Any) -> None:
         with pytest.raises(InferenceServerException, match=r"count is 0, wanted 1 to 200"):
             await images_of(client, protocol, seeded(1, 0))
         assert np.array_equal(await images_of(client, protocol, seeded(1)), generator.sample(1, seed=1))
-
-    run(ask)
-
-
-def test_compressed_requests(run: Run, generator: Generator) -> None:
-    async def ask(client: Any, protocol: Any) -> None:
-        http = {"request_compression_algorithm": "deflate", "response_compression_algorithm": "gzip"}
-        options = http if protocol is triton_http else {"compression_algorithm": "gzip"}
-        images = await images_of(client, protocol, seeded(9, 3), **options)
-        assert np.array_equal(images, generator.sample(3, seed=9))
 
     run(ask)

@@ -151,14 +151,6 @@ def test_a_timeout_that_is_none(stub: Any, value: Any) -> None:
     assert (error.code(), error.details().split(":")[0]) == (Code.INVALID_ARGUMENT, "parameters.timeout")
 
 
-def test_a_timeout_that_cannot_be_met_and_one_that_can(grpc: Any, generator: Generator) -> None:
-    with pytest.raises(InferenceServerException) as caught:
-        grpc.infer("generator", tensors(triton_grpc, seeded(1, 200)), timeout=1)
-    assert caught.value.status() == "StatusCode.DEADLINE_EXCEEDED"
-    images = grpc.infer("generator", tensors(triton_grpc, seeded(1)), timeout=30_000_000).as_numpy("image")
-    assert np.array_equal(images, generator.sample(1, seed=1))
-
-
 def test_bytes_that_are_no_message(place: Place) -> None:
     with grpcio.insecure_channel(place.grpc) as channel:
         call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")

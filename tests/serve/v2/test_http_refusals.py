@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tritonclient.http as triton_http  # type: ignore[import-untyped]
 from ganport_runtime import Generator
-from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]
 
 from tests.serve.v2.conftest import MAX_BODY, Place
-from tests.serve.v2.tensors import LATENT_DIM, latents, seeded, tensors
+from tests.serve.v2.tensors import LATENT_DIM, latents
 from tests.serve.v2.wire import HEADER_LENGTH, INFER, Answer, packed, seeds, send
 
 SEED = np.array([7], "<u8").tobytes()
@@ -165,13 +163,6 @@ def test_an_index_request_that_is_none(place: Place, body: bytes) -> None:
     assert answer.document["field"] in ("body", "ready")
 
 
-def test_a_timeout_that_cannot_be_met(http: Any) -> None:
-    with pytest.raises(InferenceServerException) as caught:
-        http.infer("generator", tensors(triton_http, seeded(1, 200)), timeout=1)
-    assert caught.value.status() == "504"
-    assert "200 images would come later" in caught.value.message()
-
-
 @pytest.mark.parametrize(
     ("encoding", "body", "status", "words"),
     [
@@ -195,10 +186,6 @@ def test_encodings_that_are_read(place: Place, generator: Generator, encoding: s
     encoded = {"identity": body, "GZIP": gzip.compress(body, mtime=0), "deflate": zlib.compress(body)}[encoding]
     (image,) = send(place.http, encoded, {"Content-Encoding": encoding}).document["outputs"]
     assert image["data"] == generator.sample(1, seed=7).ravel().tolist()
-
-
-def test_a_body_over_the_bound(place: Place) -> None:
-    check(send(place.http, bytes(MAX_BODY + 1)), 413, None, "--max-body-mb")
 
 
 def test_after_all_that_the_right_image_comes(place: Place, generator: Generator) -> None:

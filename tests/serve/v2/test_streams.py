@@ -1,8 +1,7 @@
 """Streams of gRPC: every request answered, in order; a wrong one is said to be wrong, and the stream goes on."""
 
-import asyncio
 import queue
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,7 +9,6 @@ import grpc as grpcio  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 import tritonclient.grpc as triton_grpc  # type: ignore[import-untyped]
-import tritonclient.grpc.aio as triton_grpc_aio  # type: ignore[import-untyped]
 from ganport_runtime import Generator
 from tritonclient.grpc import service_pb2 as pb
 from tritonclient.grpc import service_pb2_grpc
@@ -69,24 +67,6 @@ def test_an_empty_stream_ends_well(place: Place) -> None:
     with grpcio.insecure_channel(place.grpc) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
         assert list(stub.ModelStreamInfer(iter([]), timeout=30)) == []
-
-
-def test_a_stream_of_asyncio(place: Place, generator: Generator) -> None:
-    async def requests() -> AsyncIterator[dict[str, Any]]:
-        for seed, count in ((1, 2), (2, 0), (3, 1)):
-            yield {"model_name": "generator", "inputs": tensors(triton_grpc, seeded(seed, count))}
-
-    async def ask() -> list[Any]:
-        client = triton_grpc_aio.InferenceServerClient(place.grpc)
-        try:
-            return [pair async for pair in client.stream_infer(requests())]
-        finally:
-            await client.close()
-
-    (first, _), (_, refusal), (last, _) = asyncio.run(ask())
-    assert np.array_equal(first.as_numpy("image"), generator.sample(2, seed=1))
-    assert "count is 0" in refusal.message()
-    assert np.array_equal(last.as_numpy("image"), generator.sample(1, seed=3))
 
 
 def test_the_deadline_of_a_stream_ends_it(place: Place) -> None:

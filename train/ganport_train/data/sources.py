@@ -30,7 +30,7 @@ DAMAGED = (OSError, ValueError, SyntaxError, EOFError, RuntimeError, NotImplemen
 
 @dataclass(frozen=True)
 class Item:
-    """One image of a source: its name, the name of its class if it has one, and how to open it."""
+    """One image of a source."""
 
     name: str
     class_name: str | None
@@ -39,7 +39,7 @@ class Item:
 
 @dataclass(frozen=True)
 class ImageSource:
-    """Images in a fixed order, and what people should know about how they were found."""
+    """Images in a fixed order, and notes for people."""
 
     items: tuple[Item, ...]
     notes: tuple[str, ...] = ()
@@ -50,9 +50,6 @@ def open_source(source: str) -> ImageSource:
 
     Sub-folders are classes: the first folder below the one that holds all images. Hidden files and `__MACOSX` do not
     count; files that are no images by their extension are left out, and a note says how many.
-
-    Raises:
-        DataError: The source is missing, of no known kind, unreadable, or empty.
     """
     if not source:
         raise DataError(f"the source of images is an empty text: name {KINDS}")
@@ -123,23 +120,18 @@ def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
 def _files(names: Iterable[str], opener: Callable[[str], Callable[[], Image.Image]]) -> ImageSource:
     visible = sorted(name for name in names if not any(_is_hidden(part) for part in name.split("/")))
     images = [name for name in visible if PurePosixPath(name).suffix.lower() in EXTENSIONS]
-    root = _common_folder(images)
+    root = os.path.commonpath([PurePosixPath(name).parent for name in images]) if images else ""
     items = tuple(Item(name, _class_of(name, root), opener(name)) for name in images)
     ignored = len(visible) - len(images)
-    return ImageSource(
-        items, (f"{ignored} files are no images by their extension and were left out",) if ignored else ()
-    )
+    note = f"{ignored} files are no images by their extension and were left out"
+    return ImageSource(items, (note,) if ignored else ())
 
 
 def _is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def _common_folder(names: list[str]) -> PurePosixPath:
-    return PurePosixPath(os.path.commonpath([PurePosixPath(name).parent for name in names]) if names else "")
-
-
-def _class_of(name: str, root: PurePosixPath) -> str | None:
+def _class_of(name: str, root: str) -> str | None:
     parts = PurePosixPath(name).relative_to(root).parts
     return parts[0] if len(parts) > 1 else None
 

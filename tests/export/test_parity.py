@@ -1,10 +1,11 @@
-"""Figures of image differences against values computed by hand, and gates that name the figure they refuse."""
+"""Figures of images, logits and features against values computed by hand; gates name the figure that they refuse."""
 
 import math
 
 import numpy as np
 import pytest
 from ganport_export import ParityError
+from ganport_export.discriminator import DISCRIMINATOR_GATES, DiscriminatorParity, measure_discriminator
 from ganport_export.generator import GENERATOR_GATES, GeneratorParity, measure_generator
 from ganport_export.inputs import Feed
 from ganport_export.reference import NetworkReference
@@ -31,11 +32,6 @@ def test_golden_figures() -> None:
     assert parity.largest_difference == 2
     assert parity.share_off == 0.5
     assert parity.psnr_db == pytest.approx(10 * math.log10(65025 / 1.25))  # mean square (4 + 0 + 1 + 0) / 4
-
-
-def test_largest_possible_difference_does_not_overflow() -> None:
-    parity = compared(gray(0, 255), gray(255, 0))
-    assert (parity.largest_difference, parity.psnr_db) == (255, 0.0)
 
 
 @given(st.lists(st.tuples(st.integers(0, 255), st.integers(0, 255)), min_size=1))
@@ -132,3 +128,59 @@ def test_gate_names_the_figure_and_the_limit(changed: dict[str, float], said: st
         GATE.check("generator-deconv-fp32", figures(**changed))
     assert said in str(caught.value)
     assert "generator-deconv-fp32" in str(caught.value)
+
+
+Outputs = tuple[NDArray[np.floating], NDArray[np.floating]]
+DISCRIMINATOR_GATE = DISCRIMINATOR_GATES["fp32"]
+IMAGES = np.random.default_rng(0).integers(0, 256, (64, 2, 2, 1), dtype=np.uint8)
+
+
+def reference(pixels: Pixels) -> Outputs:
+    flat = pixels.reshape(len(pixels), -1).astype(np.float64)
+    return flat.sum(1), flat / 1000  # largest logit in the hundreds, features below 1
+
+
+def test_errors_are_relative_above_one_and_absolute_below() -> None:
+    def run(pixels: Pixels) -> Outputs:
+        logit, features = reference(pixels)
+        return logit + 0.5, features + 0.01
+
+    parity = measure_discriminator(run, reference, (IMAGES, 255 - IMAGES))
+    largest = [images.reshape(64, -1).sum(1).max() for images in (IMAGES, 255 - IMAGES)]
+    assert parity.logit_error == pytest.approx(0.5 / min(largest))
+    assert parity.features_error == pytest.approx(0.01)
+    assert (parity.images, parity.batches) == (2 * 74, (1, 2, 7, 64))
+
+
+def test_an_error_in_one_batch_size_counts() -> None:
+    def run(pixels: Pixels) -> Outputs:
+        logit, features = reference(pixels)
+        return logit, features + (len(pixels) == 2)
+
+    assert measure_discriminator(run, reference, (IMAGES,)).features_error == pytest.approx(1.0)
+
+
+def test_outputs_of_another_shape_are_refused() -> None:
+    def run(pixels: Pixels) -> Outputs:
+        logit, features = reference(pixels)
+        return logit[:, None], features
+
+    with pytest.raises(ParityError, match=r"shape \(1, 1\), the network's has \(1,\)"):
+        measure_discriminator(run, reference, (IMAGES,))
+
+
+@pytest.mark.parametrize(
+    ("logit", "features", "said"),
+    [
+        (2e-3, 0.0, "logit differ by 0.002"),
+        (0.0, 0.5, "features differ by 0.5"),
+        (math.nan, 0.0, "logit differ by nan"),
+    ],
+)
+def test_gate_names_the_output(logit: float, features: float, said: str) -> None:
+    with pytest.raises(ParityError, match=f"d is no faithful export: {said}.*the limit is 0.001"):
+        DISCRIMINATOR_GATE.check("d", DiscriminatorParity(logit, features, 1, (1,)))
+
+
+def test_discriminator_gate_takes_what_is_on_its_limit() -> None:
+    DISCRIMINATOR_GATE.check("d", DiscriminatorParity(1e-3, 1e-3, 1, (1,)))
