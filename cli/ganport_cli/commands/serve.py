@@ -30,9 +30,6 @@ TOKEN, ADMIN_TOKEN = "GANPORT_TOKEN", "GANPORT_ADMIN_TOKEN"
 MAX_COUNT = 1024  # images of one request where it is not given and the queue holds as many
 # When Python looks for garbage: after so many new objects, as 700, its own number, would cost throughput.
 GARBAGE = (5_000, 10, 10)
-# Seconds. A thread whose engine has finished waits so long at most for the event loop to release the interpreter;
-# with Python's own 5 ms the engine could stand idle for a third of a batch.
-SWITCH_INTERVAL = 0.0005
 PORTS = {"min": 0, "max": 65535}
 
 Host = Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 is every one of this machine.")]
@@ -121,7 +118,6 @@ def serve(
 
         Bundle.open(bundle)  # what is wrong at first sight is said before a port is opened
         configure_logs(log_format, debug=log_requests)
-        sys.setswitchinterval(SWITCH_INTERVAL)
         allow_files(settings.max_connections + settings.max_grpc_connections)
         _run(bundle, settings, _maker(engine, bundle, settings, opening), is_told_to_end, json=json)
 
