@@ -127,7 +127,7 @@ def test_a_body_that_nobody_reads_has_no_deadline(bundle: Path, gate: Gate) -> N
 
 
 def test_an_answer_that_never_fits_is_refused_before_it_is_made(bundle: Path, weights: Weights) -> None:
-    limits = {"max_bodies": 60_000, "max_body": 50_000, "max_count": 1024}
+    limits: dict[str, Any] = {"max_bodies": 60_000, "max_body": 50_000, "max_count": 1024}
     with serving_here(bundle, grpc_port=0, **limits) as here:
         row = int(np.prod(here.engine.served.image_shape))
         most = 60_000 // row
@@ -169,7 +169,7 @@ def test_where_http_ends_by_itself_the_server_ends_with_an_error(bundle: Path, m
 
 def test_images_that_another_plan_may_have_made_are_not_cached(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving_here(bundle, token="t") as here, connected(here.port) as connection:
-        head = {"authorization": "Bearer t"}
+        head: dict[str, Any] = {"authorization": "Bearer t"}
         path = json.dumps({"path": str(bundle)}).encode()
         run_bucket = Generator.run_bucket
         held, end = threading.Event(), threading.Event()
