@@ -213,20 +213,23 @@ def test_answers_of_grpc_that_nobody_reads_are_charged_until_their_time_is_over(
     monkeypatch.setattr(grpc_server, "SLOWEST", MIB)
     many: dict[str, Array] = {"seed": np.array([1], np.uint64), "count": np.array([200], np.uint32)}  # 2.3 MiB
     asked = request_of(many).SerializeToString()
-    settings: dict[str, Any] = {"write_timeout": 2.0, "max_bodies": 8 * MIB, "max_body": 8 * MIB}
+    settings: dict[str, Any] = {"write_timeout": 2.0, "max_bodies": 10 * MIB, "max_body": 8 * MIB}
     with serving_here(large_bundle, grpc_port=0, **settings) as here, ExitStack() as stack:
 
         def ask_and_read_nothing() -> Http2Connection:
             connection = Http2Connection(str(here.grpc), window=0)
             stack.callback(connection.socket.close)
-            images = status_of(here.port)["images"]
+            document = status_of(here.port)
+            images, refused = document["images"], document["refused"]
             connection.send(connection.call(), message_head(len(asked)) + asked, 1)
-            wait_until(lambda: status_of(here.port)["images"] == images + 200)
+            wait_until(
+                lambda: status_of(here.port)["images"] == images + 200 or status_of(here.port)["refused"] > refused
+            )
             return connection
 
         for _ in range(4):
             ask_and_read_nothing()
-        wait_until(lambda: refusals(here).get("no_memory") == 1)  # the three answers before fill the budget
+        wait_until(lambda: refusals(here).get("no_memory") == 1)  # beside three answers no place is left to make one
         wait_until(lambda: refusals(here).get("slow_request") == 3)
         ask_and_read_nothing().socket.close()  # a client that leaves is no failure
         _ask_grpc(here, large_weights)

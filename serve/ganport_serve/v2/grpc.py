@@ -257,7 +257,9 @@ class Calls:
             is_active = True
             hold.take(len(data or b""))
             answer = await self._answer(method, parse_message(method.message, data or b""), context, hold)
-            await self._write(context, answer, hold)
+            data = _serialized(answer, hold, raw_bytes(answer))
+            del answer  # whose bytes are held no more
+            await self._write(context, data)
             status = int(HTTPStatus.OK)
         except Exception as error:
             problem = self._refused(method, error)
@@ -278,9 +280,9 @@ class Calls:
             answer = partial(self._of_stream, method, context, hold)
             messages = self._messages(context)
             async with aclosing(in_order(messages, answer, window=WINDOW, stop=self._stop)) as answers:
-                async for response, size in answers:
-                    written = await self._write(context, response, hold)
-                    hold.take(-size - written)
+                async for data, size in answers:
+                    await self._write(context, data)
+                    hold.take(-size)
         except Exception as error:
             problem = self._refused(method, error)
             self._service.metrics.request("grpc", method.name, problem.status, 0.0)
@@ -296,8 +298,8 @@ class Calls:
             yield data
             data = await self.receiver.message(context, is_first=False)
 
-    async def _of_stream(self, method: Method, context: Context, hold: Hold, data: bytes) -> tuple[Message, int]:
-        """A stream's answer to one request, and what it holds; the answer says that no further one follows."""
+    async def _of_stream(self, method: Method, context: Context, hold: Hold, data: bytes) -> tuple[bytes, int]:
+        """A stream's answer to one request, and what both hold; the answer says that no further one follows."""
         begun, status, request_id, size = time.perf_counter(), GONE, "", 0
         self._service.lifecycle.enter()
         try:
@@ -309,12 +311,14 @@ class Calls:
             size += raw_bytes(answer)
             answer.parameters[FINAL].bool_param = True
             status = int(HTTPStatus.OK)
-            return pb.ModelStreamInferResponse(infer_response=answer), size
+            written = _serialized(pb.ModelStreamInferResponse(infer_response=answer), hold, raw_bytes(answer))
+            return written, len(data) + len(written)
         except Exception as error:
             problem = self._refused(method, error)
             status = problem.status
             response = pb.ModelInferResponse(id=request_id)
-            return pb.ModelStreamInferResponse(error_message=detail_of(problem), infer_response=response), size
+            written = pb.ModelStreamInferResponse(error_message=detail_of(problem), infer_response=response)
+            return written.SerializeToString(), size
         finally:
             self._service.lifecycle.leave()
             self._service.metrics.request("grpc", method.name, status, time.perf_counter() - begun)
@@ -325,10 +329,8 @@ class Calls:
         answer: AnswerMethod = METHODS.get(method.name, not_served)
         return await answer(self._service, request, context.time_remaining())
 
-    async def _write(self, context: Context, answer: Message, hold: Hold) -> int:
-        """Send an answer, as long as its client reads it; returns its bytes."""
-        data = answer.SerializeToString()
-        hold.take(len(data))
+    async def _write(self, context: Context, data: bytes) -> None:
+        """Send an answer, as long as its client reads it."""
         timeout = asyncio.timeout(self._service.settings.write_timeout + len(data) / SLOWEST)
         try:
             async with timeout:
@@ -341,7 +343,6 @@ class Calls:
             raise refuse("slow_request", "the answer was not read in time; the call is ended") from None
         except grpc.aio.InternalError:  # the client has left
             raise asyncio.CancelledError from None
-        return len(data)
 
     def _check_token(self, method: Method, context: Context) -> None:
         token = self._service.settings.token
@@ -355,6 +356,13 @@ class Calls:
         if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("call failed", exc_info=error, extra={"method": method.name})
         return problem
+
+
+def _serialized(answer: Message, hold: Hold, held: int) -> bytes:
+    """An answer as bytes, which are charged in place of those that are held for it."""
+    data: bytes = answer.SerializeToString()
+    hold.take(len(data) - held)
+    return data
 
 
 def detail_of(problem: Problem) -> str:

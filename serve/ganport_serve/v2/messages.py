@@ -163,7 +163,7 @@ async def infer(service: Service, request: Proto, seconds: float | None, hold: H
 
 def raw_bytes(answer: Proto) -> int:
     """Bytes of an answer's tensors."""
-    return sum(map(len, answer.raw_output_contents))
+    return sum(map(len, getattr(answer, "raw_output_contents", ())))
 
 
 async def not_served(_: Service, request: Proto, __: float | None) -> Message:
