@@ -94,3 +94,16 @@ def test_bad_usage_is_one_line(
     assert outcome.exit_code == exit_code
     assert message in outcome.last_line
     assert outcome.stdout == ""
+
+
+def test_a_single_image_is_a_source_too(ganport: Ganport, bundle: Path, photos: Path, tmp_path: Path) -> None:
+    ganport("embed", bundle, photos, "--out", tmp_path / "all.npy")
+    assert ganport("embed", bundle, photos / "03.png", "--out", tmp_path / "one.npy").exit_code == 0
+    np.testing.assert_allclose(np.load(tmp_path / "one.npy"), np.load(tmp_path / "all.npy")[3:4], atol=1e-5)
+    assert json.loads((tmp_path / "one.names.json").read_text()) == ["03.png"]
+
+
+def test_gray_images_are_embedded_by_a_gray_discriminator(ganport: Ganport, photos: Path, tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / "gray.ganport", make_weights(image=(16, 16, 1)))
+    assert ganport("embed", bundle, photos, "--out", tmp_path / "features.npy").exit_code == 0
+    assert np.load(tmp_path / "features.npy").shape == (71, 10)

@@ -319,3 +319,17 @@ def test_memory_does_not_grow_with_the_count(bundle: Path, tmp_path: Path) -> No
 
     assert peak(64_000) < peak(640) * 1.15
     assert (tmp_path / "64000.npy").stat().st_size > 49_000_000
+
+
+def test_a_folder_of_another_bundle_is_refused(ganport: Ganport, bundle: Path, tmp_path: Path) -> None:
+    other = make_bundle(tmp_path / "other.ganport", make_weights(seed=5))
+    ganport("generate", bundle, "--count", 2, "--out", tmp_path / "images")
+    outcome = ganport("generate", other, "--count", 2, "--out", tmp_path / "images")
+    assert outcome.exit_code == 1
+    assert "was begun with bundle " in outcome.last_line
+
+
+def test_the_last_image_of_a_seed_can_be_made(ganport: Ganport, bundle: Path, tmp_path: Path) -> None:
+    words = ("generate", bundle, "--start", 2**64 - 2, "--out", tmp_path / "a.npy", "--count")
+    assert ganport(*words, 2).exit_code == 0
+    assert ganport(*words, 3, "--overwrite").exit_code == 2

@@ -146,3 +146,10 @@ def test_too_few_different_images_for_the_clusters_are_refused(
 
 
 SHAPES = {"w1": (4, 1, 4, 4), "b1": (4,), "w2": (8, 4, 4, 4), "b2": (8,), "w3": (1, 128), "b3": (1,)}
+
+
+def test_color_images_go_to_a_gray_discriminator_as_gray(
+    bundle: Path, striped_images: MakeImages, save_images: SaveImages
+) -> None:
+    evaluation = evaluate(bundle, save_images(*striped_images(40, channels=3)))
+    assert evaluation.dataset.images.shape == (120, 16, 16, 1)

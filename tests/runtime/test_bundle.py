@@ -191,3 +191,12 @@ def test_a_file_that_is_no_graph_is_refused_though_its_digest_is_right(own_bundl
         (own_bundle / GRAPH).write_bytes(junk)
         with pytest.raises(BundleError, match=f"{GRAPH} cannot be loaded by onnxruntime"):
             Generator.open(own_bundle)
+
+
+def test_no_file_of_a_bundle_is_mapped(own_bundle: Path) -> None:
+    """Whoever maps a file dies by SIGBUS where another process truncates it."""
+    with Generator.open(own_bundle) as generator:
+        generator.sample(2)
+        maps = Path("/proc/self/maps")
+        if maps.exists():
+            assert str(own_bundle) not in maps.read_text()

@@ -178,3 +178,8 @@ def test_the_digest_follows_pixels_and_labels(tmp_path: Path) -> None:
     assert load_images(str(write_folder(tmp_path / "c", loose)), resolution=16).digest != digest
     other = {**contents, "cats/0.png": png((41, 90, 0))}
     assert load_images(str(write_folder(tmp_path / "d", other)), resolution=16).digest != digest
+
+
+def test_npz_pixels_at_the_resolution_stay_as_they_are(image_archive: Path) -> None:
+    with np.load(image_archive) as archive:
+        np.testing.assert_array_equal(load_images(str(image_archive), resolution=16).images, archive["images"])

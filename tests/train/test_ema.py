@@ -70,3 +70,19 @@ def test_a_calibrated_generator_shows_what_it_shows_in_a_large_training_batch(ge
         after = calibrate(generator, z.split(32))(z)  # type: ignore[no-untyped-call]
     assert (after - in_training).abs().mean() < 0.02
     assert (before - in_training).abs().mean() > 5 * (after - in_training).abs().mean()
+
+
+def test_statistics_change_with_the_weights_and_do_not_remember_earlier_ones(generator: DcganGenerator) -> None:
+    fresh = copy.deepcopy(generator)
+    with torch.no_grad():
+        generator.project.weight.mul_(3)
+    scaled = copy.deepcopy(calibrate(generator, latents()).project_norm.running_var)
+    with torch.no_grad():
+        generator.project.weight.copy_(fresh.project.weight)
+    again, first = calibrate(generator, latents()).state_dict(), calibrate(fresh, latents()).state_dict()
+    assert again.keys() == first.keys()
+    for name, tensor in first.items():
+        assert torch.equal(tensor, again[name]), name
+    assert scaled is not None
+    assert fresh.project_norm.running_var is not None
+    torch.testing.assert_close(scaled, 9 * fresh.project_norm.running_var)

@@ -57,3 +57,9 @@ def test_gaussians_are_as_far_apart_as_a_general_matrix_root_says() -> None:
     wanted = np.sum((first.mean(0) - second.mean(0)) ** 2) + np.trace(np.cov(first.T) + np.cov(second.T) - 2 * root)
     moments = [torch.from_numpy(m) for rows in (first, second) for m in (rows.mean(0), np.cov(rows.T))]
     assert frechet_distance(*moments) == pytest.approx(wanted, rel=1e-9)
+
+
+def test_gaussians_of_one_number_are_apart_by_mean_and_deviation() -> None:
+    one, four = torch.tensor([[1.0]]).double(), torch.tensor([[4.0]]).double()
+    mean = torch.tensor([0.0]).double()
+    assert frechet_distance(mean, one, mean + 3, four) == pytest.approx(3**2 + (2 - 1) ** 2)

@@ -112,3 +112,12 @@ def test_he_weights_keep_the_variance_of_what_passes() -> None:
     for activation in discriminator.activations(images):
         second_moment = float(activation.detach().square().mean())
         assert 0.5 < second_moment < 1.5  # zero padding takes a little from the edges
+
+
+def test_weights_follow_from_the_seed_alone() -> None:
+    shape = {"resolution": 16, "channels": 1, "width": 2, "kernel": 4}
+    one, other = (DcganDiscriminator(**shape, batch_norm=False) for _ in range(2))
+    initialize(one, "he", torch.Generator().manual_seed(3))
+    initialize(other, "he", torch.Generator().manual_seed(3))
+    for parameter, same in zip(one.parameters(), other.parameters(), strict=True):
+        assert torch.equal(parameter, same)

@@ -209,3 +209,10 @@ def test_a_bundle_without_fp32_has_nothing_to_compare_with(tmp_path: Path, weigh
     write_manifest(path, make_manifest(weights, [variant], discriminator=False).to_json())
     with pytest.raises(PlanError, match="no fp32 plan of"):
         tune(path)
+
+
+def test_steps_are_told_in_order(tuned: Tuned) -> None:
+    *_, steps = tuned
+    assert [done for done, _, _ in steps] == list(range(len(steps)))
+    assert steps[-1][1] >= len(steps)
+    assert steps[-1][2].startswith("round 2: ")
