@@ -62,6 +62,7 @@ def executed(graph: bytes, request: pytest.FixtureRequest) -> tuple[ExecutedNode
     return profiler(graph, SETTINGS, latents(0, 0, BATCH, demand_of(graph).latent_bytes // 4))
 
 
+@pytest.mark.slow
 def test_all_multiply_adds_of_a_graph_are_found_in_the_nodes_that_ran(
     graph: bytes, executed: tuple[ExecutedNode, ...]
 ) -> None:

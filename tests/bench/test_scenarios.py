@@ -182,6 +182,7 @@ class OneAtATime:
 EFFORT = replace(QUICKEST, search_seconds=0.1)
 
 
+@pytest.mark.slow
 def test_the_rate_of_a_server_of_known_capacity_is_found(tmp_path: Path) -> None:
     """200 queries a second are all that it can; with a bound of 50 ms a good part of them is within it."""
     server = OneAtATime(0.005)

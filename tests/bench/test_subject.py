@@ -41,6 +41,7 @@ def given(target: Path, bundle: Path | None, folder: Path) -> BenchSubject:
     return subject_of(target, bundle, folder, lambda _step: None)
 
 
+@pytest.mark.slow
 def test_a_bundle_is_measured_without_its_run(bundle: Path, tmp_path: Path) -> None:
     subject = given(bundle, None, tmp_path)
     assert isinstance(subject.source, BundleSource)
@@ -65,6 +66,7 @@ def test_a_bundle_of_another_run_is_refused(bundle: Path, tmp_path: Path) -> Non
         given(other, bundle, tmp_path)
 
 
+@pytest.mark.slow
 def test_what_is_not_given_is_made(run: Path, tmp_path: Path) -> None:
     """The whole bundle, every form and precision that the export offers."""
     steps: list[str] = []
@@ -124,6 +126,7 @@ def test_a_bundle_whose_fp32_is_not_the_network_is_no_reference(tmp_path: Path, 
         BundleSource.of_bundle(bundle).reference(seed=4, count=1)
 
 
+@pytest.mark.slow
 def test_of_baselines_those_that_take_a_graph_run_and_the_others_say_what_to_give(tmp_path: Path) -> None:
     run = make_tiny_run(tmp_path)
     export_run(run, tmp_path / "tiny.ganport", forms=("deconv",), precisions=("fp32",))

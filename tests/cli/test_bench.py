@@ -160,6 +160,7 @@ def test_what_is_neither_bundle_nor_run_is_one_line(ganport: Ganport, tmp_path: 
     assert line.startswith(f"ganport bench: {tmp_path} holds neither manifest.json nor config.json; name a bundle")
 
 
+@pytest.mark.slow
 def test_a_bundle_alone_is_measured(ganport: Ganport, quickly: None, measured_bundle: Path, tmp_path: Path) -> None:
     words = ("--parts", "speed", "--batches", "1,3", "--quick", "--seconds", "20", "--json")
     outcome = ganport("bench", measured_bundle, *words)
@@ -177,6 +178,7 @@ def test_a_bundle_alone_is_measured(ganport: Ganport, quickly: None, measured_bu
         assert part in outcome.stderr
 
 
+@pytest.mark.slow
 def test_a_server_alone_is_loaded(ganport: Ganport, quickly: None, measured_bundle: Path, tmp_path: Path) -> None:
     words = ("--quick", "--bound-ms", "500", "--csv", tmp_path / "load.csv", "--json")
     outcome = ganport("bench", "load", measured_bundle, *words)

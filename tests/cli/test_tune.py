@@ -25,6 +25,7 @@ def variety(tmp_path: Path, weights: Weights) -> Path:
     return make_variety(tmp_path / "variety.ganport", weights)
 
 
+@pytest.mark.slow
 def test_it_measures_shows_and_remembers(ganport: Ganport, variety: Path, tmp_path: Path) -> None:
     outcome = ganport("tune", variety, "--min-psnr", "60", "--json")
     assert outcome.exit_code == 0
@@ -78,6 +79,7 @@ def test_bad_usage_exits_2(ganport: Ganport, variety: Path, words: tuple[str, st
     assert words[0] in outcome.last_line
 
 
+@pytest.mark.slow
 def test_the_reference_itself_keeps_every_budget(ganport: Ganport, variety: Path) -> None:
     document = ganport("tune", variety, "--min-psnr", "100", "--max-worst", "0", "--json").document
     assert {plan["largest_difference"] for plan in document["plans"]} == {0}

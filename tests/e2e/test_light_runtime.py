@@ -28,6 +28,8 @@ with Generator.open(sys.argv[1]) as generator:
 """
 IMPORT = """
 import importlib.util, sys
+
+pytestmark = pytest.mark.slow
 print([name for name in sys.argv[1:] if importlib.util.find_spec(name) is not None])
 """
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 SHORT = ("--steps", "4", "--tuning-seconds", "3")
 
 

@@ -165,6 +165,7 @@ def test_a_batcher_that_is_let_go_of_finishes_and_ends_its_threads(one_thread: G
         assert not thread.is_alive()
 
 
+@pytest.mark.slow
 def test_no_request_leaves_anything_to_the_garbage_collector(gated: Generator, held: Held) -> None:
     """A server may let it look seldom; what requests leave until then is memory that grows."""
 
