@@ -15,6 +15,8 @@ from packaging.requirements import Requirement
 
 from tests.support.bundles import make_bundle, make_weights
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "onnx", "onnxscript", "typer", "rich", "PIL", "sklearn", "safetensors")
 
@@ -28,8 +30,6 @@ with Generator.open(sys.argv[1]) as generator:
 """
 IMPORT = """
 import importlib.util, sys
-
-pytestmark = pytest.mark.slow
 print([name for name in sys.argv[1:] if importlib.util.find_spec(name) is not None])
 """
 
